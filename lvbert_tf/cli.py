@@ -1,0 +1,61 @@
+"""What every command-line program shares: flag parsing and exit codes."""
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from lvbert_tf.errors import InputError
+
+EXIT_INPUT_ERROR = 2
+# The user's disk or permissions, not our code.
+_ENVIRONMENT_ERRORS = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM}
+
+
+def _underscore(argument: str) -> str:
+    """Turns `--data-dir` into `--data_dir`: the reference's spelling of the same flag."""
+    if not argument.startswith("--") or argument == "--":
+        return argument
+    name, separator, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + separator + value
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS([arguments[0], *map(_underscore, arguments[1:])])
+    except flags.Error as error:
+        raise InputError(f"{error}; --help lists the flags") from error
+
+
+def fail(message: str, status: int = EXIT_INPUT_ERROR) -> None:
+    """Prints one line on standard error and exits."""
+    print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags, calls `main()` and turns its outcome into an exit code.
+
+    0: done. 2: bad usage or bad input (one line on standard error). Any other code: what `main`
+    returned. A fault of ours ends with a traceback and 1.
+    """
+
+    def guarded(remaining: Sequence[str]) -> int | None:
+        if len(remaining) > 1:
+            fail(f"unexpected argument {remaining[1]!r}; --help lists the flags")
+        try:
+            return main()
+        except InputError as error:
+            fail(str(error))
+        except OSError as error:
+            if error.errno not in _ENVIRONMENT_ERRORS:
+                raise
+            fail(f"{error.strerror}: {error.filename or 'while writing'}")
+
+    try:
+        if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
+            app.run(guarded)
+        app.run(guarded, flags_parser=_parse)
+    except InputError as error:
+        fail(str(error))
