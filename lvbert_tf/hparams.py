@@ -1,0 +1,230 @@
+"""Hyperparameters: reading them, checking them, and building a configuration from them.
+
+A configuration is a frozen dataclass whose settable fields are made by `hparam` and whose
+`__post_init__` calls `check`. Reading, type checks, legal ranges and spelling help then come from
+here, for every configuration alike.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lvbert_tf.errors import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval of legal numbers; the ends belong to it unless declared open."""
+
+    low: float
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = self.low < value if self.open_low else self.low <= value
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        low = f"{'>' if self.open_low else '>='} {self.low:g}"
+        if math.isinf(self.high):
+            return low
+        return f"{low} and {'<' if self.open_high else '<='} {self.high:g}"
+
+
+AT_LEAST_0 = Range(0)
+AT_LEAST_1 = Range(1)
+POSITIVE = Range(0, open_low=True)
+FRACTION = Range(0, 1, open_low=True)
+OPEN_FRACTION = Range(0, 1, open_low=True, open_high=True)
+DROPOUT = Range(0, 1, open_high=True)
+
+
+def hparam(default: Any, legal: Range | tuple[str, ...] | None = None, doc: str = "") -> Any:
+    """A dataclass field that a user may set.
+
+    Args:
+      default: the value when the user gives none; `dataclasses.MISSING` makes it required.
+      legal: a Range for numbers or the allowed words for text.
+      doc: one line with the unit, for `describe`.
+    """
+    return dataclasses.field(default=default, metadata={"hparam": True, "legal": legal, "doc": doc})
+
+
+def hparam_fields(config_type: type) -> dict[str, dataclasses.Field]:
+    """The fields a user may set, by name."""
+    fields = dataclasses.fields(config_type)
+    return {field.name: field for field in fields if field.metadata.get("hparam")}
+
+
+def check(config: Any) -> None:
+    """Converts and validates every hparam of a dataclass in place; for `__post_init__`.
+
+    Raises:
+      InputError: see `convert`.
+    """
+    names = hparam_fields(type(config))
+    for name, value in convert(type(config), {n: getattr(config, n) for n in names}).items():
+        object.__setattr__(config, name, value)  # the dataclass is frozen
+
+
+def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Brings a user's values to the types of the fields and validates each by itself.
+
+    Integral floats become integers, integers become floats, text becomes a value type with a
+    `parse` method (such as LayerString), a mapping becomes a nested configuration.
+
+    Raises:
+      InputError: an unknown name (with the nearest known one), a wrong type or an illegal value,
+        naming the hparam, the value and what is allowed.
+    """
+    known, hints = hparam_fields(config_type), typing.get_type_hints(config_type)
+    converted = {}
+    for name, given in hparams.items():
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+            raise InputError(f"unknown hparam {name!r}; the nearest known one is {nearest!r}")
+        value = _convert_value(name, given, hints[name])
+        legal = known[name].metadata["legal"]
+        if legal is not None and value is not None and value not in legal:
+            raise InputError(f"{name}: {value!r} is not allowed; use {_legal_text(legal)}")
+        converted[name] = value
+    return converted
+
+
+def build(config_type: type[T], hparams: Mapping[str, Any], **fixed: Any) -> T:
+    """Makes a configuration from a user's hparams.
+
+    Args:
+      config_type: a dataclass with `hparam` fields.
+      hparams: the user's values by name.
+      **fixed: fields that are not hparams.
+
+    Raises:
+      InputError: see `convert`; or a required hparam is missing.
+    """
+    values = convert(config_type, hparams)
+    for name, field in hparam_fields(config_type).items():
+        if field.default is dataclasses.MISSING and name not in values:
+            raise InputError(f"hparam {name!r} is missing")
+    return config_type(**fixed, **values)
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """The hparams of a configuration as JSON types; `build` reads it back."""
+    return {name: _plain(getattr(config, name)) for name in hparam_fields(type(config))}
+
+
+def describe(config_type: type) -> str:
+    """One line for every hparam: name, default, meaning, allowed values. For `--help`."""
+    lines = []
+    for name, field in hparam_fields(config_type).items():
+        default, legal = json.dumps(_plain(field.default)), field.metadata["legal"]
+        allowed = "" if legal is None else f" ({_legal_text(legal)})"
+        lines.append(f"{name} = {default}: {field.metadata['doc']}{allowed}")
+    return "\n".join(lines)
+
+
+def _legal_text(legal: Range | tuple[str, ...]) -> str:
+    return " | ".join(legal) if isinstance(legal, tuple) else str(legal)
+
+
+def load_hparams(text: str) -> dict[str, Any]:
+    """Reads hparams from inline JSON, a `.json` file or a `.toml` file.
+
+    Raises:
+      InputError: no such file, not JSON or TOML (with the position), a name given twice, or not a
+        table of names and values.
+    """
+    text = text.strip()
+    if not text:
+        return {}
+    suffix = Path(text).suffix if not text.startswith("{") else ""
+    if suffix not in (".json", ".toml"):
+        return _parse_json(text, "--hparams")
+    try:
+        content = Path(text).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"hparams file {text} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"hparams file {text} cannot be read: {error}") from error
+    if suffix == ".json":
+        return _parse_json(content, text)
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{text} is not TOML: {error}") from error
+
+
+def _parse_json(text: str, where: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"{where}: hparam {name!r} is given twice")
+        return dict(pairs)
+
+    try:
+        value = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{where} is neither JSON nor a path to a .json or .toml file: {error}"
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(f'{where}: expected {{"name": value, ...}}, got {text[:60]!r}')
+    return value
+
+
+_TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+
+
+def _convert_value(name: str, value: Any, expected: Any) -> Any:
+    if isinstance(expected, types.UnionType):
+        if value is None:
+            return None
+        (expected,) = (
+            option for option in typing.get_args(expected) if option is not types.NoneType
+        )
+    if _is_number(value):
+        if expected is float:
+            return float(value)
+        if expected is int and value == int(value):
+            return int(value)
+    if expected in (bool, str) and type(value) is expected:
+        return value
+    try:
+        if hasattr(expected, "parse"):
+            return expected.parse(value)
+        if dataclasses.is_dataclass(expected):
+            if isinstance(value, expected):
+                return value
+            if isinstance(value, Mapping):
+                return build(expected, value)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    wanted = _TYPE_NAMES.get(expected, "a table of names and values")
+    raise InputError(f"{name}: expected {wanted}, got {value!r} ({type(value).__name__})")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is finite and fits 64 bits; a boolean is no number here."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        if hasattr(value, "parse"):
+            return str(value)
+        return {key: item for key, item in to_json(value).items() if item is not None}
+    return value

@@ -1,0 +1,223 @@
+"""The architecture of an encoder as a value: a string over {C, A, F}."""
+
+import json
+import operator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
+
+from lvbert_tf import layer_costs
+from lvbert_tf.errors import InputError
+
+if TYPE_CHECKING:  # numpy is only needed by callers who bring a generator
+    import numpy as np
+
+LAYER_TYPES = "CAF"
+"""Layer letters in the order of the reference's codes: 0 dynamic convolution, 1 self-attention,
+2 feed-forward."""
+
+_LEGAL = "C or 0 (dynamic convolution), A or 1 (self-attention), F or 2 (feed-forward)"
+_TOKEN = re.compile(r"\((?P<group>[^()]*)\)x(?P<times>[1-9]\d{0,2})|(?P<code>.)", re.DOTALL)
+
+
+@dataclass(frozen=True, order=True)
+class LayerString:
+    """An encoder's layer types from the embeddings up, e.g. `LayerString("CCAFFA")`.
+
+    Hashable, comparable and immutable. `parse` accepts every written form; the constructor only
+    the canonical upper-case letters.
+
+    Args:
+      letters: one letter a layer: C dynamic convolution, A self-attention, F feed-forward.
+
+    Raises:
+      InputError: no layers, or a letter outside `LAYER_TYPES`.
+    """
+
+    letters: str
+
+    def __post_init__(self) -> None:
+        if not self.letters:
+            raise InputError(f"a layer string needs at least one layer: {_LEGAL}")
+        for position, letter in enumerate(self.letters):
+            if letter not in LAYER_TYPES:
+                raise _bad_code(letter, position)
+
+    @classmethod
+    def parse(cls, value: Union[str, "LayerString", Iterable[str | int]]) -> "LayerString":
+        """Reads a layer string in any of its written forms.
+
+        Args:
+          value: letters of either case (`"CCAF"`), the reference's digits (`"0012"`), a sequence
+            of either (`[0, 0, 1, 2]`), that sequence as JSON (`"[0, 0, 1, 2]"`), or a
+            LayerString. In text a group may be repeated: `"(AF)x12"`.
+
+        Raises:
+          InputError: naming the first bad code, its position counted from 0 (a character of the
+            text or an item of the sequence) and the legal codes.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            text = value.strip()
+            return cls(_parse_list(text) if text.startswith("[") else _parse_text(text))
+        if isinstance(value, Iterable) and not isinstance(value, (bytes, dict)):
+            return cls(_letters(value))
+        raise InputError(
+            f"layers must be text like 'CCAF' or '0012', or a list like [0, 0, 1, 2]; got {value!r}"
+        )
+
+    @classmethod
+    def random(
+        cls, length: int, layer_types: Sequence[str], rng: "np.random.Generator"
+    ) -> "LayerString":
+        """Draws every layer uniformly from `layer_types`."""
+        return cls("".join(layer_types[i] for i in rng.integers(len(layer_types), size=length)))
+
+    @property
+    def digits(self) -> list[int]:
+        """The reference's `custom_layer_list`: 0 convolution, 1 attention, 2 feed-forward."""
+        return [LAYER_TYPES.index(letter) for letter in self.letters]
+
+    def __str__(self) -> str:
+        return self.letters
+
+    def __len__(self) -> int:
+        return len(self.letters)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.letters)
+
+    def __getitem__(self, index: int) -> str:
+        return self.letters[index]
+
+    def count(self, layer_type: str) -> int:
+        """How many layers are of type "C", "A" or "F"."""
+        return self.letters.count(layer_type)
+
+    def first(self, length: int) -> "LayerString":
+        """The `length` layers nearest the embeddings."""
+        return LayerString(self.letters[:length])
+
+    def mutate(
+        self, rng: "np.random.Generator", probability: float, layer_types: Sequence[str]
+    ) -> "LayerString":
+        """Redraws each layer with `probability`, uniformly from `layer_types`.
+
+        A redraw may return the type that was there, as in single-path one-shot search (Guo et
+        al., 2020).
+        """
+        redrawn = rng.random(len(self)) < probability
+        drawn = LayerString.random(len(self), layer_types, rng)
+        return self._choose(redrawn, drawn)
+
+    def cross(self, other: "LayerString", rng: "np.random.Generator") -> "LayerString":
+        """Uniform crossover: each layer comes from either parent with probability 1/2.
+
+        Raises:
+          InputError: the parents differ in length.
+        """
+        if len(self) != len(other):
+            raise InputError(f"cannot cross {len(self)} layers with {len(other)}")
+        return self._choose(rng.random(len(self)) < 0.5, other)
+
+    def _choose(self, take_other: Iterable[bool], other: "LayerString") -> "LayerString":
+        return LayerString(
+            "".join(b if taken else a for a, b, taken in zip(self, other, take_other, strict=True))
+        )
+
+    def num_parameters(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        intermediate_dim: int,
+        kernel_size: int = layer_costs.KERNEL_SIZE,
+    ) -> int:
+        """Trainable parameters of these layers, LayerNorms included, embeddings excluded."""
+        return sum(
+            layer_costs.layer_parameters(
+                layer_type, hidden_dim, num_heads, intermediate_dim, kernel_size
+            )
+            for layer_type in self
+        )
+
+    def flops(
+        self,
+        sequence_length: int,
+        hidden_dim: int,
+        num_heads: int,
+        intermediate_dim: int,
+        kernel_size: int = layer_costs.KERNEL_SIZE,
+    ) -> int:
+        """Floating-point operations of one forward pass over one sequence of that length.
+
+        `layer_costs` states what is counted.
+        """
+        return sum(
+            layer_costs.layer_flops(
+                layer_type, sequence_length, hidden_dim, num_heads, intermediate_dim, kernel_size
+            )
+            for layer_type in self
+        )
+
+
+def _bad_code(code: Any, position: int) -> InputError:
+    return InputError(f"layer code {code!r} at position {position} (counted from 0): use {_LEGAL}")
+
+
+def _letter(code: Any, position: int) -> str:
+    if isinstance(code, str):
+        if len(code) == 1 and code.upper() in LAYER_TYPES:
+            return code.upper()
+        index = int(code) if code in ("0", "1", "2") else -1
+    else:
+        # Booleans are integers to Python, but `true` in a layer list is a slip.
+        index = operator.index(code) if _is_integer(code) else -1
+    if not 0 <= index < len(LAYER_TYPES):
+        raise _bad_code(code, position)
+    return LAYER_TYPES[index]
+
+
+def _is_integer(code: Any) -> bool:
+    return hasattr(code, "__index__") and not isinstance(code, bool)
+
+
+def _letters(codes: Iterable[Any], first_position: int = 0) -> str:
+    return "".join(_letter(code, first_position + i) for i, code in enumerate(codes))
+
+
+def _parse_list(text: str) -> str:
+    try:
+        return _letters(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise InputError(f"layer list {text!r} is not JSON: {error}") from error
+
+
+def _parse_text(text: str) -> str:
+    parts = []
+    for token in _TOKEN.finditer(text):
+        if token["code"] is not None:
+            parts.append(_letter(token["code"], token.start()))
+        else:
+            parts.append(_letters(token["group"], token.start("group")) * int(token["times"]))
+    return "".join(parts)
+
+
+def sandwich(num_pairs: int, depth: int) -> LayerString:
+    """The sandwich order A^depth (AF)^(num_pairs - depth) F^depth of Press et al. (ACL 2020).
+
+    Args:
+      num_pairs: attention layers, and as many feed-forward layers.
+      depth: the sandwich coefficient, 0 (interleaved) to `num_pairs`.
+    """
+    if not 0 <= depth <= num_pairs:
+        raise InputError(f"sandwich depth {depth}: allowed 0 to {num_pairs}")
+    return LayerString("A" * depth + "AF" * (num_pairs - depth) + "F" * depth)
+
+
+LV_BERT_SMALL = LayerString("CCAFFACFFACCAFCFACFCAAFA")
+"""The searched string of LV-BERT-small (Yu et al., Findings of ACL 2021)."""
+
+ELECTRA = LayerString("AF" * 12)
+"""BERT's and ELECTRA's order: 12 Transformer layers, each attention then feed-forward."""
