@@ -143,11 +143,11 @@ class PretrainingConfig:
     save_checkpoints_steps: int = hparam(50_000, AT_LEAST_1, "steps between checkpoints")
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
-    # Files; None stands for the usual place under data_dir
-    pretrain_tfrecords: str | None = hparam(None, doc="pattern of the training records")
-    eval_tfrecords: str | None = hparam(None, doc="pattern of the held-out records")
-    vocab_file: str | None = hparam(None, doc="one token a line")
-    model_dir: str | None = hparam(None, doc="where checkpoints, metrics and the preset go")
+    # Files; empty stands for the usual place under data_dir
+    pretrain_tfrecords: str = hparam("", doc="pattern of the training records")
+    eval_tfrecords: str = hparam("", doc="pattern of the held-out records")
+    vocab_file: str = hparam("", doc="one token a line")
+    model_dir: str = hparam("", doc="where checkpoints, metrics and the preset go")
     skip_corrupt_records: bool = hparam(False, doc="count damaged records and go on")
     allow_missing_manifest: bool = hparam(False, doc="accept records without manifest.json")
 
@@ -182,22 +182,21 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         hparams.check(self)
-        self._fill_in("custom_layer_list", self._default_layers())
-        self._fill_in("embedding_size", self._hidden_dim)
+        self._default("custom_layer_list", self._default_layers())
+        self._default("embedding_size", self._hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
         directory = Path(self.data_dir)
-        self._fill_in("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
-        self._fill_in(
-            "eval_tfrecords", str(Path(self.pretrain_tfrecords).parent / "held_out.tfrecord*")
-        )
-        self._fill_in("vocab_file", str(directory / "vocab.txt"))
-        self._fill_in("model_dir", str(directory / "models" / self.model_name))
+        self._default("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
+        held_out = Path(self.pretrain_tfrecords).parent / "held_out.tfrecord*"
+        self._default("eval_tfrecords", str(held_out))
+        self._default("vocab_file", str(directory / "vocab.txt"))
+        self._default("model_dir", str(directory / "models" / self.model_name))
         if self.electric_objective:
             object.__setattr__(self, "two_tower_generator", True)
         check_combinations(self)
 
-    def _fill_in(self, name: str, value: Any) -> None:
-        if getattr(self, name) is None:
+    def _default(self, name: str, value: Any) -> None:
+        if getattr(self, name) in (None, ""):
             object.__setattr__(self, name, value)
 
     @property

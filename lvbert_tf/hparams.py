@@ -206,7 +206,7 @@ def _convert_value(name: str, value: Any, expected: Any) -> Any:
     try:
         if hasattr(expected, "parse"):
             return expected.parse(value)
-        if dataclasses.is_dataclass(expected):
+        if isinstance(expected, type) and dataclasses.is_dataclass(expected):
             if isinstance(value, expected):
                 return value
             if isinstance(value, Mapping):

@@ -61,10 +61,14 @@ class ModelConfig:
         """Whether a dense layer takes the embeddings to the width of the layers."""
         return self.embedding_dim != self.hidden_dim
 
-    def num_parameters(self) -> int:
-        """Trainable parameters: embeddings, their LayerNorm and projection, and the layers."""
+    def embedding_parameters(self) -> int:
+        """Trainable parameters of the word, position and segment tables and their LayerNorm."""
         rows = self.vocabulary_size + self.max_sequence_length + self.num_segments
-        total = rows * self.embedding_dim + layer_costs.layer_norm_parameters(self.embedding_dim)
+        return rows * self.embedding_dim + layer_costs.layer_norm_parameters(self.embedding_dim)
+
+    def num_parameters(self) -> int:
+        """Trainable parameters: embeddings, projection if there is one, and the layers."""
+        total = self.embedding_parameters()
         if self.has_projection:
             total += layer_costs.dense_parameters(self.embedding_dim, self.hidden_dim)
         return total + self.layer_string.num_parameters(
