@@ -1,0 +1,5 @@
+"""Checkpoints of other code bases."""
+
+from lvbert_tf.interop.reference_checkpoint import load_reference_checkpoint
+
+__all__ = ["load_reference_checkpoint"]

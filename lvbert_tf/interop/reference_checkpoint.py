@@ -1,0 +1,158 @@
+"""Reads checkpoints that the reference implementations (LV-BERT, ELECTRA) wrote."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+from lvbert_tf.interop.reference_names import named_weights
+from lvbert_tf.models import ElectraPretrainer
+
+# Saved beside the weights, and of no use without the reference's own optimiser.
+_TRAINING_STATE = re.compile(r"(/adam_[mv]|^global_step)$")
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What was found where.
+
+    Args:
+        loaded: names of the reference's variables that were read.
+        missing: names that the model wants and the checkpoint lacks; those weights stay fresh.
+        unused: names in the checkpoint that the model has no place for (optimiser state aside).
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        def listed(what, names):
+            return f"{what} {len(names)}" + (f": {', '.join(names)}" if names else "")
+
+        parts = (f"loaded {len(self.loaded)}", listed("missing", self.missing))
+        return "; ".join((*parts, listed("unused", self.unused)))
+
+
+def _open(path: str):
+    prefix = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
+    try:
+        if prefix is None:
+            raise InputError(f"{path}: no checkpoint in this directory")
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, ValueError) as error:
+        reason = "no such checkpoint" if not tf.io.gfile.glob(f"{prefix}*") else "unreadable"
+        raise InputError(
+            f"{path}: {reason}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
+        ) from error
+
+
+def is_reference_checkpoint(path: str) -> bool:
+    """Whether `path` is a checkpoint with the reference's variable names."""
+    try:
+        return _open(path).has_tensor("electra/embeddings/word_embeddings")
+    except InputError:
+        return False
+
+
+def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> RestoreReport:
+    """Reads into a pre-trainer all weights that a reference checkpoint has.
+
+    Args:
+        pretrainer: built; weights that the checkpoint lacks stay as they are.
+        path: prefix of the checkpoint, or the directory that holds it.
+
+    Raises:
+        InputError: unreadable, none of the variables is there, or one has another shape.
+    """
+    reader = _open(path)
+    shapes = reader.get_variable_to_shape_map()
+    submodules = any("_submodule/" in name for name in shapes)
+    loaded, missing, values = [], [], []
+    for entry in named_weights(pretrainer, submodules):
+        absent = [name for name in entry.names if name not in shapes]
+        if absent:
+            missing += absent
+            continue
+        value = np.concatenate([reader.get_tensor(name) for name in entry.names], axis=-1)
+        squeezed = tuple(size for size in value.shape if size != 1)
+        if squeezed != tuple(size for size in entry.weight.shape if size != 1):
+            raise InputError(
+                f"{path}: {entry.names[0]} has shape {'x'.join(map(str, value.shape))}, the model "
+                f"wants {'x'.join(map(str, entry.weight.shape))}; check the hparams"
+            )
+        values.append((entry.weight, value.reshape(entry.weight.shape)))
+        loaded += entry.names
+    if not loaded:
+        raise InputError(f"{path}: holds none of the model's {len(missing)} variables")
+    for weight, value in values:
+        weight.assign(value)
+    used = set(loaded)
+    unused = [name for name in shapes if name not in used and not _TRAINING_STATE.search(name)]
+    return RestoreReport(tuple(loaded), tuple(missing), tuple(sorted(unused)))
+
+
+def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str, Any]:
+    """The hparams that the variables' shapes tell."""
+    table = shapes.get("electra/embeddings/word_embeddings")
+    positions = shapes.get("electra/embeddings/position_embeddings")
+    if table is None or positions is None:
+        raise InputError(f"{path}: no electra/embeddings in it; not a reference checkpoint")
+    return {
+        "vocab_size": table[0],
+        "embedding_size": table[1],
+        "model_hparam_overrides": {
+            "max_position_embeddings": positions[0],
+            "type_vocab_size": shapes["electra/embeddings/token_type_embeddings"][0],
+        },
+    }
+
+
+def _number_of_pairs(shapes: Mapping[str, list[int]]) -> int:
+    indices = [re.match(r"electra/encoder/layer_(\d+)/", name) for name in shapes]
+    return 1 + max((int(match[1]) for match in indices if match), default=0)
+
+
+def load_reference_checkpoint(
+    path: str,
+    hparams: Mapping[str, Any],
+    on_report: Callable[[RestoreReport], None] | None = None,
+) -> ElectraPretrainer:
+    """Builds the pre-trainer that a reference checkpoint was trained with, and reads its weights.
+
+    The convolution is the reference's: padding is not masked, unless `hparams` say otherwise.
+
+    Args:
+        path: prefix of the checkpoint (`.../model.ckpt-1000000`), or its directory.
+        hparams: the reference's dict of hyperparameters. What it leaves out of vocabulary size,
+            embedding size and positions is read off the checkpoint; so are the layers of a
+            checkpoint of ELECTRA's own code, which has no `custom_layer_list`.
+        on_report: called with what was loaded, missing and unused.
+
+    Returns:
+        the pre-trainer, float32.
+
+    Raises:
+        InputError: unreadable checkpoint, bad hparams, or weights of another shape.
+    """
+    shapes = _open(path).get_variable_to_shape_map()
+    sizes = _sizes_in_checkpoint(shapes, path)
+    overrides = {**sizes["model_hparam_overrides"], **hparams.get("model_hparam_overrides", {})}
+    values = {"mask_convolution_padding": False, **sizes, **hparams}
+    if not values.get("custom_layer_list") and not any("_submodule/" in name for name in shapes):
+        values["custom_layer_list"] = "AF" * _number_of_pairs(shapes)
+    values["model_hparam_overrides"] = overrides
+    values["max_seq_length"] = min(
+        values.get("max_seq_length", 128), overrides["max_position_embeddings"]
+    )
+    config = PretrainingConfig.create("", "reference", values)
+    pretrainer = ElectraPretrainer.from_config(config, dtype="float32")
+    report = restore_reference_weights(pretrainer, path)
+    if on_report is not None:
+        on_report(report)
+    return pretrainer

@@ -1,0 +1,91 @@
+"""Token, segment and position embeddings."""
+
+import keras
+from keras import ops
+
+from lvbert_tf.layers.dropout import Dropout
+from lvbert_tf.layers.layer_norm import LayerNorm
+
+
+class Embeddings(keras.layers.Layer):
+    """Sum of token, segment and position embeddings, then LayerNorm and dropout (BERT, section 3).
+
+    Generator and discriminator may share one instance; `token_table` also is the output matrix of
+    the masked-language-model head.
+
+    Args:
+        vocabulary_size: number of rows of the token table.
+        embedding_dim: width of the embeddings.
+        max_sequence_length: number of positions.
+        num_segments: number of segment (token type) embeddings.
+        dropout: rate after LayerNorm.
+        initializer_range: standard deviation of the truncated normal initialiser.
+
+    Call arguments:
+        token_ids: integers, shape (batch, length), length at most `max_sequence_length`.
+        segment_ids: integers below `num_segments`, shape (batch, length).
+
+    Returns:
+        shape (batch, length, embedding_dim).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        max_sequence_length: int = 512,
+        num_segments: int = 2,
+        dropout: float = 0.1,
+        initializer_range: float = 0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.dropout = dropout
+        self.initializer_range = initializer_range
+        self.layer_norm = LayerNorm(dtype=self.dtype_policy, name="layer_norm")
+        self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, token_ids_shape, segment_ids_shape=None):
+        def table(rows, name):
+            return self.add_weight(
+                shape=(rows, self.embedding_dim),
+                initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+                name=name,
+                autocast=False,  # look rows up first: casting the table costs a pass over it
+            )
+
+        self.token_table = table(self.vocabulary_size, "token_table")
+        self.segment_table = table(self.num_segments, "segment_table")
+        self.position_table = table(self.max_sequence_length, "position_table")
+        self.layer_norm.build((None, None, self.embedding_dim))
+
+    def call(self, token_ids, segment_ids, training=None):
+        length = ops.shape(token_ids)[1]
+        if isinstance(length, int) and length > self.max_sequence_length:
+            raise ValueError(
+                f"sequence of length {length} exceeds max_sequence_length "
+                f"{self.max_sequence_length}"
+            )
+        tokens = ops.take(self.token_table, token_ids, axis=0)
+        # A matrix product, as its gradient is one too; that of a look-up in 2 rows is a slow scatter.
+        segments = ops.matmul(ops.one_hot(segment_ids, self.num_segments), self.segment_table)
+        positions = ops.expand_dims(self.position_table[:length], 0)
+        return self.dropout_layer(self.layer_norm(tokens + segments + positions), training=training)
+
+    def compute_output_shape(self, token_ids_shape, segment_ids_shape=None):
+        return (*token_ids_shape, self.embedding_dim)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "max_sequence_length": self.max_sequence_length,
+            "num_segments": self.num_segments,
+            "dropout": self.dropout,
+            "initializer_range": self.initializer_range,
+        }

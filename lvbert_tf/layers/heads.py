@@ -1,0 +1,97 @@
+"""The heads of pre-training: masked language model, and replaced token detection."""
+
+import keras
+from keras import ops
+
+from lvbert_tf.layers.dense import dense, gelu
+from lvbert_tf.layers.layer_norm import LayerNorm
+
+
+class MaskedLMHead(keras.layers.Layer):
+    """Token logits: dense to the embedding width, GELU, LayerNorm, times the embedding table.
+
+    Args:
+        vocabulary_size: number of tokens.
+        embedding_dim: width of the embedding table.
+        initializer_range: standard deviation of the truncated normal initialiser.
+
+    Call arguments:
+        x: shape (batch, positions, width).
+        token_table: shape (vocabulary_size, embedding_dim).
+
+    Returns:
+        logits of shape (batch, positions, vocabulary_size), in the compute precision.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, embedding_dim: int, initializer_range: float = 0.02, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.initializer_range = initializer_range
+        self.dense = dense(embedding_dim, initializer_range, self.dtype_policy, "dense")
+        self.layer_norm = LayerNorm(dtype=self.dtype_policy, name="layer_norm")
+
+    def build(self, x_shape, token_table_shape=None):
+        self.dense.build(x_shape)
+        self.layer_norm.build((*x_shape[:-1], self.embedding_dim))
+        self.output_bias = self.add_weight(
+            shape=(self.vocabulary_size,), initializer="zeros", name="output_bias"
+        )
+
+    def call(self, x, token_table, training=None):
+        x = self.layer_norm(gelu(self.dense(x), training))
+        return ops.matmul(x, ops.transpose(ops.cast(token_table, x.dtype))) + self.output_bias
+
+    def compute_output_shape(self, x_shape, token_table_shape=None):
+        return (*x_shape[:-1], self.vocabulary_size)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "initializer_range": self.initializer_range,
+        }
+
+
+class ReplacedTokenHead(keras.layers.Layer):
+    """One logit a token, positive for "replaced": dense, GELU, dense to 1 (ELECTRA, section 2).
+
+    Args:
+        hidden_dim: width of the input and of the dense layer.
+        initializer_range: standard deviation of the truncated normal initialiser.
+
+    Call arguments:
+        x: shape (batch, length, hidden_dim).
+
+    Returns:
+        float32 logits of shape (batch, length).
+    """
+
+    def __init__(self, hidden_dim: int, initializer_range: float = 0.02, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.initializer_range = initializer_range
+        self.dense = dense(hidden_dim, initializer_range, self.dtype_policy, "dense")
+        # The reference leaves the last layer at TensorFlow's default, Glorot.
+        self.logit = keras.layers.Dense(1, dtype=self.dtype_policy, name="logit")
+
+    def build(self, x_shape):
+        self.dense.build(x_shape)
+        self.logit.build(x_shape)
+
+    def call(self, x, training=None):
+        logits = self.logit(gelu(self.dense(x), training))
+        return ops.cast(ops.squeeze(logits, -1), "float32")
+
+    def compute_output_shape(self, x_shape):
+        return x_shape[:-1]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "initializer_range": self.initializer_range,
+        }

@@ -1,0 +1,100 @@
+"""The self-attention layer, `A`."""
+
+import math
+
+import keras
+from keras import ops
+
+from lvbert_tf.layers import fused
+from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.dropout import Dropout, keep_scale
+
+DIRECTIONS = ("both", "left_to_right", "right_to_left")
+
+
+class SelfAttention(keras.layers.Layer):
+    """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, section 3.2).
+
+    Query, key and value are one dense layer of three times the width. Padding is hidden by adding
+    -10000 to its scores, as BERT does.
+
+    Args:
+        hidden_dim: width of input and output.
+        num_heads: divides `hidden_dim`.
+        dropout: rate on the attention probabilities.
+        direction: "both", or the side that a position may look at, itself included
+            ("left_to_right", "right_to_left": the two towers of Electric's generator).
+        initializer_range: standard deviation of the truncated normal initialiser.
+
+    Call arguments:
+        x: shape (batch, length, hidden_dim).
+        padding_mask: shape (batch, length), 1 at real tokens.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        dropout: float = 0.1,
+        direction: str = "both",
+        initializer_range: float = 0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if hidden_dim % num_heads:
+            raise ValueError(f"hidden_dim {hidden_dim} is not divisible by num_heads {num_heads}")
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction {direction!r} is not one of {', '.join(DIRECTIONS)}")
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.direction = direction
+        self.initializer_range = initializer_range
+        self.query_key_value = dense(
+            3 * hidden_dim, initializer_range, self.dtype_policy, "query_key_value"
+        )
+        self.output_dense = dense(hidden_dim, initializer_range, self.dtype_policy, "output")
+        self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, x_shape, padding_mask_shape=None):
+        self.query_key_value.build(x_shape)
+        self.output_dense.build(x_shape)
+
+    def _adder(self, padding_mask):
+        """0 where a query may look at a key, -10000 elsewhere; (batch, 1, 1 or length, length)."""
+        visible = ops.cast(padding_mask, "float32")[:, None, None, :]
+        if self.direction != "both":
+            length = ops.shape(padding_mask)[1]
+            causal = ops.tril(ops.ones((length, length), "float32"))
+            if self.direction == "right_to_left":
+                causal = ops.transpose(causal)
+            visible = visible * causal
+        return (1.0 - visible) * -10000.0
+
+    def call(self, x, padding_mask, training=None):
+        batch, length, _ = ops.shape(x)
+        head_dim = self.hidden_dim // self.num_heads
+        projected = ops.reshape(
+            self.query_key_value(x), (batch, length, 3, self.num_heads, head_dim)
+        )
+        query, key, value = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), num=3)
+        query = query * ops.cast(1.0 / math.sqrt(head_dim), query.dtype)
+        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        adder = self._adder(padding_mask)
+        if training and self.dropout > 0:
+            keep = self.dropout_layer.keep_mask(ops.shape(scores))
+            probabilities = fused.softmax_dropout(scores, adder, keep, keep_scale(self.dropout))
+        else:
+            probabilities = ops.softmax(scores + ops.cast(adder, scores.dtype), axis=-1)
+        context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
+        return self.output_dense(ops.reshape(context, (batch, length, self.hidden_dim)))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+            "direction": self.direction,
+            "initializer_range": self.initializer_range,
+        }

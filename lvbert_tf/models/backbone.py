@@ -1,0 +1,201 @@
+"""The LV-BERT encoder."""
+
+import keras
+from keras_hub.models import Backbone
+
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.layers import (
+    DynamicConvolution,
+    Embeddings,
+    FeedForward,
+    ResidualBlock,
+    SelfAttention,
+)
+from lvbert_tf.model_config import ModelConfig
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertBackbone(Backbone):
+    """An encoder whose layers are a string over {C, A, F} (Yu et al., 2021).
+
+    C is dynamic convolution, A self-attention, F feed-forward; every layer is
+    `LayerNorm(x + dropout(f(x)))`. `AF` repeated 12 times is the encoder of BERT and ELECTRA.
+
+    Args:
+        vocabulary_size: number of tokens.
+        layer_string: the layers, anything `LayerString.parse` takes.
+        num_heads: heads of attention and convolution; divides `hidden_dim`.
+        hidden_dim: width of the encoder.
+        intermediate_dim: inner width of F.
+        embedding_dim: width of the embeddings; if not `hidden_dim` (None: the same) a dense
+            projection follows them.
+        dropout: rate on embeddings, on each layer's output, and on attention probabilities.
+        max_sequence_length: number of position embeddings.
+        num_segments: number of segment embeddings.
+        mask_convolution_padding: hide padding from the convolution (see `DynamicConvolution`).
+        attention_dropout: rate on attention probabilities, if not `dropout`.
+        direction: "both", "left_to_right" or "right_to_left": where a position may look.
+        initializer_range: standard deviation of the truncated normal initialiser.
+        embeddings: an `Embeddings` layer to share with another backbone; not part of the config.
+        dtype: Keras dtype policy.
+
+    Inputs: a dict of `token_ids`, `segment_ids`, `padding_mask`, integers of shape (batch, length);
+    the mask is 1 at real tokens. Outputs: a dict of `sequence_output`, shape (batch, length,
+    hidden_dim), and `pooled_output`, shape (batch, hidden_dim), the first position's vector as it is.
+
+    Example:
+
+    ```python
+    backbone = LVBertBackbone(
+        vocabulary_size=30522, layer_string="CCAFFACFFACCAFCFACFCAAFA",
+        num_heads=4, hidden_dim=256, intermediate_dim=1024, embedding_dim=128,
+    )
+    backbone({"token_ids": ids, "segment_ids": segments, "padding_mask": mask})
+    ```
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        layer_string: str | list | LayerString,
+        num_heads: int,
+        hidden_dim: int,
+        intermediate_dim: int,
+        embedding_dim: int | None = None,
+        dropout: float = 0.1,
+        max_sequence_length: int = 512,
+        num_segments: int = 2,
+        mask_convolution_padding: bool = True,
+        *,
+        attention_dropout: float | None = None,
+        direction: str = "both",
+        initializer_range: float = 0.02,
+        embeddings: Embeddings | None = None,
+        dtype=None,
+        **kwargs,
+    ):
+        layers = LayerString.parse(layer_string)
+        embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
+        attention_dropout = dropout if attention_dropout is None else attention_dropout
+
+        # === Layers ===
+        def sublayer(kind: str):
+            if kind == "C":
+                return DynamicConvolution(
+                    hidden_dim,
+                    num_heads,
+                    mask_padding=mask_convolution_padding,
+                    direction=direction,
+                    initializer_range=initializer_range,
+                    dtype=dtype,
+                    name="dynamic_convolution",
+                )
+            if kind == "A":
+                return SelfAttention(
+                    hidden_dim,
+                    num_heads,
+                    dropout=attention_dropout,
+                    direction=direction,
+                    initializer_range=initializer_range,
+                    dtype=dtype,
+                    name="self_attention",
+                )
+            return FeedForward(
+                hidden_dim,
+                intermediate_dim,
+                initializer_range=initializer_range,
+                dtype=dtype,
+                name="feed_forward",
+            )
+
+        if embeddings is None:
+            embeddings = Embeddings(
+                vocabulary_size,
+                embedding_dim,
+                max_sequence_length=max_sequence_length,
+                num_segments=num_segments,
+                dropout=dropout,
+                initializer_range=initializer_range,
+                dtype=dtype,
+                name="embeddings",
+            )
+        projection = None
+        if embedding_dim != hidden_dim:
+            # The reference leaves this layer at TensorFlow's default initialiser, Glorot.
+            projection = keras.layers.Dense(hidden_dim, dtype=dtype, name="embeddings_projection")
+        encoder_layers = [
+            ResidualBlock(sublayer(kind), dropout=dropout, dtype=dtype, name=f"layer_{index}")
+            for index, kind in enumerate(str(layers))
+        ]
+
+        # === Functional model ===
+        inputs = {
+            name: keras.Input(shape=(None,), dtype="int32", name=name)
+            for name in ("token_ids", "segment_ids", "padding_mask")
+        }
+        x = embeddings(inputs["token_ids"], inputs["segment_ids"])
+        if projection is not None:
+            x = projection(x)
+        for layer in encoder_layers:
+            x = layer(x, inputs["padding_mask"])
+        super().__init__(
+            inputs=inputs,
+            outputs={"sequence_output": x, "pooled_output": x[:, 0, :]},
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.layer_string = str(layers)
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.intermediate_dim = intermediate_dim
+        self.embedding_dim = embedding_dim
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.mask_convolution_padding = mask_convolution_padding
+        self.attention_dropout = attention_dropout
+        self.direction = direction
+        self.initializer_range = initializer_range
+        self.embeddings = embeddings
+        self.embeddings_projection = projection
+        self.encoder_layers = encoder_layers
+
+    @classmethod
+    def from_model_config(cls, config: ModelConfig, **kwargs) -> "LVBertBackbone":
+        """Builds the backbone that a `ModelConfig` describes; `kwargs` as for the constructor."""
+        return cls(
+            vocabulary_size=config.vocabulary_size,
+            layer_string=config.layer_string,
+            num_heads=config.num_heads,
+            hidden_dim=config.hidden_dim,
+            intermediate_dim=config.intermediate_dim,
+            embedding_dim=config.embedding_dim,
+            dropout=config.dropout,
+            max_sequence_length=config.max_sequence_length,
+            num_segments=config.num_segments,
+            mask_convolution_padding=config.mask_convolution_padding,
+            attention_dropout=config.attention_dropout,
+            initializer_range=config.initializer_range,
+            **kwargs,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "layer_string": self.layer_string,
+            "num_heads": self.num_heads,
+            "hidden_dim": self.hidden_dim,
+            "intermediate_dim": self.intermediate_dim,
+            "embedding_dim": self.embedding_dim,
+            "dropout": self.dropout,
+            "max_sequence_length": self.max_sequence_length,
+            "num_segments": self.num_segments,
+            "mask_convolution_padding": self.mask_convolution_padding,
+            "attention_dropout": self.attention_dropout,
+            "direction": self.direction,
+            "initializer_range": self.initializer_range,
+        }

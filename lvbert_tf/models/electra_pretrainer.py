@@ -1,0 +1,132 @@
+"""Generator and discriminator with their heads, as ELECTRA pre-trains them."""
+
+import keras
+from keras import ops
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.layers import MaskedLMHead, ReplacedTokenHead
+from lvbert_tf.models.backbone import LVBertBackbone
+
+
+class ElectraPretrainer(keras.Model):
+    """The networks of replaced token detection (Clark et al., 2020, section 2).
+
+    Args:
+        discriminator: the backbone that is kept.
+        generator: the backbone that proposes replacements; may share the discriminator's embeddings
+            or be the discriminator itself; None for uniformly random replacements.
+        right_to_left_generator: the second tower of a two-tower generator, whose first, `generator`,
+            looks left to right (Electric: Clark et al., 2020b, section 2.3).
+        detects_replacements: whether there is a replaced token head; False for plain masked LM.
+
+    The `inputs` of all methods are the backbone's: a dict of `token_ids`, `segment_ids` and
+    `padding_mask`, integers of shape (batch, length).
+    """
+
+    def __init__(
+        self,
+        discriminator: LVBertBackbone,
+        generator: LVBertBackbone | None,
+        right_to_left_generator: LVBertBackbone | None = None,
+        detects_replacements: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.discriminator = discriminator
+        self.generator = generator
+        self.right_to_left_generator = right_to_left_generator
+        self.masked_lm_head = None
+        self.replaced_token_head = None
+        if generator is not None:
+            self.masked_lm_head = MaskedLMHead(
+                generator.vocabulary_size,
+                generator.embedding_dim,
+                initializer_range=generator.initializer_range,
+                dtype=generator.dtype_policy,
+                name="masked_lm_head",
+            )
+            towers = 1 if right_to_left_generator is None else 2
+            self.masked_lm_head.build((None, None, towers * generator.hidden_dim))
+        if detects_replacements:
+            self.replaced_token_head = ReplacedTokenHead(
+                discriminator.hidden_dim,
+                initializer_range=discriminator.initializer_range,
+                dtype=discriminator.dtype_policy,
+                name="replaced_token_head",
+            )
+            self.replaced_token_head.build((None, None, discriminator.hidden_dim))
+        self.built = True
+
+    @classmethod
+    def from_config(cls, config: PretrainingConfig, dtype=None) -> "ElectraPretrainer":
+        """Builds the networks that pre-training hyperparameters describe.
+
+        Args:
+            config: the hyperparameters.
+            dtype: Keras dtype policy, as "float32" or "mixed_bfloat16".
+        """
+        discriminator = LVBertBackbone.from_model_config(
+            config.discriminator, dtype=dtype, name="discriminator"
+        )
+        detects = config.electra_objective or config.electric_objective
+        if config.uniform_generator:
+            return cls(discriminator, None, detects_replacements=detects)
+        if not detects or not config.untied_generator:
+            return cls(discriminator, discriminator, detects_replacements=detects)
+        embeddings = None if config.untied_generator_embeddings else discriminator.embeddings
+
+        def tower(direction, name):
+            return LVBertBackbone.from_model_config(
+                config.generator, direction=direction, embeddings=embeddings, dtype=dtype, name=name
+            )
+
+        if not config.two_tower_generator:
+            return cls(discriminator, tower("both", "generator"))
+        return cls(
+            discriminator,
+            tower("left_to_right", "generator_left_to_right"),
+            tower("right_to_left", "generator_right_to_left"),
+        )
+
+    def masked_lm_logits(self, inputs, mask_positions, training=None):
+        """Logits of the tokens at masked positions.
+
+        Args:
+            inputs: token ids with [MASK] at the masked positions.
+            mask_positions: integers of shape (batch, masked).
+
+        Returns:
+            shape (batch, masked, vocabulary_size), in the compute precision.
+        """
+        sequence = self.generator(inputs, training=training)["sequence_output"]
+        # A product with one-hot rows: its gradient is a product as well, not a scatter.
+        selector = ops.one_hot(mask_positions, ops.shape(sequence)[1], dtype=sequence.dtype)
+        return self.masked_lm_head(
+            ops.matmul(selector, sequence), self.generator.embeddings.token_table, training=training
+        )
+
+    def cloze_logits(self, inputs, training=None):
+        """Logits of every token given all others, from the two towers.
+
+        Args:
+            inputs: unmasked token ids.
+
+        Returns:
+            shape (batch, length, vocabulary_size), in the compute precision.
+        """
+        before = self.generator(inputs, training=training)["sequence_output"]
+        after = self.right_to_left_generator(inputs, training=training)["sequence_output"]
+        context = ops.concatenate([ops.roll(before, 1, axis=1), ops.roll(after, -1, axis=1)], -1)
+        return self.masked_lm_head(
+            context, self.generator.embeddings.token_table, training=training
+        )
+
+    def replaced_token_logits(self, inputs, training=None):
+        """Logits, float32 of shape (batch, length), positive where a token seems replaced."""
+        sequence = self.discriminator(inputs, training=training)["sequence_output"]
+        return self.replaced_token_head(sequence, training=training)
+
+    def call(self, inputs, training=None):
+        if self.replaced_token_head is None:
+            return self.discriminator(inputs, training=training)["sequence_output"]
+        return self.replaced_token_logits(inputs, training=training)

@@ -1,0 +1,96 @@
+"""Corruption: replacing the masked tokens by samples from the generator."""
+
+import tensorflow as tf
+
+from lvbert_tf.pretraining.masking import place
+
+_BLOCK = 256
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _sample(logits, noise, temperature):
+    """Inverse transform sampling in two levels: first a block of the vocabulary, then in it."""
+    batch, slots, size = logits.shape
+    blocks = -(-size // _BLOCK)
+    wide = tf.cast(logits, tf.float32) / temperature
+    wide = wide - tf.reduce_max(wide, -1, keepdims=True)
+    padding = [[0, 0], [0, 0], [0, blocks * _BLOCK - size]]
+    padded = tf.pad(wide, padding, constant_values=float("-inf"))
+    masses = tf.reshape(tf.exp(padded), [batch, slots, blocks, _BLOCK])
+
+    def cumulative(x):  # as a product: XLA's cumulative sum is quadratic on CPUs
+        width = x.shape[-1]
+        return tf.einsum("bnk,kj->bnj", x, tf.linalg.band_part(tf.ones([width, width]), 0, -1))
+
+    by_block = tf.reduce_sum(masses, -1)
+    ends = cumulative(by_block)
+    target = noise[..., None] * ends[..., -1:]
+    block = tf.reduce_sum(tf.cast(ends <= target, tf.int32), -1)
+    # Rounding can put the target on the very end; the last block or token with mass takes it.
+    last_block = blocks - 1 - tf.argmax(by_block[..., ::-1] > 0, -1, tf.int32)
+    block = tf.minimum(block, last_block)
+    before = tf.gather(ends - by_block, block, batch_dims=2)
+    inside = tf.gather(masses, block, batch_dims=2)
+    token = tf.reduce_sum(tf.cast(cumulative(inside) <= target - before[..., None], tf.int32), -1)
+    last_token = _BLOCK - 1 - tf.argmax(inside[..., ::-1] > 0, -1, tf.int32)
+    return block * _BLOCK + tf.minimum(token, last_token)
+
+
+def sample_tokens(
+    logits: tf.Tensor,
+    noise: tf.Tensor,
+    temperature: float = 1.0,
+    disallowed: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Draws one token a slot from softmax(logits / temperature); no gradient flows through it.
+
+    The reference adds Gumbel noise to every logit; one uniform number a slot and the inverse of the
+    distribution function give the same distribution for a thousandth of the random numbers.
+
+    Args:
+        logits: shape (batch, slots, vocabulary_size).
+        noise: float32 uniform in [0, 1), shape (batch, slots).
+        temperature: positive.
+        disallowed: integers, shape (batch, slots): a token that must not be drawn, or None.
+
+    Returns:
+        int32, shape (batch, slots).
+    """
+    logits = tf.stop_gradient(logits)
+    if disallowed is not None:
+        off = tf.one_hot(disallowed, logits.shape[-1], -1000.0, 0.0, dtype=tf.float32)
+        logits = tf.cast(logits, tf.float32) + off * temperature
+    return _sample(logits, noise, tf.constant(temperature, tf.float32))
+
+
+def sample_uniformly(
+    noise: tf.Tensor, vocabulary_size: int, disallowed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Draws tokens uniformly over the vocabulary; arguments and result as `sample_tokens`."""
+    choices = vocabulary_size - (disallowed is not None)
+    drawn = tf.minimum(tf.cast(noise * choices, tf.int32), choices - 1)
+    if disallowed is None:
+        return drawn
+    return drawn + tf.cast(drawn >= disallowed, tf.int32)
+
+
+def corrupt(
+    masked: dict[str, tf.Tensor], sampled: tf.Tensor, only_changes_are_fake: bool = True
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Puts the sampled tokens into the original sequences.
+
+    Args:
+        masked: what `masking.mask_tokens` returns.
+        sampled: int32, shape (batch, slots).
+        only_changes_are_fake: a sample that equals the original counts as real (ELECTRA); False:
+            every sampled position counts as fake (Electric).
+
+    Returns:
+        (corrupted token ids, is_fake as int32 0 or 1), both of shape (batch, length).
+    """
+    corrupted, is_fake = place(
+        sampled, masked["mask_positions"], masked["mask_weights"], masked["token_ids"]
+    )
+    if only_changes_are_fake:
+        is_fake &= corrupted != masked["token_ids"]
+    return corrupted, tf.cast(is_fake, tf.int32)

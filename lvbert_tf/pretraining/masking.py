@@ -1,0 +1,131 @@
+"""Dynamic masking: which tokens of a batch are predicted, and which become [MASK]."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.text.vocabulary import Vocabulary
+
+SHARE_REPLACED_BY_MASK = 0.85  # the other chosen tokens stay as they are, and are predicted too
+
+Features = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class MaskingSpec:
+    """What masking needs to know.
+
+    Args:
+        mask_prob: share of the real tokens to predict.
+        max_predictions: slots for predictions in a sequence.
+        mask_id: id of [MASK].
+        special_ids: ids that are never chosen: [CLS], [SEP], [MASK].
+    """
+
+    mask_prob: float
+    max_predictions: int
+    mask_id: int
+    special_ids: tuple[int, ...]
+
+    @classmethod
+    def from_config(cls, config: PretrainingConfig, vocabulary: Vocabulary) -> "MaskingSpec":
+        return cls(
+            mask_prob=config.mask_prob,
+            max_predictions=config.max_predictions_per_seq,
+            mask_id=vocabulary.mask_id,
+            special_ids=(vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id),
+        )
+
+
+def candidate_mask(token_ids: tf.Tensor, padding_mask: tf.Tensor, spec: MaskingSpec) -> tf.Tensor:
+    """Boolean, shape of `token_ids`: the real tokens that may be chosen."""
+    candidates = tf.cast(padding_mask, tf.bool)
+    for special in spec.special_ids:
+        candidates &= token_ids != special
+    return candidates
+
+
+def place(values: tf.Tensor, positions: tf.Tensor, weights: tf.Tensor, base: tf.Tensor):
+    """Writes `values` at the positions of weight 1 into `base`.
+
+    Args:
+        values, positions: integers, shape (batch, masked); positions of weight 1 are distinct.
+        weights: float32 0 or 1, shape (batch, masked).
+        base: integers, shape (batch, length).
+
+    Returns:
+        (the updated `base`, a boolean tensor of its shape that is true where it was written)
+    """
+    # In float32, exact below 2^24; one-hot products compile for every device, scatters do not.
+    rows = tf.one_hot(positions, base.shape[1]) * weights[:, :, None]
+    written = tf.reduce_sum(rows, 1) > 0
+    placed = tf.einsum("bn,bns->bs", tf.cast(values, tf.float32), rows)
+    return tf.where(written, tf.cast(tf.round(placed), base.dtype), base), written
+
+
+def mask_tokens(
+    batch: Features,
+    seed: tf.Tensor,
+    spec: MaskingSpec,
+    global_batch_size: int | None = None,
+    offset: tf.Tensor | int = 0,
+) -> Features:
+    """Chooses the tokens to predict, without replacement, and masks most of them.
+
+    For each sequence n = max(1, min(max_predictions, round(mask_prob x real tokens))) distinct
+    positions are drawn uniformly among its candidates, fewer if there are fewer; a sequence without
+    any has no prediction. 85% of them become [MASK]. (The reference draws with replacement, which
+    yields 17.7 distinct of 19 positions on average.)
+
+    All random numbers are drawn for the global batch and sliced, so that the replicas of a batch do
+    together what one device does with the whole.
+
+    Args:
+        batch: `input_ids`, `segment_ids`, `input_mask`, int32 of shape (batch, length).
+        seed: integers of shape (2,), a function of the run's seed and the step.
+        spec: see `MaskingSpec`.
+        global_batch_size: sequences in the whole batch; None: those given.
+        offset: index of the first given sequence in the whole batch.
+
+    Returns:
+        `token_ids` (as given), `segment_ids`, `padding_mask`, `masked_token_ids` (with [MASK]), all
+        (batch, length); `mask_positions`, `mask_labels` int32, `mask_weights` float32 (1 where the
+        slot is used), `sampling_noise` float32 uniform in [0, 1), all (batch, max_predictions).
+    """
+    token_ids, padding_mask = batch["input_ids"], batch["input_mask"]
+    rows, length = token_ids.shape
+    whole = rows if global_batch_size is None else global_batch_size
+    slots = min(spec.max_predictions, length)
+
+    def uniform(stream, columns):
+        stream_seed = tf.random.experimental.stateless_fold_in(seed, stream)
+        noise = tf.random.stateless_uniform([whole, columns], stream_seed)
+        return tf.slice(noise, [offset, 0], [rows, columns])
+
+    candidates = candidate_mask(token_ids, padding_mask, spec)
+    # The largest of independent uniform keys are a uniform draw without replacement.
+    keys = tf.where(candidates, uniform(0, length), -1.0)
+    positions = tf.math.top_k(keys, slots).indices
+    real_tokens = tf.cast(tf.reduce_sum(padding_mask, -1), tf.float32)
+    wanted = tf.cast(tf.round(real_tokens * spec.mask_prob), tf.int32)
+    wanted = tf.maximum(1, tf.minimum(slots, wanted))
+    available = tf.reduce_sum(tf.cast(candidates, tf.int32), -1)
+    weights = tf.sequence_mask(tf.minimum(wanted, available), slots, tf.float32)
+    positions = positions * tf.cast(weights, tf.int32)
+    labels = tf.gather(token_ids, positions, batch_dims=1) * tf.cast(weights, tf.int32)
+
+    becomes_mask = tf.cast(uniform(1, slots) < SHARE_REPLACED_BY_MASK, tf.float32)
+    masked_ids, _ = place(
+        tf.fill([rows, slots], spec.mask_id), positions, weights * becomes_mask, token_ids
+    )
+    return {
+        "token_ids": token_ids,
+        "segment_ids": batch["segment_ids"],
+        "padding_mask": padding_mask,
+        "masked_token_ids": masked_ids,
+        "mask_positions": positions,
+        "mask_labels": labels,
+        "mask_weights": weights,
+        "sampling_noise": uniform(2, slots),
+    }

@@ -1,0 +1,145 @@
+"""The pre-training objective: masked batch in, loss and metric sums out.
+
+    masked batch -> generator -> samples -> corrupted batch -> discriminator -> losses
+
+Losses divide by the weights of the GLOBAL batch, so that the shares of replicas and micro-batches add
+up to the loss that one device would compute.
+"""
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
+from lvbert_tf.pretraining import losses, metrics
+from lvbert_tf.pretraining.corruption import corrupt, sample_tokens, sample_uniformly
+from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
+
+_TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is optimised, apart from the networks.
+
+    Args:
+        masking: see `MaskingSpec`.
+        gen_weight, disc_weight: weights of the generator's and the discriminator's loss.
+        temperature: of the samples from the generator.
+        disallow_correct: never sample the original token.
+        electric: the discriminator's logits are an energy relative to the generator's likelihood,
+            and every sampled token counts as fake (Clark et al., 2020b, section 2.2).
+    """
+
+    masking: MaskingSpec
+    gen_weight: float = 1.0
+    disc_weight: float = 50.0
+    temperature: float = 1.0
+    disallow_correct: bool = False
+    electric: bool = False
+
+    @classmethod
+    def from_config(cls, config: PretrainingConfig, masking: MaskingSpec) -> "Objective":
+        return cls(
+            masking=masking,
+            gen_weight=config.gen_weight,
+            disc_weight=config.disc_weight,
+            temperature=config.temperature,
+            disallow_correct=config.disallow_correct,
+            electric=config.electric_objective,
+        )
+
+    def summarize(self, sums) -> dict[str, float]:
+        """Turns metric sums into metrics: see `metrics.summarize`."""
+        return metrics.summarize(sums, self.gen_weight, self.disc_weight)
+
+
+def loss_weights(masked: Features, objective: Objective) -> dict[str, tf.Tensor]:
+    """What each loss is divided by, for these sequences: add up over replicas and micro-batches."""
+    candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
+    return {
+        "masked_lm": tf.reduce_sum(masked["mask_weights"]),
+        "cloze": tf.reduce_sum(tf.cast(candidates, tf.float32)),
+        "replaced_token": tf.reduce_sum(tf.cast(masked["padding_mask"], tf.float32)),
+    }
+
+
+def _inputs(masked: Features, token_ids: tf.Tensor) -> Features:
+    return {
+        "token_ids": token_ids,
+        "segment_ids": masked["segment_ids"],
+        "padding_mask": masked["padding_mask"],
+    }
+
+
+def pretraining_loss(
+    pretrainer: ElectraPretrainer,
+    objective: Objective,
+    masked: Features,
+    global_weights: dict[str, tf.Tensor],
+    training: bool,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """This part's share of the global loss.
+
+    Args:
+        pretrainer: the networks.
+        objective: the options.
+        masked: what `masking.mask_tokens` returns, or a slice of it.
+        global_weights: `loss_weights`, added up over the whole global batch.
+        training: whether dropout is on.
+
+    Returns:
+        (loss, sums): a float32 scalar that adds up to the global loss, and additive metric sums
+        for `Objective.summarize`.
+    """
+    labels, weights = masked["mask_labels"], masked["mask_weights"]
+    noise = masked["sampling_noise"]
+    disallowed = labels if objective.disallow_correct else None
+    cloze_logits, sums = None, {}
+
+    # === Generator ===
+    if pretrainer.generator is None:
+        vocabulary_size = pretrainer.discriminator.vocabulary_size
+        token_losses = tf.fill(tf.shape(labels), math.log(vocabulary_size))
+        predictions = tf.zeros_like(labels)
+        sampled = sample_uniformly(noise, vocabulary_size, disallowed)
+    else:
+        if pretrainer.right_to_left_generator is None:
+            logits = pretrainer.masked_lm_logits(
+                _inputs(masked, masked["masked_token_ids"]), masked["mask_positions"], training
+            )
+        else:
+            cloze_logits = pretrainer.cloze_logits(_inputs(masked, masked["token_ids"]), training)
+            logits = tf.gather(cloze_logits, masked["mask_positions"], batch_dims=1)
+        token_losses = losses.token_cross_entropy(logits, labels)
+        predictions = tf.argmax(logits, -1, tf.int32)
+        sampled = sample_tokens(logits, noise, objective.temperature, disallowed)
+    sums |= metrics.masked_lm_sums(token_losses, predictions, labels, weights, sampled)
+    if cloze_logits is None:
+        generator_loss = sums["mlm_loss"] / (global_weights["masked_lm"] + _TINY_WEIGHT)
+    else:
+        candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
+        candidates = tf.cast(candidates, tf.float32)
+        cloze_losses = losses.token_cross_entropy(cloze_logits, masked["token_ids"])
+        sums["cloze_loss"] = tf.reduce_sum(cloze_losses * candidates)
+        sums["cloze_weight"] = tf.reduce_sum(candidates)
+        generator_loss = sums["cloze_loss"] / (global_weights["cloze"] + _TINY_WEIGHT)
+    loss = objective.gen_weight * generator_loss
+
+    # === Discriminator ===
+    if pretrainer.replaced_token_head is not None:
+        corrupted, is_fake = corrupt(masked, sampled, only_changes_are_fake=not objective.electric)
+        fake_logits = pretrainer.replaced_token_logits(_inputs(masked, corrupted), training)
+        if objective.electric:
+            log_likelihood = -losses.token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
+            share = objective.masking.mask_prob
+            fake_logits += log_likelihood + math.log(share / (1.0 - share))
+        fake_losses = losses.replaced_token_cross_entropy(fake_logits, is_fake)
+        sums |= metrics.replaced_token_sums(
+            fake_losses, fake_logits, is_fake, masked["padding_mask"]
+        )
+        share = sums["disc_loss"] / (global_weights["replaced_token"] + _TINY_WEIGHT)
+        loss += objective.disc_weight * share
+    return loss, sums
