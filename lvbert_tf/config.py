@@ -45,6 +45,8 @@ _NETWORKS = (
     "two_tower_generator",
 )
 
+_PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
+
 # A debug run is short and narrow. Its depth is the given layers'; only when none are given does it
 # use the first 6 of its size. (The reference always takes 6, whatever the list says.)
 _DEBUG_HPARAMS = {
@@ -143,7 +145,7 @@ class PretrainingConfig:
     save_checkpoints_steps: int = hparam(50_000, AT_LEAST_1, "steps between checkpoints")
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
-    # Files; empty stands for the usual place under data_dir
+    # Files; empty stands for the usual place, {data_dir} in a path for the data directory
     pretrain_tfrecords: str = hparam("", doc="pattern of the training records")
     eval_tfrecords: str = hparam("", doc="pattern of the held-out records")
     vocab_file: str = hparam("", doc="one token a line")
@@ -173,7 +175,7 @@ class PretrainingConfig:
         Raises:
           InputError: one line naming the hparam, its value and what is allowed.
         """
-        if not model_name or Path(model_name).name != model_name:
+        if model_name in ("", "..") or Path(model_name).name != model_name:
             raise InputError(f"model name {model_name!r}: expected one directory name")
         values = hparams.convert(cls, user_hparams)
         defaults = _DEBUG_HPARAMS if values.get("debug") else {}
@@ -182,6 +184,7 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         hparams.check(self)
+        self._expand_data_dir()
         self._default("custom_layer_list", self._default_layers())
         self._default("embedding_size", self._hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
@@ -194,6 +197,13 @@ class PretrainingConfig:
         if self.electric_objective:
             object.__setattr__(self, "two_tower_generator", True)
         check_combinations(self)
+
+    def _expand_data_dir(self) -> None:
+        # So that one configs/*.toml fits every data directory.
+        for name in _PATHS:
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, path.replace("{data_dir}", self.data_dir))
 
     def _default(self, name: str, value: Any) -> None:
         if getattr(self, name) in (None, ""):

@@ -98,7 +98,7 @@ def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:
         value = _convert_value(name, given, hints[name])
         legal = known[name].metadata["legal"]
         if legal is not None and value is not None and value not in legal:
-            raise InputError(f"{name}: {value!r} is not allowed; use {_legal_text(legal)}")
+            raise InputError(f"{name}: {_shown(value)} is not allowed; use {_legal_text(legal)}")
         converted[name] = value
     return converted
 
@@ -177,7 +177,9 @@ def _parse_json(text: str, where: str) -> dict[str, Any]:
 
     try:
         value = json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
+    except InputError:
+        raise
+    except ValueError as error:  # also an integer of thousands of digits
         raise InputError(
             f"{where} is neither JSON nor a path to a .json or .toml file: {error}"
         ) from error
@@ -214,7 +216,12 @@ def _convert_value(name: str, value: Any, expected: Any) -> Any:
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     wanted = _TYPE_NAMES.get(expected, "a table of names and values")
-    raise InputError(f"{name}: expected {wanted}, got {value!r} ({type(value).__name__})")
+    raise InputError(f"{name}: expected {wanted}, got {_shown(value)} ({type(value).__name__})")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _is_number(value: Any) -> bool:

@@ -28,8 +28,8 @@ class ModelSize:
 #
 # size    | published result, GLUE test average                   | parameters, discriminator
 # small   | LV-BERT-small 79.8 (Yu et al., 2021); ELECTRA-small 78.0, trained alike | 12.5 M
-# medium  | string not published                                  | 22.8 M with the small string
-# base    | string not published; ELECTRA-base 82.7 (release)     | 99.8 M with the small string
+# medium  | string not published                                  | 23.1 M with the small string
+# base    | string not published; ELECTRA-base 82.7 (release)     | 100.2 M with the small string
 # large   | ELECTRA-large 85.2 (release)                          | 334 M
 SIZES = {
     "small": ModelSize(256, LV_BERT_SMALL, {"embedding_size": 128}),

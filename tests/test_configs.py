@@ -1,0 +1,73 @@
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.hparams import load_hparams
+from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
+from lvbert_tf.pretraining_costs import training_flops
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+FILES = sorted(CONFIGS.glob("*.toml"))
+
+
+def header(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    comments = lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))]
+    return [line.removeprefix("#").strip() for line in comments]
+
+
+def load(path: Path) -> PretrainingConfig:
+    return PretrainingConfig.create("data", path.stem, load_hparams(str(path)))
+
+
+def test_the_promised_experiments_are_there():
+    assert {
+        "lv_bert_small",
+        "lv_bert_small_seq512",
+        "lv_bert_medium",
+        "lv_bert_base",
+        "electra_small",
+        "electra_base",
+        "demo",
+    } <= {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_header_gives_source_expectation_cost_and_command(path):
+    lines = header(path)
+    for word in ("Paper:", "Expect", "Cost:", "Data:", "Command:"):
+        assert any(line.startswith(word) for line in lines), word
+    command = shlex.split(lines[lines.index("Command:") + 1])
+    assert command[:2] == ["python", "run_pretraining.py"]
+    flags = dict(zip(command[2::2], command[3::2], strict=True))
+    assert set(flags) == {"--data_dir", "--model_name", "--hparams"}
+    assert flags["--hparams"] == f"configs/{path.name}"
+    assert flags["--model_name"] == path.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_stated_cost_is_the_cost(path):
+    config = load(path)
+    stated = re.search(r"Cost: ([\d.e]+) FLOPs", path.read_text())
+    steps = config.num_train_steps * config.train_batch_size
+    assert float(stated[1]) == pytest.approx(training_flops(config) * steps, rel=0.01)
+
+
+def test_architectures():
+    strings = {path.stem: load(path).layer_string for path in FILES}
+    assert strings["electra_small"] == strings["electra_base"] == ELECTRA
+    for name in ("lv_bert_small", "lv_bert_small_seq512", "lv_bert_medium", "lv_bert_base"):
+        assert strings[name] == LV_BERT_SMALL
+
+
+def test_the_continuation_fits_the_model_it_continues():
+    first, second = (
+        load(CONFIGS / "lv_bert_small.toml"),
+        load(CONFIGS / "lv_bert_small_seq512.toml"),
+    )
+    assert second.architecture_difference(first) == []
+    assert second.init_checkpoint == first.model_dir
+    assert second.pretrain_tfrecords.startswith("data/pretrain_tfrecords_512/")
