@@ -222,7 +222,7 @@ class PretrainingConfig:
 
     @property
     def objective(self) -> str:
-        """ "electric", "electra" or "masked_lm"; Electric wins where both are asked for."""
+        """What is trained: "electric", "electra" or "masked_lm"; Electric wins over ELECTRA."""
         if self.electric_objective:
             return "electric"
         return "electra" if self.electra_objective else "masked_lm"
@@ -307,13 +307,11 @@ class PretrainingConfig:
     @classmethod
     def from_json_dict(cls, saved: Mapping[str, Any]) -> "PretrainingConfig":
         """Reads what `to_json_dict` wrote; derived values are derived again."""
-        try:
-            data_dir, model_name, values = (
-                saved[key] for key in ("data_dir", "model_name", "hparams")
-            )
-        except KeyError as error:
-            raise InputError(f"not a pre-training configuration: {error} is missing") from error
-        return hparams.build(cls, values, data_dir=data_dir, model_name=model_name)
+        for name, expected in (("data_dir", str), ("model_name", str), ("hparams", Mapping)):
+            if not (isinstance(saved, Mapping) and isinstance(saved.get(name), expected)):
+                raise InputError(f"not the configuration of a pre-training run: no {name!r}")
+        paths = {name: saved[name] for name in ("data_dir", "model_name")}
+        return hparams.build(cls, saved["hparams"], **paths)
 
     def architecture_difference(self, other: "PretrainingConfig") -> list[str]:
         """What keeps the weights of `other` from being continued with this configuration.

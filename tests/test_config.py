@@ -352,9 +352,18 @@ def test_config_json_round_trip(user_hparams):
     assert written["derived"]["max_predictions_per_seq"] == config.max_predictions_per_seq
 
 
-def test_a_foreign_config_json_is_refused():
-    with pytest.raises(InputError, match="'hparams' is missing"):
-        PretrainingConfig.from_json_dict({"data_dir": "d", "model_name": "m"})
+@pytest.mark.parametrize(
+    ("saved", "missing"),
+    [
+        ({"data_dir": "d", "model_name": "m"}, "hparams"),
+        ({"data_dir": "d", "model_name": "m", "hparams": []}, "hparams"),
+        ({"data_dir": 3}, "data_dir"),
+        ([], "data_dir"),
+    ],
+)
+def test_a_foreign_config_json_is_refused(saved, missing):
+    with pytest.raises(InputError, match=f"no '{missing}'"):
+        PretrainingConfig.from_json_dict(saved)
 
 
 def test_architecture_difference():
