@@ -1,0 +1,106 @@
+"""What BERT's basic tokenizer does to each character, as tables over all of Unicode.
+
+Every rule of the reference's `BasicTokenizer` looks at one character alone, except the lower case
+of the Greek capital sigma. So the tokenizer is a lookup: each code point has an *expansion*, the
+text that takes its place, where a space separates words. The tables come from the `unicodedata` of
+the running Python, as they do in the reference.
+"""
+
+import functools
+import unicodedata
+
+import numpy as np
+
+CAPITAL_SIGMA, FINAL_SIGMA = 0x3A3, 0x3C2
+NUM_CODE_POINTS = 0x110000
+
+# The blocks that the reference calls Chinese: each of their characters is a word.
+_IDEOGRAPHS = (
+    range(0x3400, 0x4DC0),
+    range(0x4E00, 0xA000),
+    range(0xF900, 0xFB00),
+    range(0x20000, 0x2A6E0),
+    range(0x2A700, 0x2CEB0),
+    range(0x2F800, 0x2FA20),
+)
+
+# The three behaviours of a character beside a capital sigma.
+SIGMA_STOP, SIGMA_CASED, SIGMA_SKIP = 0, 1, 2
+
+
+def is_dropped(char: str) -> bool:
+    """Whether the reference removes the character: control, format, private, unassigned."""
+    if unicodedata.category(char)[0] == "C":
+        return char not in "\t\n\r"
+    return char == "\ufffd"
+
+
+def is_punctuation(char: str) -> bool:
+    """Whether the character is a word by itself: P categories and all ASCII symbols."""
+    if char.isascii():
+        return char.isprintable() and not char.isalnum() and char != " "
+    return unicodedata.category(char).startswith("P")
+
+
+def is_ideograph(char: str) -> bool:
+    """Whether the character lies in the blocks of Chinese characters."""
+    return char >= "\u3400" and any(ord(char) in block for block in _IDEOGRAPHS)
+
+
+def expand(char: str, lowercase: bool, strip_accents: bool) -> str:
+    """The text that takes the place of one character.
+
+    Empty for a dropped character, one space for whitespace, spaces around punctuation and
+    ideographs.
+    """
+    if is_dropped(char):
+        return ""
+    if char.isspace():
+        return " "
+    text = char.lower() if lowercase else char
+    if strip_accents:
+        decomposed = unicodedata.normalize("NFD", text)
+        text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    text = "".join(f" {c} " if is_punctuation(c) else c for c in text)
+    return f" {text} " if is_ideograph(char) else text
+
+
+@functools.cache
+def _kept_characters() -> list[str]:
+    # A quarter of all code points; most of the others are unassigned or private.
+    return [char for char in map(chr, range(NUM_CODE_POINTS)) if not is_dropped(char)]
+
+
+@functools.cache
+def expansion_table(lowercase: bool, strip_accents: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The expansions of all code points.
+
+    Returns:
+      (values, row_splits), int32: code point `c` becomes `values[row_splits[c]:row_splits[c + 1]]`.
+    """
+    kept = _kept_characters()
+    expansions = [expand(char, lowercase, strip_accents) for char in kept]
+    values = np.frombuffer("".join(expansions).encode("utf-32-le"), np.int32)
+    row_splits = np.zeros(NUM_CODE_POINTS + 1, np.int32)
+    row_splits[[ord(char) + 1 for char in kept]] = [len(text) for text in expansions]
+    return values, np.cumsum(row_splits, dtype=np.int32)
+
+
+def _beside_sigma(char: str) -> int:
+    # str.lower knows which characters are cased and which it looks past, but does not say: ask it.
+    if ("AΣ" + char).lower()[1] == "σ":
+        return SIGMA_CASED
+    return SIGMA_SKIP if ("AΣ" + char + "A").lower()[1] == "σ" else SIGMA_STOP
+
+
+@functools.cache
+def sigma_table() -> np.ndarray:
+    """How each code point acts beside a capital sigma, int8 [0x110000].
+
+    A capital sigma becomes a final one if the nearest character before it that is not SIGMA_SKIP
+    is SIGMA_CASED and the nearest one after it is not.
+    """
+    table = np.full(NUM_CODE_POINTS, SIGMA_SKIP, np.int8)
+    for char in _kept_characters():
+        table[ord(char)] = _beside_sigma(char)
+    return table

@@ -1,0 +1,125 @@
+"""The vocabulary: which token has which id."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Iterable
+
+from lvbert_tf.errors import InputError
+
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
+SUFFIX_MARK = "##"
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """A WordPiece vocabulary in BERT's file form: one token a line, the line number is the id.
+
+    Lines may end in LF or CRLF and are stripped of surrounding whitespace. A token that stands on
+    several lines has the id of the last one, as in the reference's loader; the earlier ids exist
+    (they count in `size`) but no text produces them.
+
+    Attributes:
+      tokens: the token of every id; its length is the number of lines.
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self):
+        missing = [token for token in SPECIAL_TOKENS if token not in self._ids]
+        if missing:
+            raise InputError(
+                f"the vocabulary of {self.size} tokens lacks {' '.join(missing)};"
+                f" it needs {' '.join(SPECIAL_TOKENS)}, each on its own line"
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Vocabulary":
+        """Reads a vocabulary file.
+
+        Raises:
+          InputError: the file is missing, unreadable, empty, not UTF-8 text or lacks one of the
+            special tokens.
+        """
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise InputError(f"cannot read the vocabulary {path}: {error.strerror}") from error
+        if not content.strip():
+            raise InputError(f"the vocabulary {path} is empty; it needs one token a line")
+        if b"\0" in content:
+            raise InputError(f"the vocabulary {path} is a binary file; it needs one token a line")
+        try:
+            # An editor's byte-order mark is no part of the first token.
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"the vocabulary {path} is not UTF-8 text: bad byte at offset {error.start}"
+            ) from error
+        # Only "\n" ends a line: str.splitlines would also split at characters that are tokens.
+        lines = text.removesuffix("\n").split("\n")
+        try:
+            return cls(tuple(line.strip() for line in lines))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    @property
+    def size(self) -> int:
+        """The number of ids."""
+        return len(self.tokens)
+
+    @property
+    def pad_id(self) -> int:
+        return self._ids[PAD]
+
+    @property
+    def unk_id(self) -> int:
+        return self._ids[UNK]
+
+    @property
+    def cls_id(self) -> int:
+        return self._ids[CLS]
+
+    @property
+    def sep_id(self) -> int:
+        return self._ids[SEP]
+
+    @property
+    def mask_id(self) -> int:
+        return self._ids[MASK]
+
+    def id(self, token: str) -> int:
+        """The id of a token; that of [UNK] for a token the vocabulary does not have."""
+        return self._ids.get(token, self.unk_id)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Tokens joined by spaces, `##` pieces joined to the piece before them.
+
+        Raises:
+          InputError: an id is outside the vocabulary.
+        """
+        words: list[str] = []
+        for token_id in ids:
+            if not 0 <= token_id < self.size:
+                raise InputError(f"token id {token_id} is outside 0 to {self.size - 1}")
+            token = self.tokens[token_id]
+            if words and token.startswith(SUFFIX_MARK):
+                words[-1] += token.removeprefix(SUFFIX_MARK)
+            else:
+                words.append(token)
+        return " ".join(words)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the tokens, each followed by LF, in UTF-8.
+
+        Equal for copies that differ only in line ends, so manifests can compare it.
+        """
+        return hashlib.sha256("".join(f"{token}\n" for token in self.tokens).encode()).hexdigest()
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: line for line, token in enumerate(self.tokens)}
