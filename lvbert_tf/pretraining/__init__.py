@@ -1,0 +1,1 @@
+"""Pre-training: corpus to records to batches, masking, corruption and the training step."""

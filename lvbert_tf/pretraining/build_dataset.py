@@ -1,0 +1,171 @@
+"""Builds a set of pre-training records from a corpus."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import examples, manifest, records
+from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.pretraining.encoding_pool import encode_units
+from lvbert_tf.pretraining.manifest import Counts, Manifest, Split
+from lvbert_tf.pretraining.output_directory import new_directory
+from lvbert_tf.pretraining.shard_writer import SHARD_BYTES, ShardWriter
+from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, divide
+from lvbert_tf.text.vocabulary import Vocabulary
+
+MAX_LENGTH = 4096
+MAX_SHARDS = 512  # open at a time; systems allow 1,024 files
+_FILES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How to build a set of records.
+
+    Args:
+        vocabulary_file: a BERT vocabulary.
+        output_dir: the directory to make.
+        max_seq_length: tokens of an example, 5 to 4,096.
+        num_processes: processes that tokenize; the result does not depend on it.
+        lowercase: whether text is lower-cased.
+        strip_accents: whether accents are removed; only lower-cased text can be.
+        seed: of example lengths, segments and the held-out split.
+        held_out_fraction: share of the documents set aside for evaluation, 0 to 0.5.
+        num_shards: number of training files; None: one for each 64 MiB, at least 4.
+        overwrite: whether to replace a set of records that is there.
+
+    Raises:
+        InputError: if a value is out of its range.
+    """
+
+    vocabulary_file: str
+    output_dir: str
+    max_seq_length: int = 128
+    num_processes: int = 1
+    lowercase: bool = True
+    strip_accents: bool = True
+    seed: int = 0
+    held_out_fraction: float = 0.01
+    num_shards: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self):
+        _check_range("max_seq_length", self.max_seq_length, examples.MIN_LENGTH, MAX_LENGTH)
+        _check_range("num_processes", self.num_processes, 1, 1024)
+        _check_range("seed", self.seed, 0, 2**63 - 1)
+        _check_range("held_out_fraction", self.held_out_fraction, 0, 0.5)
+        if self.num_shards is not None:
+            _check_range("num_shards", self.num_shards, 1, MAX_SHARDS)
+
+
+def build_dataset(
+    corpus: Corpus, settings: BuildSettings, on_bytes: Callable[[int], object] = lambda count: None
+) -> Manifest:
+    """Writes `pretrain_data.tfrecord-*`, `held_out.tfrecord-*` and `manifest.json`.
+
+    The directory appears when it is complete; until then nothing is changed.
+
+    Args:
+        corpus: the text.
+        settings: how to build.
+        on_bytes: called with how many of `corpus.total_bytes` have been read since its last call.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: if the vocabulary, the corpus or the output directory cannot be used, or the
+            disk is full.
+    """
+    vocabulary = Vocabulary.load(settings.vocabulary_file)
+    if vocabulary.size > records.MAX_VOCABULARY_SIZE:
+        raise InputError(
+            f"{settings.vocabulary_file}: {vocabulary.size} tokens; at most"
+            f" {records.MAX_VOCABULARY_SIZE} are supported"
+        )
+    output = Path(settings.output_dir).resolve()
+    with new_directory(output, settings.overwrite, _is_ours) as directory:
+        training, held_out = _write_splits(directory, corpus, settings, on_bytes)
+        if not training.counts.examples:
+            raise InputError(f"no text in the corpus: {corpus.location}")
+        result = Manifest(
+            vocabulary_sha256=vocabulary.sha256,
+            vocabulary_size=vocabulary.size,
+            max_seq_length=settings.max_seq_length,
+            lowercase=settings.lowercase,
+            strip_accents=settings.strip_accents,
+            training=training,
+            held_out=held_out,
+            settings={
+                "corpus": corpus.location,
+                "blanks_separate_docs": corpus.blanks_separate_docs,
+                "json_field": corpus.json_field,
+                "undecodable_characters": corpus.undecodable,
+                "vocabulary_file": str(settings.vocabulary_file),
+                "seed": settings.seed,
+                "held_out_fraction": settings.held_out_fraction,
+                "num_shards": settings.num_shards,
+            },
+        )
+        with (directory / manifest.MANIFEST_NAME).open("x", encoding="utf-8") as file:
+            file.write(result.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+    return result
+
+
+def _write_splits(
+    directory: Path, corpus: Corpus, settings: BuildSettings, on_bytes: Callable[[int], object]
+) -> tuple[Split, Split]:
+    encoding = EncodingSettings(
+        **{
+            field.name: getattr(settings, field.name)
+            for field in dataclasses.fields(EncodingSettings)
+        }
+    )
+    training = _SplitWriter(
+        ShardWriter(
+            directory,
+            manifest.TRAINING_PREFIX,
+            settings.num_shards or _FILES_AT_ONCE,
+            None if settings.num_shards else SHARD_BYTES,
+        )
+    )
+    held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
+    units = divide(corpus.read(on_bytes))
+    try:
+        for parts in encode_units(units, encoding, settings.num_processes):
+            training.write(parts[0])
+            held_out.write(parts[1])
+        return training.finish(), held_out.finish()
+    finally:
+        training.writer.abandon()
+        held_out.writer.abandon()
+
+
+class _SplitWriter:
+    def __init__(self, writer: ShardWriter):
+        self.writer = writer
+        self._counts = Counts(0, 0, 0, 0)
+
+    def write(self, part: EncodedSplit) -> None:
+        self._counts = part.add_to(self._counts)
+        if part.records:
+            self.writer.write(part.records)
+
+    def finish(self) -> Split:
+        return Split(self._counts, self.writer.finish())
+
+
+def _is_ours(name: str) -> bool:
+    return name == manifest.MANIFEST_NAME or name.startswith(
+        (f"{manifest.TRAINING_PREFIX}-", f"{manifest.HELD_OUT_PREFIX}-")
+    )
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}; it must be {low} to {high}")

@@ -1,0 +1,157 @@
+"""Documents from a corpus: plain text, JSON lines or a TensorFlow Datasets name."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import sources, tfds_source
+
+CHUNK_BYTES = 1 << 20
+_BLANK_LINES = re.compile(r"\n\s*\n")
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+# Of a chunk's characters: a stray byte in a large crawl is passed over, another encoding is not.
+_MAX_UNDECODABLE = 1e-3
+
+
+@dataclass
+class Corpus:
+    """Where the text is and how it divides into documents.
+
+    Args:
+        location: comma-separated files, directories (read recursively) and
+            `tfds:NAME[/config][:split]`. Files may be compressed (.gz, .xz) and may be tar
+            archives; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line, the rest is text.
+        blanks_separate_docs: whether a blank line ends a document in a text file. If not, each
+            file or archive member is one document. A JSON or TFDS record is always one.
+        json_field: the field of a JSON or TFDS record that holds the text.
+    """
+
+    location: str
+    blanks_separate_docs: bool = True
+    json_field: str = "text"
+    undecodable: int = 0  # characters read so far that were not UTF-8 and were left out
+
+    def __post_init__(self):
+        """Finds the files, so that a wrong location fails before any work."""
+        self._sources = []
+        self.total_bytes = 0
+        for part in filter(None, (part.strip() for part in self.location.split(","))):
+            if part.startswith("tfds:"):
+                source = tfds_source.TfdsText.open(part, self.json_field)
+                self._sources.append(source)
+                self.total_bytes += source.total_bytes
+            else:
+                files = sources.find_files(part)
+                self._sources += files
+                self.total_bytes += sum(file.stat().st_size for file in files)
+        if not self._sources:
+            raise InputError("no corpus given; it is a file, a directory or tfds:NAME")
+
+    def read(
+        self, on_bytes: Callable[[int], object] = lambda count: None
+    ) -> Iterator[tuple[bool, str]]:
+        """Yields `(starts_document, text)` in order, `text` at most about 1 MiB of lines.
+
+        A document longer than that comes in several pieces, the first with `starts_document`.
+
+        Args:
+            on_bytes: called with how many of `total_bytes` were read since its last call.
+
+        Raises:
+            InputError: naming the file and place, if it is corrupt, binary, not UTF-8, not JSON
+                or without the field.
+        """
+        for source in self._sources:
+            if isinstance(source, tfds_source.TfdsText):
+                for text in source.read(on_bytes):
+                    yield from _one_document(text)
+                continue
+            for name, stream in sources.open_streams(source, on_bytes):
+                with sources.reading(name):
+                    if name.endswith(_JSON_SUFFIXES):
+                        for text in _json_texts(stream, name, self.json_field):
+                            yield from _one_document(text)
+                    else:
+                        yield from self._text_documents(stream, name)
+
+    def _text_documents(self, stream: BinaryIO, name: str) -> Iterator[tuple[bool, str]]:
+        starts = True
+        for chunk in self._text_chunks(stream, name):
+            # A chunk starts on a new line: the newline before it lets a blank first line match.
+            parts = _BLANK_LINES.split("\n" + chunk) if self.blanks_separate_docs else [chunk]
+            for position, part in enumerate(parts):
+                starts = starts or position > 0
+                if part and not part.isspace():
+                    yield starts, part
+                    starts = False
+
+    def _text_chunks(self, stream: BinaryIO, name: str) -> Iterator[str]:
+        offset, rest = 0, b""
+        while block := stream.read(CHUNK_BYTES):
+            block = rest + block
+            cut = _last_break(block)
+            yield self._decode(block[:cut], name, offset)
+            offset, rest = offset + cut, block[cut:]
+        yield self._decode(rest, name, offset)
+
+    def _decode(self, data: bytes, name: str, offset: int) -> str:
+        if (at := data.find(b"\0")) >= 0:
+            raise InputError(
+                f"{name}: binary data, a NUL byte at offset {offset + at}; a corpus is UTF-8 text"
+            )
+        if offset == 0:
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            text = data.decode(errors="ignore")
+            undecodable = len(data.decode(errors="replace")) - len(text)
+            if undecodable > _MAX_UNDECODABLE * len(text):
+                raise InputError(
+                    f"{name}: not UTF-8 text, byte 0x{data[error.start]:02x} at offset"
+                    f" {offset + error.start}; convert it to UTF-8"
+                ) from error
+            self.undecodable += undecodable
+            return text
+
+
+def _last_break(block: bytes) -> int:
+    """Where to cut: after the last line, or else word, or else character that is complete."""
+    if cut := (block.rfind(b"\n") + 1 or block.rfind(b" ") + 1):
+        return cut
+    cut = len(block)
+    while cut > 1 and 0x80 <= block[cut - 1] < 0xC0:
+        cut -= 1
+    return cut - 1 if block[cut - 1] >= 0xC0 and cut > 1 else len(block)
+
+
+def _json_texts(stream: BinaryIO, name: str, field: str) -> Iterator[str]:
+    for number, line in enumerate(stream, start=1):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{name}, line {number}: not JSON: {error}") from error
+        if not isinstance(record, dict) or not isinstance(record.get(field), str):
+            known = sorted(record) if isinstance(record, dict) else type(record).__name__
+            raise InputError(
+                f"{name}, line {number}: no text in field {field!r}; the record has {known}"
+            )
+        yield record[field]
+
+
+def _one_document(text: str) -> Iterator[tuple[bool, str]]:
+    starts = True
+    while text and not text.isspace():
+        cut = len(text)
+        if cut > CHUNK_BYTES:
+            cut = text.rfind("\n", 0, CHUNK_BYTES) + 1 or text.rfind(" ", 0, CHUNK_BYTES) + 1
+            cut = cut or CHUNK_BYTES
+        yield starts, text[:cut]
+        starts, text = False, text[cut:]

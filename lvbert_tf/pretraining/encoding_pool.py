@@ -1,0 +1,80 @@
+"""Encodes units of text in one or many processes, in order, a bounded number at a time."""
+
+import collections
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
+from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, Unit, UnitEncoder
+
+# Units waiting or at work, for each process: bounds the memory and keeps every process busy.
+_UNITS_AHEAD = 3
+
+_encoder: UnitEncoder | None = None
+
+
+def encode_units(
+    units: Iterable[Unit], settings: EncodingSettings, num_processes: int
+) -> Iterator[tuple[EncodedSplit, EncodedSplit]]:
+    """Yields each unit's training and held-out part, in the units' order.
+
+    Args:
+        units: read in this process, as far ahead as the processes need.
+        settings: what the encoder needs.
+        num_processes: 1 encodes in this process; more start so many others.
+
+    Raises:
+        InputError: if a process is killed, which is what happens when memory runs out.
+    """
+    if num_processes == 1:
+        yield from map(UnitEncoder(settings), units)
+        return
+    executor = ProcessPoolExecutor(
+        num_processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(settings,),
+    )
+    try:
+        pending = collections.deque()
+        for unit in units:
+            pending.append(executor.submit(_encode, unit))
+            if len(pending) >= _UNITS_AHEAD * num_processes:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "a building process was killed (out of memory?); try fewer with --num_processes"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker(settings: EncodingSettings) -> None:
+    global _encoder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    import_tensorflow()
+    import tensorflow as tf
+
+    # The processes share the cores already.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    _encoder = UnitEncoder(settings)
+
+
+def _end_with_parent() -> None:
+    """A worker waiting for work would outlive a parent that was killed."""
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _encode(unit: Unit) -> tuple[EncodedSplit, EncodedSplit]:
+    return _encoder(unit)

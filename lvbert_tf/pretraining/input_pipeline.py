@@ -1,0 +1,201 @@
+"""Records to batches, in an order that is a pure function of (seed, epoch, position).
+
+An epoch takes the blocks of a record set in random order and gathers them into windows of about
+65,536 examples, which are shuffled whole (40 MB at length 128; three windows exist at a time: one
+in use, one waiting, one being read). Because the number of examples in every block is known, the
+place where a step starts is computed, not searched for: resuming reads no more than one window.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.record_set import RecordSet
+
+WINDOW_EXAMPLES = 1 << 16
+_FEATURES = ("input_ids", "input_mask", "segment_ids")
+_BUFFER_BYTES = 1 << 20
+_BATCHES_AHEAD = 4
+
+
+def training_dataset(
+    records: RecordSet,
+    global_batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    worker: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Endless shuffled batches; every example comes once an epoch.
+
+    Batches run across the ends of epochs, so that no remainder is left out.
+
+    Args:
+        records: what to read.
+        global_batch_size: examples of a step, over all workers.
+        seed: of the order.
+        start_step: the step whose batch comes first.
+        worker: `(index, count)`. A worker gets its rows of the global batch that one worker
+            alone would get: the first `1 / count` for index 0, and so on.
+
+    Returns:
+        Dataset of dicts `input_ids`, `input_mask`, `segment_ids`: int32
+        `[global_batch_size / count, max_seq_length]`. Errors of the files are raised while it is
+        read; `explain_data_error` names the file.
+
+    Raises:
+        InputError: if the batch cannot be divided by the number of workers.
+    """
+    rows = _worker_rows(global_batch_size, worker)
+    order = _Order(records, seed)
+    first_window, drop = order.locate(start_step * global_batch_size)
+    blocks = _block_reader(records)
+
+    def read_window(window: tf.Tensor) -> tf.data.Dataset:
+        skipped = tf.where(tf.equal(window, first_window), tf.constant(drop, tf.int64), 0)
+        serialized = (
+            tf.data.Dataset.from_tensor_slices(order.blocks(window))
+            .flat_map(blocks)
+            .batch(records.num_examples)
+        )
+        return serialized.map(lambda batch: order.shuffle(batch, window)[skipped:])
+
+    dataset = (
+        tf.data.Dataset.range(first_window, np.iinfo(np.int64).max)
+        .flat_map(read_window)
+        .prefetch(1)
+        .rebatch(global_batch_size)
+        .map(lambda batch: _parse(batch[rows], records.max_seq_length, rows.stop - rows.start))
+        .prefetch(_BATCHES_AHEAD)
+    )
+    return _with_options(dataset)
+
+
+def evaluation_dataset(
+    records: RecordSet, global_batch_size: int, worker: tuple[int, int] = (0, 1)
+) -> tf.data.Dataset:
+    """All examples once, in the files' order.
+
+    Args:
+        records: what to read.
+        global_batch_size: examples of a batch, over all workers. The last batch is filled with
+            rows whose `input_mask` is all zero.
+        worker: `(index, count)`, as in `training_dataset`.
+
+    Returns:
+        Dataset of dicts as in `training_dataset`.
+
+    Raises:
+        InputError: if the batch cannot be divided by the number of workers.
+    """
+    rows = _worker_rows(global_batch_size, worker)
+
+    def parse(batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        missing = global_batch_size - tf.size(batch)
+        # A message without features parses to the default, zeros.
+        batch = tf.concat([batch, tf.fill([missing], "")], axis=0)
+        return _parse(batch[rows], records.max_seq_length, rows.stop - rows.start, default=0)
+
+    dataset = (
+        tf.data.Dataset.range(len(records.block_examples))
+        .flat_map(_block_reader(records))
+        .batch(global_batch_size)
+        .map(parse)
+        .prefetch(_BATCHES_AHEAD)
+    )
+    return _with_options(dataset)
+
+
+class _Order:
+    """Which blocks make up a window, and how it is shuffled; windows count on over epochs."""
+
+    def __init__(self, records: RecordSet, seed: int):
+        self._examples = records.block_examples
+        self._seed = seed
+        mean = records.num_examples / len(self._examples)
+        self._window_blocks = max(1, round(WINDOW_EXAMPLES / mean))
+        self._epoch_windows = -(-len(self._examples) // self._window_blocks)
+
+    def blocks(self, window: tf.Tensor) -> tf.Tensor:
+        """Indices of the window's blocks."""
+        epoch, first = window // self._epoch_windows, window % self._epoch_windows
+        first *= self._window_blocks
+        return self._epoch_order(epoch)[first : first + self._window_blocks]
+
+    def shuffle(self, batch: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+        """The window's examples in their final order."""
+        return _shuffle(batch, self._seed, window)
+
+    def locate(self, example: int) -> tuple[int, int]:
+        """Window of the example at this place since the beginning, and its place in the window."""
+        epoch, place = divmod(example, int(self._examples.sum()))
+        with tf.device("CPU:0"):
+            order = self._epoch_order(tf.constant(epoch, tf.int64)).numpy()
+        starts = np.arange(0, len(order), self._window_blocks)
+        ends = np.cumsum(np.add.reduceat(self._examples[order], starts))
+        window = int(np.searchsorted(ends, place, side="right"))
+        begin = int(ends[window - 1]) if window else 0
+        return epoch * self._epoch_windows + window, place - begin
+
+    def _epoch_order(self, epoch: tf.Tensor) -> tf.Tensor:
+        # Negative, to differ from the seeds of the windows.
+        return _shuffle(tf.range(len(self._examples), dtype=tf.int64), self._seed, -1 - epoch)
+
+
+def _shuffle(values: tf.Tensor, seed: int, counter: tf.Tensor) -> tf.Tensor:
+    order = tf.random.experimental.stateless_shuffle(
+        tf.range(tf.size(values)),
+        seed=tf.stack([tf.constant(seed, tf.int64), counter]),
+        alg="philox",
+    )
+    return tf.gather(values, order)
+
+
+def _block_reader(records: RecordSet) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """A function from a block's index to the dataset of its serialized records."""
+    with tf.init_scope():
+        files = tf.constant(records.files)
+        block_files = tf.constant(records.block_files)
+        offsets = tf.constant(records.block_offsets)
+        examples = tf.constant(records.block_examples)
+
+    def read(block: tf.Tensor) -> tf.data.Dataset:
+        # tf.data.TFRecordDataset always starts at the beginning of a file; its kernel need not.
+        variant = tf.raw_ops.TFRecordDatasetV2(
+            filenames=files[block_files[block]][tf.newaxis],
+            compression_type="",
+            buffer_size=tf.constant(_BUFFER_BYTES, tf.int64),
+            byte_offsets=offsets[block][tf.newaxis],
+        )
+        dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+        return dataset.take(examples[block])
+
+    return read
+
+
+def _parse(
+    serialized: tf.Tensor, max_seq_length: int, batch_size: int, default: int | None = None
+) -> dict[str, tf.Tensor]:
+    defaults = None if default is None else [default] * max_seq_length
+    feature = tf.io.FixedLenFeature([max_seq_length], tf.int64, defaults)
+    # Graph shapes do not survive slicing a batch of unknown size.
+    serialized = tf.ensure_shape(serialized, [batch_size])
+    parsed = tf.io.parse_example(serialized, dict.fromkeys(_FEATURES, feature))
+    return {name: tf.cast(values, tf.int32) for name, values in parsed.items()}
+
+
+def _worker_rows(global_batch_size: int, worker: tuple[int, int]) -> slice:
+    index, count = worker
+    if global_batch_size < 1 or global_batch_size % count:
+        raise InputError(f"batch size {global_batch_size} cannot be divided among {count} workers")
+    rows = global_batch_size // count
+    return slice(index * rows, (index + 1) * rows)
+
+
+def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # Workers slice the global batch themselves.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options)

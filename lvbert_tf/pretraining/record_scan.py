@@ -1,0 +1,124 @@
+"""Walks through a TFRecord file: counts its records and finds those that are damaged."""
+
+import struct
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import tensorflow as tf
+
+from lvbert_tf.pretraining.manifest import BLOCK_EXAMPLES
+from lvbert_tf.pretraining.records import FRAME_BYTES, masked_crc32c
+
+_CHUNK_BYTES = 16 << 20
+_HEADER_BYTES = 12
+
+
+@dataclass
+class RecordScan:
+    """What a file holds.
+
+    Attributes:
+        blocks: `(byte offset, number of records)` of runs of sound records, none over 8,192.
+        corrupt: number of damaged records, a damaged end of the file counting as one.
+        first_damage: `(index of the record, byte offset)` of the first of them.
+    """
+
+    blocks: list[tuple[int, int]] = field(default_factory=list)
+    corrupt: int = 0
+    first_damage: tuple[int, int] | None = None
+    _index: int = 0
+    _run_is_open: bool = False
+
+    def add(self, offset: int, is_sound: bool) -> None:
+        """Notes the record that starts at the offset."""
+        if not is_sound:
+            self.corrupt += 1
+            self.first_damage = self.first_damage or (self._index, offset)
+        elif self._run_is_open and self.blocks[-1][1] < BLOCK_EXAMPLES:
+            self.blocks[-1] = (self.blocks[-1][0], self.blocks[-1][1] + 1)
+        else:
+            self.blocks.append((offset, 1))
+        self._run_is_open = is_sound
+        self._index += 1
+
+
+def scan(path: str, verify: bool) -> RecordScan:
+    """Reads a TFRecord file from end to end.
+
+    After a record with damaged data the walk goes on with the next one; after a damaged length
+    nothing can be found any more, and the rest of the file counts as one damaged record.
+
+    Args:
+        path: the file; any path that `tf.io.gfile` reads.
+        verify: whether to check the records' data and not only their lengths (about 100 MB/s).
+    """
+    result = RecordScan()
+    size = tf.io.gfile.stat(path).length
+    with tf.io.gfile.GFile(path, "rb") as file:
+        base, chunk = 0, b""
+        while base < size:
+            missing = _CHUNK_BYTES
+            if chunk and (need := _record_bytes(chunk, 0)):
+                missing = max(missing, need - len(chunk))
+            read = file.read(min(missing, size - base - len(chunk)))
+            chunk += read
+            places, end = _complete_records(chunk)
+            sound = _sound(chunk, places) if verify else [True] * len(places)
+            for (start, _), is_sound in zip(places, sound, strict=True):
+                result.add(base + start, is_sound)
+            header_is_bad = len(chunk) - end >= _HEADER_BYTES and not _record_bytes(chunk, end)
+            base, chunk = base + end, chunk[end:]
+            if chunk and (header_is_bad or base + len(chunk) == size or not read):
+                result.add(base, is_sound=False)
+                break
+    return result
+
+
+def is_damaged_at(path: str, data_offset: int) -> bool:
+    """Whether a record with a sound length and damaged data has its data at this byte."""
+    start = data_offset - _HEADER_BYTES
+    if start < 0 or start + FRAME_BYTES > tf.io.gfile.stat(path).length:
+        return False
+    with tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(start)
+        header = file.read(_HEADER_BYTES)
+        size = _record_bytes(header, 0)
+        chunk = header + file.read(size - _HEADER_BYTES) if size else b""
+    places, _ = _complete_records(chunk)
+    return bool(places) and not _sound(chunk, places[:1])[0]
+
+
+def _complete_records(chunk: bytes) -> tuple[list[tuple[int, int]], int]:
+    """`(start, end)` of every whole record, and the end of the last."""
+    places, start = [], 0
+    while size := _record_bytes(chunk, start):
+        if start + size > len(chunk):
+            break
+        places.append((start, start + size))
+        start += size
+    return places, start
+
+
+def _record_bytes(chunk: bytes, start: int) -> int:
+    """Size of the record that starts here with its frame; 0 if its length is cut or damaged."""
+    header = chunk[start : start + _HEADER_BYTES]
+    if len(header) < _HEADER_BYTES or _header_checksum(header[:8]) != header[8:]:
+        return 0
+    return struct.unpack_from("<Q", header)[0] + FRAME_BYTES
+
+
+def _sound(chunk: bytes, places: list[tuple[int, int]]) -> list[bool]:
+    sound = []
+    for first in range(0, len(places), BLOCK_EXAMPLES):
+        group = places[first : first + BLOCK_EXAMPLES]
+        checksums = masked_crc32c([chunk[start + _HEADER_BYTES : end - 4] for start, end in group])
+        sound += [
+            chunk[end - 4 : end] == checksum
+            for (_, end), checksum in zip(group, checksums, strict=True)
+        ]
+    return sound
+
+
+@lru_cache(maxsize=1 << 14)
+def _header_checksum(length: bytes) -> bytes:
+    return masked_crc32c([length])[0]

@@ -1,0 +1,257 @@
+"""A set of record files: found, checked against what the model expects, and divided in blocks."""
+
+import os
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import record_scan
+from lvbert_tf.pretraining.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
+from lvbert_tf.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class RecordSet:
+    """Record files and the blocks of up to 8,192 records that they are read in.
+
+    Attributes:
+        files: paths, sorted by name and number.
+        block_files: int64 `[blocks]`, index into `files`.
+        block_offsets: int64 `[blocks]`, byte where the block starts.
+        block_examples: int64 `[blocks]`, number of records.
+        max_seq_length: tokens of an example.
+        manifest: of the first file's directory; None if there is none.
+        corrupt_records: how many records are left out of each damaged file.
+    """
+
+    files: tuple[str, ...]
+    block_files: np.ndarray
+    block_offsets: np.ndarray
+    block_examples: np.ndarray
+    max_seq_length: int
+    manifest: Manifest | None
+    corrupt_records: dict[str, int]
+
+    @property
+    def num_examples(self) -> int:
+        """Number of records in all files."""
+        return int(self.block_examples.sum())
+
+    @classmethod
+    def open(
+        cls,
+        pattern: str,
+        max_seq_length: int,
+        vocabulary: Vocabulary | None = None,
+        lowercase: bool | None = None,
+        allow_missing_manifest: bool = False,
+        skip_corrupt_records: bool = False,
+    ) -> "RecordSet":
+        """Finds the files and checks them: with a manifest, by their sizes alone.
+
+        Args:
+            pattern: comma-separated paths, which may have wildcards.
+            max_seq_length: what the model reads.
+            vocabulary: the model's; None does not check it.
+            lowercase: the model's; None does not check it.
+            allow_missing_manifest: whether to accept files without one, such as the reference's;
+                their records are then counted by reading them.
+            skip_corrupt_records: whether to read all files through first (about 100 MB/s) and
+                leave out what is damaged, listed in `corrupt_records`.
+
+        Raises:
+            InputError: if there are no files or no manifest, if files are missing, cut short or
+                damaged, or if they were built with another length, vocabulary or casing.
+        """
+        files = _find(pattern)
+        directories = sorted({os.path.dirname(file) for file in files})
+        manifests = {directory: _read_manifest(directory) for directory in directories}
+        expected = (max_seq_length, vocabulary, lowercase)
+        blocks: list[tuple[int, int, int]] = []
+        corrupt = {}
+        for directory, manifest in manifests.items():
+            if manifest is None:
+                if not allow_missing_manifest:
+                    raise InputError(
+                        f"no {MANIFEST_NAME} in {directory or '.'}; build the records with"
+                        " build_pretraining_dataset.py, or set allow_missing_manifest"
+                    )
+                continue
+            _check_manifest(manifest, os.path.join(directory, MANIFEST_NAME), *expected)
+            _check_complete(manifest, directory, files, check_sizes=not skip_corrupt_records)
+        for index, file in enumerate(files):
+            manifest = manifests[os.path.dirname(file)]
+            shard = _shard_of(manifest, file)
+            if shard is None:
+                _check_first_record(file, max_seq_length, vocabulary)
+            if shard is None or skip_corrupt_records:
+                scan = record_scan.scan(file, verify=skip_corrupt_records)
+                if scan.first_damage and not skip_corrupt_records:
+                    raise InputError(_damage(file, scan))
+                if lost := max(scan.corrupt, shard.examples - _sound_records(scan) if shard else 0):
+                    corrupt[file] = lost
+                blocks += [(index, offset, count) for offset, count in scan.blocks]
+            else:
+                blocks += [(index, offset, count) for offset, count in _blocks(shard)]
+        if not blocks:
+            raise InputError(f"no records in {pattern}")
+        columns = np.array(blocks, np.int64).T
+        return cls(
+            tuple(files), *columns, max_seq_length, manifests[os.path.dirname(files[0])], corrupt
+        )
+
+
+def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputError:
+    """Finds the file behind a reading error (`tf.errors.DataLossError` and the like).
+
+    Args:
+        error: what `tf.data` raised.
+        records: what was being read.
+
+    Returns:
+        An error naming the file and, where it can be found, the record.
+    """
+    place = re.search(r"record at (\d+)", error.message or "")
+    if place:
+        for file in records.files:
+            if record_scan.is_damaged_at(file, int(place[1])):
+                return InputError(_damage(file, record_scan.scan(file, verify=True)))
+    for file in records.files:
+        if not tf.io.gfile.exists(file):
+            return InputError(f"{file} has disappeared")
+        scan = record_scan.scan(file, verify=False)
+        if scan.first_damage:
+            return InputError(_damage(file, scan))
+        counts = records.block_examples[records.block_files == records.files.index(file)]
+        if _sound_records(scan) < counts.sum():
+            return InputError(f"{file} has become shorter; build the records again")
+    reason = (error.message or repr(error)).splitlines()[0]
+    return InputError(f"cannot read {records.files[0]} or the other record files: {reason}")
+
+
+def _find(pattern: str) -> list[str]:
+    files: set[str] = set()
+    for part in filter(None, (part.strip() for part in pattern.split(","))):
+        found = [file for file in tf.io.gfile.glob(part) if not tf.io.gfile.isdir(file)]
+        if not found:
+            raise InputError(f"no record files match {part}")
+        files.update(file for file in found if os.path.basename(file) != MANIFEST_NAME)
+    if not files:
+        raise InputError(f"no record files match {pattern!r}")
+    # Shard 2 before shard 10.
+    return sorted(files, key=lambda file: [int(p) if p.isdigit() else p for p in _split(file)])
+
+
+def _split(file: str) -> list[str]:
+    return re.split(r"(\d+)", file)
+
+
+def _read_manifest(directory: str) -> Manifest | None:
+    path = os.path.join(directory, MANIFEST_NAME)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path) as file:
+        return Manifest.from_json(file.read(), path)
+
+
+def _check_manifest(
+    manifest: Manifest,
+    path: str,
+    max_seq_length: int,
+    vocabulary: Vocabulary | None,
+    lowercase: bool | None,
+) -> None:
+    if manifest.max_seq_length != max_seq_length:
+        raise InputError(
+            f"{path}: the records have length {manifest.max_seq_length}, max_seq_length is"
+            f" {max_seq_length}"
+        )
+    if vocabulary is not None and manifest.vocabulary_size != vocabulary.size:
+        raise InputError(
+            f"{path}: the records' vocabulary has {manifest.vocabulary_size} tokens, the model's"
+            f" {vocabulary.size}"
+        )
+    if vocabulary is not None and manifest.vocabulary_sha256 != vocabulary.sha256:
+        raise InputError(
+            f"{path}: the records were built with another vocabulary of {vocabulary.size} tokens"
+        )
+    if lowercase is not None and manifest.lowercase != lowercase:
+        kinds = {True: "lower-cased", False: "cased"}
+        raise InputError(
+            f"{path}: the records are {kinds[manifest.lowercase]}, the model reads"
+            f" {kinds[lowercase]} text"
+        )
+
+
+def _check_complete(
+    manifest: Manifest, directory: str, files: list[str], check_sizes: bool
+) -> None:
+    """Every file of the splits that are read must be there and as long as it was written."""
+    chosen = [os.path.basename(file) for file in files if os.path.dirname(file) == directory]
+    for split in (manifest.training, manifest.held_out):
+        if not any(shard.name in chosen for shard in split.shards):
+            continue
+        for shard in split.shards:
+            path = os.path.join(directory, shard.name)
+            if not tf.io.gfile.exists(path):
+                raise InputError(
+                    f"{path} is missing; the manifest lists {len(split.shards)} such files"
+                )
+            size = tf.io.gfile.stat(path).length
+            if check_sizes and size != shard.bytes:
+                raise InputError(f"{path} has {size} bytes, the manifest says {shard.bytes}")
+
+
+def _check_first_record(file: str, max_seq_length: int, vocabulary: Vocabulary | None) -> None:
+    """A file that no manifest describes is judged by its first record, if that can be read."""
+    record = next(iter(tf.data.TFRecordDataset(file).take(1).ignore_errors()), None)
+    if record is None:
+        return
+    names = ("input_ids", "input_mask", "segment_ids")
+    try:
+        example = tf.io.parse_single_example(
+            record, {name: tf.io.VarLenFeature(tf.int64) for name in names}
+        )
+    except tf.errors.InvalidArgumentError as error:
+        raise InputError(f"{file}: its first record is not an example") from error
+    values = {name: example[name].values.numpy() for name in names}
+    for name in names:
+        if len(values[name]) != max_seq_length:
+            raise InputError(
+                f"{file}: {name} has length {len(values[name])}, max_seq_length is {max_seq_length}"
+            )
+    if vocabulary is not None and values["input_ids"].max() >= vocabulary.size:
+        raise InputError(
+            f"{file}: token id {values['input_ids'].max()} is outside the vocabulary of"
+            f" {vocabulary.size}"
+        )
+
+
+def _shard_of(manifest: Manifest | None, file: str) -> Shard | None:
+    split = manifest.split_of(os.path.basename(file)) if manifest else None
+    if split is None:
+        return None
+    return next(shard for shard in split.shards if shard.name == os.path.basename(file))
+
+
+def _blocks(shard: Shard) -> list[tuple[int, int]]:
+    full, rest = divmod(shard.examples, BLOCK_EXAMPLES)
+    counts = [BLOCK_EXAMPLES] * full + [rest] * (rest > 0)
+    return list(zip(shard.block_offsets, counts, strict=True))
+
+
+def _sound_records(scan: record_scan.RecordScan) -> int:
+    return sum(count for _, count in scan.blocks)
+
+
+def _damage(file: str, scan: record_scan.RecordScan) -> str:
+    if scan.first_damage is None:
+        return f"{file} is damaged"
+    index, offset = scan.first_damage
+    return (
+        f"{file}: record {index} (at byte {offset}) is corrupt or cut short; build the records"
+        " again, or set skip_corrupt_records to leave such records out"
+    )

@@ -1,0 +1,77 @@
+"""Text from TensorFlow Datasets: `tfds:NAME[/config][:split]`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lvbert_tf.errors import InputError
+
+
+@dataclass(frozen=True)
+class TfdsText:
+    """One text feature of one split; `total_bytes` is the split's size as TFDS states it."""
+
+    name: str
+    split: str
+    feature: str
+    total_bytes: int
+    examples: int
+
+    @classmethod
+    def open(cls, location: str, feature: str) -> "TfdsText":
+        """Prepares the dataset (downloading it if need be) and finds its text.
+
+        Args:
+            location: `tfds:NAME[/config][:split]`; the split is `train` unless given.
+            feature: the feature to read; a dataset with a single text feature needs no match.
+
+        Raises:
+            InputError: if there is no such dataset, split or text feature, or it cannot be
+                prepared.
+        """
+        import tensorflow_datasets as tfds
+
+        name, _, split = location.removeprefix("tfds:").partition(":")
+        split = split or "train"
+        try:
+            builder = tfds.builder(name)
+            builder.download_and_prepare()
+        except (tfds.core.DatasetNotFoundError, ValueError) as error:
+            raise InputError(f"{location}: {_first_line(error)}") from error
+        except (OSError, tfds.download.DownloadError) as error:
+            raise InputError(f"{location} could not be prepared: {_first_line(error)}") from error
+        texts = [
+            key
+            for key, kind in builder.info.features.items()
+            if isinstance(kind, tfds.features.Text)
+        ]
+        if feature not in texts and len(texts) != 1:
+            raise InputError(f"{location}: no text feature {feature!r}; it has {sorted(texts)}")
+        try:
+            info = builder.info.splits[split]
+        except (KeyError, ValueError) as error:
+            known = sorted(builder.info.splits)
+            raise InputError(f"{location}: no split {split!r}; it has {known}") from error
+        feature = feature if feature in texts else texts[0]
+        return cls(name, split, feature, info.num_bytes, info.num_examples)
+
+    def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:
+        """Yields the texts in the dataset's order; reports an even share of bytes for each."""
+        import tensorflow_datasets as tfds
+
+        dataset = tfds.load(
+            self.name,
+            split=self.split,
+            shuffle_files=False,
+            # Only the text is decoded, whatever else a record holds.
+            decoders=tfds.decode.PartialDecoding({self.feature: True}),
+        )
+        reported = 0
+        for number, record in enumerate(tfds.as_numpy(dataset), start=1):
+            due = self.total_bytes * number // max(1, self.examples)
+            on_bytes(due - reported)
+            reported = due
+            yield record[self.feature].decode("utf-8", errors="ignore")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))
