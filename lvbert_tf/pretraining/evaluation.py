@@ -1,0 +1,111 @@
+"""Evaluation on held-out records, beside what a model without any knowledge would score."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.masking import mask_tokens
+from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+
+# Of masks and replacements: the same at every evaluation of every run, so that figures compare.
+EVALUATION_SEED = 20_210_601
+
+
+class Evaluator:
+    """Evaluates without dropout; every evaluation sees the same masks.
+
+    Args:
+      strategy: where the model was created; replicas share each batch.
+      pretrainer: the networks.
+      objective: what is masked and how the losses are weighted.
+      batch_size: sequences in a batch, a multiple of the replicas.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        pretrainer: ElectraPretrainer,
+        objective: Objective,
+        batch_size: int,
+    ):
+        self.strategy = strategy
+        self.pretrainer = pretrainer
+        self.objective = objective
+        self.batch_size = batch_size
+        self._sums = tf.function(self._batch_sums)
+
+    def evaluate(
+        self,
+        batches: Iterable[Mapping[str, tf.Tensor]],
+        num_batches: int,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> dict[str, float] | None:
+        """Computes the metrics over at most `num_batches` batches.
+
+        Args:
+          batches: int32 features of shape (batch_size, length); every worker reads all of them.
+          num_batches: at most this many.
+          stopped: asked before each batch.
+          progress: called after each batch with the number done.
+
+        Returns:
+          the training metrics, `examples`, `commonest_token_id`, and for comparison
+          `baseline_mlm_accuracy` (always guessing the token that is commonest among the answers)
+          and, with a discriminator, `baseline_disc_auc` and `baseline_disc_accuracy` (calling every
+          token original). None if it was stopped.
+        """
+        totals: dict[str, np.ndarray] = {}
+        for index, batch in enumerate(batches):
+            if index == num_batches:
+                break
+            if stopped():
+                return None
+            for name, value in self._sums(batch, tf.constant(index)).items():
+                totals[name] = totals.get(name, 0.0) + value.numpy().astype(np.float64)
+            progress(index + 1)
+        examples = float(totals.pop("examples"))
+        answers = totals.pop("answers")
+        metrics = self.objective.summarize(totals)
+        metrics["examples"] = examples
+        metrics["commonest_token_id"] = int(np.argmax(answers))
+        metrics["baseline_mlm_accuracy"] = float(answers.max() / max(answers.sum(), 1.0))
+        if "fake_rate" in metrics:
+            metrics["baseline_disc_auc"] = 0.5
+            metrics["baseline_disc_accuracy"] = 1.0 - metrics["fake_rate"]
+        return metrics
+
+    def _batch_sums(self, batch, index):
+        sums = self.strategy.run(self._replica_sums, args=(batch, index))
+        return {
+            name: self.strategy.experimental_local_results(value)[0] for name, value in sums.items()
+        }
+
+    def _replica_sums(self, batch, index):
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        rows = self.batch_size // replicas
+        replica = context.replica_id_in_sync_group
+        shares = {
+            name: tf.reshape(value, [replicas, rows, value.shape[-1]])[replica]
+            for name, value in batch.items()
+        }
+        masked = mask_tokens(
+            shares,
+            tf.stack([tf.constant(EVALUATION_SEED), index]),
+            self.objective.masking,
+            global_batch_size=self.batch_size,
+            offset=replica * rows,
+        )
+        weights = loss_weights(masked, self.objective)
+        _, sums = pretraining_loss(self.pretrainer, self.objective, masked, weights, training=False)
+        sums["answers"] = tf.math.unsorted_segment_sum(
+            tf.reshape(masked["mask_weights"], [-1]),
+            tf.reshape(masked["mask_labels"], [-1]),
+            self.pretrainer.discriminator.vocabulary_size,
+        )
+        real = tf.reduce_any(shares["input_mask"] > 0, axis=-1)
+        sums["examples"] = tf.reduce_sum(tf.cast(real, tf.float32))
+        return context.all_reduce("SUM", sums)

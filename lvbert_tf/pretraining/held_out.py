@@ -1,0 +1,54 @@
+"""Evaluating a run on its held-out records, and saying how it compares with knowing nothing."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.pretraining.evaluation import Evaluator
+from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
+from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.text.vocabulary import Vocabulary
+
+
+def evaluate_held_out(
+    evaluator: Evaluator,
+    records: RecordSet,
+    config: PretrainingConfig,
+    vocabulary: Vocabulary,
+    stopped: Callable[[], bool] = lambda: False,
+    quiet: bool = False,
+) -> dict[str, Any] | None:
+    """Evaluates on at most `num_eval_steps` batches, with a progress bar on standard error.
+
+    Returns:
+      the metrics of `Evaluator.evaluate`, with `commonest_token` as text; None if stopped.
+    """
+    batches = min(config.num_eval_steps, -(-records.num_examples // config.eval_batch_size))
+    dataset = evaluation_dataset(records, config.eval_batch_size)
+    with tqdm(
+        total=batches, desc="evaluation", unit="batch", file=sys.stderr, leave=False, disable=quiet
+    ) as bar:
+        metrics = evaluator.evaluate(dataset, batches, stopped, lambda done: bar.update())
+    if metrics is not None:
+        metrics["commonest_token"] = vocabulary.tokens[int(metrics.pop("commonest_token_id"))]
+    return metrics
+
+
+def describe(metrics: Mapping[str, Any]) -> str:
+    """Lines for the user: held-out figures beside the trivial baselines."""
+    lines = [
+        f"held out, {metrics['examples']:,.0f} examples at step {metrics['step']}:",
+        f"  masked LM accuracy {metrics['mlm_accuracy']:.4f}"
+        f"   (always guessing {metrics['commonest_token']!r}:"
+        f" {metrics['baseline_mlm_accuracy']:.4f})   loss {metrics['mlm_loss']:.4f}",
+    ]
+    if "disc_auc" in metrics:
+        lines.append(
+            f"  replaced token AUC {metrics['disc_auc']:.4f}   (guessing: 0.5000)"
+            f"   accuracy {metrics['disc_accuracy']:.4f}"
+            f" (calling all original: {metrics['baseline_disc_accuracy']:.4f})"
+        )
+    return "\n".join(lines)

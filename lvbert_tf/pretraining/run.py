@@ -1,0 +1,283 @@
+"""The pre-training program, from flags to preset."""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf import cli
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+from lvbert_tf.hparams import load_hparams
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining import held_out
+from lvbert_tf.pretraining.evaluation import Evaluator
+from lvbert_tf.pretraining.input_pipeline import training_dataset
+from lvbert_tf.pretraining.masking import MaskingSpec
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
+from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.pretraining_costs import num_parameters, training_flops
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training import distribution, logs, loop
+from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.initialization import initialize
+from lvbert_tf.training.model_directory import (
+    check_architecture,
+    locked,
+    save_preset,
+    write_json,
+)
+from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
+from lvbert_tf.training.schedules import WarmupPolynomialDecay
+from lvbert_tf.training.signals import StopRequest
+from lvbert_tf.training.throughput import measure_matmul_peak
+
+# What TensorFlow raises where it reads records that were damaged or removed.
+_READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+EXIT_FAILURE = 1
+
+
+def pretrain(
+    data_dir: str,
+    model_name: str,
+    hparams: str = "",
+    strategy_name: str = "auto",
+    virtual_devices: int = 0,
+    tpu: str | None = None,
+) -> int:
+    """Trains or evaluates as the hparams say; `run_pretraining.py --help` explains the arguments.
+
+    Returns:
+      the exit code: 0 done; 1 the loss became non-finite; 143 or 130 stopped by SIGTERM or SIGINT,
+      after saving.
+
+    Raises:
+      InputError: bad arguments or bad data; before anything is written, where that can be known.
+    """
+    # === Settings and data, checked before any work ===
+    config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
+    vocabulary = Vocabulary.load(config.vocab_file)
+    _check_vocabulary(config, vocabulary)
+    check_architecture(config)
+    strategy = distribution.make_strategy(strategy_name, virtual_devices, _tpu_address(config, tpu))
+    distribution.check_batch(
+        strategy,
+        config.train_batch_size,
+        config.gradient_accumulation_steps,
+        config.eval_batch_size,
+    )
+    precision = resolve_precision(config.precision)
+    worker = distribution.worker_of(strategy)
+    chief = worker[0] == 0
+    say = _say if chief else _stay_silent
+    training_records = _open_records(config.pretrain_tfrecords, config, vocabulary, say)
+    held_out_records = _open_held_out(config, vocabulary, say)
+
+    # === Networks ===
+    keras.utils.set_random_seed(config.seed)
+    schedule = WarmupPolynomialDecay(
+        config.learning_rate, config.num_train_steps, config.num_warmup_steps, config.lr_decay_power
+    )
+    with strategy.scope():
+        pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+        optimizer = ReferenceAdam(schedule, weight_decay_rate=config.weight_decay_rate)
+        optimizer.build(pretrainer.trainable_variables)
+        loss_scale = LossScale(dynamic=precision == "float16")
+    objective = Objective.from_config(config, MaskingSpec.from_config(config, vocabulary))
+    evaluator = Evaluator(strategy, pretrainer, objective, config.eval_batch_size)
+
+    model_dir = Path(config.model_dir)
+    checkpoint_dir = model_dir / "checkpoints"
+    state = loop.HostState()
+    checkpoints = Checkpoints(
+        checkpoint_dir,
+        config.keep_checkpoint_max,
+        writer=chief,
+        model=pretrainer,
+        optimizer=optimizer,
+        loss_scale=loss_scale,
+        host=state.variable,
+    )
+    if not config.do_train:
+        return _evaluate_only(config, checkpoints, evaluator, held_out_records, vocabulary, chief)
+
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        if chief:
+            stack.enter_context(locked(model_dir))
+
+        # === Restore: the run's own newest readable checkpoint, else init_checkpoint, else random ===
+        step = checkpoints.restore_latest(say)
+        if step is not None:
+            state.load()
+        elif config.init_checkpoint:
+            initialize(pretrainer, config.init_checkpoint, say)
+        step = step or 0
+        if chief:
+            write_json(model_dir / "config.json", config.to_json_dict())
+        if step >= config.num_train_steps:
+            say(f"{model_dir} is already trained to step {step}; nothing to train")
+        else:
+            say(
+                f"{config.layer_string}: {num_parameters(config):,} parameters, {precision},"
+                f" {distribution.describe(strategy)}, {training_records.num_examples:,} examples;"
+                f" from step {step} to {config.num_train_steps}"
+            )
+
+        # === Train ===
+        log = stack.enter_context(
+            logs.TrainingLog(
+                model_dir, config.num_train_steps, step, state.evaluated_step, writer=chief
+            )
+        )
+        agree = distribution.agreement(strategy)
+        flops = training_flops(config) * config.train_batch_size
+        peak = measure_matmul_peak(precision) * distribution.processors(strategy)
+
+        def on_progress(step: int, loss: float, steps_per_second: float | None) -> None:
+            rate = steps_per_second and steps_per_second * config.train_batch_size
+            log.progress(step, loss, rate)
+
+        def on_log(step: int, sums: Mapping[str, np.ndarray], figures: dict) -> None:
+            values = objective.summarize(sums)
+            # The rate of the update that made this step, not of the next one.
+            values["learning_rate"] = float(schedule(step - 1))
+            rate = figures.pop("steps_per_second")
+            values |= figures
+            if rate:
+                values["examples_per_second"] = rate * config.train_batch_size
+                values["share_of_peak"] = rate * flops / peak
+            if loss_scale.dynamic:
+                values["loss_scale"] = float(loss_scale.scale.numpy())
+            log.figures(step, logs.TRAIN, values)
+
+        def on_evaluate(step: int) -> bool:
+            if held_out_records is None:
+                return True
+            metrics = held_out.evaluate_held_out(
+                evaluator,
+                held_out_records,
+                config,
+                vocabulary,
+                stopped=lambda: agree(bool(stop), 0)[0],
+                quiet=not chief,
+            )
+            if metrics is None:
+                return False
+            metrics = {"step": step, **metrics}
+            log.figures(step, logs.EVAL, metrics)
+            if chief:
+                write_json(model_dir / "eval.json", logs.without_nan(metrics))
+            log.message(held_out.describe(metrics))
+            return True
+
+        train_step = TrainStep(strategy, pretrainer, optimizer, loss_scale, config, objective)
+        batches = training_dataset(
+            training_records, config.train_batch_size, config.seed, step, worker
+        )
+        try:
+            complete = loop.train(
+                train_step,
+                iter(batches),
+                loop.Schedule.from_config(config),
+                checkpoints,
+                state,
+                loop.Hooks(on_progress, on_log, on_evaluate, agree),
+                stop,
+            )
+        except loop.NonFiniteLoss as error:
+            log.close()
+            cli.fail(str(error), EXIT_FAILURE)
+        except _READING_ERRORS as error:
+            raise explain_data_error(error, training_records) from error
+        log.close()
+        if not complete:
+            say(f"stopped at step {train_step.step}, saved; the same command continues")
+            return stop.exit_code
+
+        # === What is left behind ===
+        if chief:
+            save_preset(pretrainer.discriminator, model_dir / "preset", train_step.step)
+            _print_written(model_dir, checkpoints.path(train_step.step))
+    return 0
+
+
+def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -> int:
+    if records is None:
+        raise InputError(f"nothing to evaluate on: no records match {config.eval_tfrecords}")
+    step = checkpoints.restore_latest(_say if chief else _stay_silent)
+    if step is None:
+        raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
+    metrics = held_out.evaluate_held_out(evaluator, records, config, vocabulary, quiet=not chief)
+    metrics = {"step": step, **metrics}
+    if chief:
+        path = Path(config.model_dir) / "eval.json"
+        write_json(path, logs.without_nan(metrics))
+        print(held_out.describe(metrics))
+        print(f"written: {path}")
+    return 0
+
+
+def _check_vocabulary(config: PretrainingConfig, vocabulary: Vocabulary) -> None:
+    if vocabulary.size > config.vocab_size:
+        raise InputError(
+            f"{config.vocab_file} has {vocabulary.size} tokens, but vocab_size is"
+            f" {config.vocab_size}; set vocab_size to {vocabulary.size}"
+        )
+
+
+def _open_records(pattern, config, vocabulary, say) -> RecordSet:
+    records = RecordSet.open(
+        pattern,
+        config.max_seq_length,
+        vocabulary,
+        config.do_lower_case,
+        config.allow_missing_manifest,
+        config.skip_corrupt_records,
+    )
+    for file, count in records.corrupt_records.items():
+        say(f"warning: {file}: {count} corrupt records are left out")
+    return records
+
+
+def _open_held_out(config, vocabulary, say) -> RecordSet | None:
+    if not any(tf.io.gfile.glob(part.strip()) for part in config.eval_tfrecords.split(",")):
+        say(f"no held-out records match {config.eval_tfrecords}: no evaluation")
+        return None
+    return _open_records(config.eval_tfrecords, config, vocabulary, say)
+
+
+def _tpu_address(config: PretrainingConfig, flag: str | None) -> distribution.TpuAddress | None:
+    """The TPU that --tpu names, else the one of the reference's hparams."""
+    if flag is None and not config.use_tpu:
+        return None
+    name = flag or config.tpu_name or "local"
+    return distribution.TpuAddress(name, config.tpu_zone, config.gcp_project, config.tpu_job_name)
+
+
+def _print_written(model_dir: Path, checkpoint: Path) -> None:
+    print(f"written to {model_dir}:")
+    for path, what in (
+        (Path("preset"), "the discriminator, for keras_hub from_preset"),
+        (checkpoint.relative_to(model_dir), "the last checkpoint, to continue from"),
+        (Path("eval.json"), "held-out figures"),
+        (Path("metrics.jsonl"), "figures by step"),
+        (Path("tensorboard"), "the same, for tensorboard --logdir"),
+        (Path("config.json"), "every setting"),
+    ):
+        if (model_dir / path).exists():
+            print(f"  {path}: {what}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _stay_silent(text: str) -> None:
+    """For the workers other than the first."""

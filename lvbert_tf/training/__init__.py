@@ -1,0 +1,1 @@
+"""Training infrastructure: distribution, precision, optimizer, loop, checkpoints and logs."""

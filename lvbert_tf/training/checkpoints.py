@@ -1,0 +1,142 @@
+"""Checkpoints that a kill at any moment cannot corrupt.
+
+A checkpoint is a directory `step-00001234/` holding one TensorFlow checkpoint. It is written under
+a temporary name, flushed to disk and renamed, so a directory with the final name is always whole.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+
+_NAME = re.compile(r"step-(\d+)")
+_TEMPORARY = ".writing-"
+_PREFIX = "state"
+# What TensorFlow raises on a truncated, altered or missing file.
+_UNREADABLE = (tf.errors.OpError, OSError, ValueError, RuntimeError)
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+      directory: where they are; created at the first save.
+      keep: how many of the newest to keep; 0 or None keeps all.
+      writer: whether this process writes. With several workers only one does, and all of them must
+        see the same directory.
+      **state: what to save: Keras models and optimizers, tf.Module, tf.Variable. The model is
+        `model=`.
+    """
+
+    def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
+        self.directory = Path(directory)
+        self.keep = keep
+        self.writer = writer
+        self._checkpoint = tf.train.Checkpoint(**state)
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, oldest first."""
+        return saved_steps(self.directory)
+
+    def path(self, step: int) -> Path:
+        """The directory of a step's checkpoint."""
+        return self.directory / f"step-{step:08d}"
+
+    def save(self, step: int) -> Path:
+        """Writes the state as the checkpoint of `step`, then removes those beyond `keep`.
+
+        Raises:
+          InputError: it cannot be written, e.g. on a full disk; older checkpoints are untouched.
+        """
+        path = self.path(step)
+        if not self.writer or path.exists():
+            return path
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
+        temporary = self.directory / f"{_TEMPORARY}{step}"
+        temporary.mkdir()
+        try:
+            self._checkpoint.write(str(temporary / _PREFIX))
+        except tf.errors.OpError as error:
+            shutil.rmtree(temporary)
+            raise InputError(f"cannot write {path}: {error.message}") from error
+        for file in (*temporary.iterdir(), temporary):
+            _flush(file)
+        temporary.rename(path)
+        _flush(self.directory)
+        for old in self.steps()[: -self.keep] if self.keep else []:
+            shutil.rmtree(self.path(old))
+        return path
+
+    def restore_latest(self, report: Callable[[str], None]) -> int | None:
+        """Restores the newest readable checkpoint.
+
+        Args:
+          report: called with one line for each damaged checkpoint that is passed over.
+
+        Returns:
+          its step, or None if there are no checkpoints.
+
+        Raises:
+          InputError: there are checkpoints but none can be read.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            damage = find_damage(self.path(step))
+            if damage is None:
+                status = self._checkpoint.restore(str(self.path(step) / _PREFIX))
+                status.assert_existing_objects_matched()
+                return step
+            report(f"checkpoint {self.path(step)} is damaged ({damage}); using an older one")
+        if steps:
+            raise InputError(
+                f"no checkpoint in {self.directory} can be read; put a good copy back, or move"
+                " the directory away to start from the beginning"
+            )
+        return None
+
+    def _remove_leftovers(self) -> None:
+        for leftover in self.directory.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(leftover)
+
+
+def saved_steps(directory: str | Path) -> list[int]:
+    """The steps that have a checkpoint in a `checkpoints/` directory, oldest first."""
+    directory = Path(directory)
+    names = (path.name for path in directory.iterdir()) if directory.is_dir() else ()
+    return sorted(int(match.group(1)) for name in names if (match := _NAME.fullmatch(name)))
+
+
+def restore_model(model: keras.Model, path: Path) -> str | None:
+    """Restores only the model of a checkpoint's state; returns the damage if it is unreadable."""
+    damage = find_damage(path)
+    if damage is None:
+        status = tf.train.Checkpoint(model=model).restore(str(path / _PREFIX))
+        status.assert_existing_objects_matched().expect_partial()
+    return damage
+
+
+def find_damage(path: Path) -> str | None:
+    """Reads every array of a checkpoint, checksums included; None if it is whole."""
+    try:
+        reader = tf.train.load_checkpoint(str(path / _PREFIX))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except _UNREADABLE as error:
+        return " ".join(str(error).split())[:120]
+    return None
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file or a directory is on the disk, not only in the system's cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,203 @@
+"""Where training runs: one device, several, several machines, or a TPU."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+
+
+@dataclass(frozen=True)
+class TpuAddress:
+    """Which TPU: `name` is a Cloud TPU's name, a grpc:// address, or `local` on a TPU VM."""
+
+    name: str
+    zone: str | None = None
+    project: str | None = None
+    job_name: str | None = None
+
+
+def make_strategy(
+    name: str = "auto", virtual_devices: int = 0, tpu: TpuAddress | None = None
+) -> tf.distribute.Strategy:
+    """Chooses and starts a distribution strategy. Call it before TensorFlow computes anything.
+
+    Args:
+      name: one of `STRATEGIES`. `auto` takes what the machine has: the TPU that is named, else the
+        workers of TF_CONFIG, else all GPUs or virtual devices, else the one device.
+      virtual_devices: if positive, splits the CPU into this many logical devices (for tests).
+      tpu: for the `tpu` strategy.
+
+    Raises:
+      InputError: unknown name, contradicting choices, malformed TF_CONFIG, no such TPU.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"--strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
+    if virtual_devices < 0:
+        raise InputError(f"--virtual_devices {virtual_devices}: expected 0 or more")
+    _keep_gpu_memory_growing()
+    if virtual_devices:
+        _split_cpu(virtual_devices)
+    name = _automatic(virtual_devices, tpu) if name == "auto" else name
+    if tpu is not None and name != "tpu":
+        raise InputError(f"a TPU is named ({tpu.name}) but --strategy is {name}; expected tpu")
+    if name == "one_device" and virtual_devices > 1:
+        raise InputError(f"--strategy one_device contradicts --virtual_devices {virtual_devices}")
+    if name == "tpu":
+        return _tpu_strategy(tpu)
+    if name == "multi_worker":
+        _check_tf_config()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        kind = "CPU" if virtual_devices or not tf.config.list_physical_devices("GPU") else "GPU"
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in tf.config.list_logical_devices(kind)]
+        )
+    # TensorFlow's default strategy: the first GPU if there is one, without any wrapping.
+    return tf.distribute.get_strategy()
+
+
+def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(index, count) of the processes that train together; (0, 1) unless `multi_worker`."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    workers = resolver.cluster_spec().as_dict()
+    chiefs = len(workers.get("chief", ()))
+    count = chiefs + len(workers.get("worker", ()))
+    if not count:
+        return 0, 1
+    return resolver.task_id + (chiefs if resolver.task_type == "worker" else 0), count
+
+
+def processors(strategy: tf.distribute.Strategy) -> int:
+    """How many processors compute: the replicas, but the virtual devices of a CPU are one."""
+    if tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"):
+        return strategy.num_replicas_in_sync
+    return worker_of(strategy)[1]
+
+
+def agreement(strategy: tf.distribute.Strategy) -> Callable[[bool, int], tuple[bool, int]]:
+    """Makes the function by which workers decide alike, though their clocks and signals differ.
+
+    Returns:
+      (stop?, steps) -> (whether any worker wants to stop, the steps that worker 0 wants). All
+      workers must call it equally often.
+    """
+    index, workers = worker_of(strategy)
+    if workers == 1:
+        return lambda stop, steps: (stop, steps)
+    replicas_here = strategy.num_replicas_in_sync // workers
+
+    def sum_over_replicas(votes):
+        return tf.distribute.get_replica_context().all_reduce("SUM", votes)
+
+    @tf.function
+    def count(votes):
+        results = strategy.run(sum_over_replicas, args=(votes,))
+        return strategy.experimental_local_results(results)[0]
+
+    def agree(stop: bool, steps: int) -> tuple[bool, int]:
+        votes = count(tf.constant([float(stop), steps if index == 0 else 0.0])).numpy()
+        return bool(votes[0] > 0), round(votes[1] / replicas_here)
+
+    return agree
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """For the user: `MirroredStrategy, 2 replicas`."""
+    replicas = strategy.num_replicas_in_sync
+    name = type(strategy).__name__
+    name = "one device" if name == "_DefaultDistributionStrategy" else name
+    return f"{name}, {replicas} replica{'s' if replicas > 1 else ''}"
+
+
+def check_batch(
+    strategy: tf.distribute.Strategy, train_batch: int, accumulation: int, eval_batch: int
+) -> None:
+    """Refuses batches that cannot be shared out evenly.
+
+    Raises:
+      InputError: naming the nearest batch sizes that can.
+    """
+    replicas = strategy.num_replicas_in_sync
+    parts = {
+        "train_batch_size": (train_batch, replicas * accumulation),
+        "eval_batch_size": (eval_batch, replicas),
+    }
+    for name, (size, divisor) in parts.items():
+        if size % divisor:
+            below, above = size // divisor * divisor, (size // divisor + 1) * divisor
+            steps = f" x {accumulation} gradient accumulation steps" if divisor != replicas else ""
+            legal = f"{below} or {above}" if below else f"{above}"
+            raise InputError(
+                f"{name} {size} is not divisible by {divisor} ({replicas} replicas{steps});"
+                f" the nearest that is: {legal}"
+            )
+
+
+def _automatic(virtual_devices: int, tpu: TpuAddress | None) -> str:
+    if tpu is not None:
+        return "tpu"
+    if os.environ.get("TF_CONFIG"):
+        return "multi_worker"
+    if virtual_devices > 1 or len(tf.config.list_physical_devices("GPU")) > 1:
+        return "mirrored"
+    return "one_device"
+
+
+def _split_cpu(count: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        raise InputError(f"--virtual_devices {count}: TensorFlow is already running") from error
+
+
+def _keep_gpu_memory_growing() -> None:
+    """Takes GPU memory as needed, so that two programs can share a card."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _check_tf_config() -> None:
+    text = os.environ.get("TF_CONFIG", "")
+    example = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+    try:
+        value = json.loads(text)
+        cluster, task = value["cluster"], value["task"]
+        members, index = cluster[task["type"]], task["index"]
+        known = isinstance(index, int) and 0 <= index < len(members)
+        legal = task["type"] in ("chief", "worker") and set(cluster) <= {"chief", "worker"}
+    except (ValueError, KeyError, TypeError):
+        known = legal = False
+    if not (known and legal):
+        raise InputError(f"--strategy multi_worker: TF_CONFIG is {text!r}; expected {example}")
+
+
+def _tpu_strategy(tpu: TpuAddress | None) -> tf.distribute.Strategy:
+    if tpu is None:
+        raise InputError("--strategy tpu: name the TPU with --tpu (`local` on a TPU VM)")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=tpu.name,
+            zone=tpu.zone,
+            project=tpu.project,
+            **({"job_name": tpu.job_name} if tpu.job_name else {}),
+        )
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    # A wrong name fails in whichever layer meets it first: name service, Cloud API, runtime.
+    except (OSError, ValueError, RuntimeError, ImportError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"--tpu {tpu.name!r} cannot be reached: {reason}; expected a TPU's name,"
+            " a grpc:// address, or `local`"
+        ) from error

@@ -1,0 +1,95 @@
+"""`models/<model_name>/`: who may write there, and which run it belongs to."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras_hub
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes JSON under a temporary name and renames it: readers see the old file or the new."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.writing")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_config(model_dir: str | Path) -> PretrainingConfig | None:
+    """The configuration of the run that a model directory belongs to, if any.
+
+    Raises:
+      InputError: its config.json is not a configuration.
+    """
+    path = Path(model_dir) / "config.json"
+    if not path.exists():
+        return None
+    try:
+        return PretrainingConfig.from_json_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def check_architecture(config: PretrainingConfig) -> None:
+    """Refuses to continue a directory whose network is another one.
+
+    Raises:
+      InputError: naming what differs.
+    """
+    saved = read_config(config.model_dir)
+    differences = config.architecture_difference(saved) if saved else []
+    if differences:
+        raise InputError(
+            f"{config.model_dir} holds another architecture ({'; '.join(differences)});"
+            " use another --model_name, or the saved hparams"
+        )
+
+
+def save_preset(backbone: keras_hub.models.Backbone, directory: Path, step: int) -> None:
+    """Saves a KerasHub preset; kept as it is if it is already the one of this step."""
+    stamp = directory / "step.json"
+    if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == {"step": step}:
+        return
+    temporary = directory.with_name(f".{directory.name}.writing")
+    replaced = directory.with_name(f".{directory.name}.replaced")
+    for leftover in (temporary, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary.mkdir()
+    backbone.save_to_preset(str(temporary))
+    write_json(temporary / "step.json", {"step": step})
+    if directory.exists():
+        directory.rename(replaced)
+    temporary.rename(directory)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(model_dir: str | Path) -> Iterator[None]:
+    """Creates the directory and holds it against a second run; the system frees it on a kill.
+
+    Raises:
+      InputError: another process is training there, or the directory cannot be made.
+    """
+    model_dir = Path(model_dir)
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create {model_dir}: {error.strerror}") from error
+    with (model_dir / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is training in {model_dir}") from None
+        yield

@@ -1,0 +1,34 @@
+"""How much of the hardware a run uses."""
+
+import time
+
+import tensorflow as tf
+
+
+def measure_matmul_peak(dtype: str, seconds: float = 0.4) -> float:
+    """The best rate of a large matrix product on the first device, in FLOP/s.
+
+    Args:
+      dtype: `float32`, `bfloat16` or `float16`.
+      seconds: how long to try.
+    """
+    accelerated = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
+    size = 4096 if accelerated else 1024
+    left = tf.random.stateless_normal([size, size], [1, 2], dtype=tf.float32)
+    left = tf.cast(left / size**0.5, dtype)
+
+    @tf.function
+    def product(right):
+        return tf.matmul(left, right)
+
+    result = product(left)
+    result.numpy()
+    best, start = 0.0, time.perf_counter()
+    chain = 8 if accelerated else 1
+    while time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        for _ in range(chain):
+            result = product(result)
+        result[:1, :1].numpy()  # waits for the device
+        best = max(best, chain * 2 * size**3 / (time.perf_counter() - begin))
+    return best

@@ -1,0 +1,61 @@
+"""Pre-trains LV-BERT or ELECTRA on records that build_pretraining_dataset.py wrote.
+
+  python run_pretraining.py --data_dir DATA --model_name NAME --hparams configs/lv_bert_small.toml
+  python run_pretraining.py --data_dir DATA --model_name NAME \\
+      --hparams '{"model_size": "small", "custom_layer_list": [0, 0, 1, 2]}'
+
+Reads DATA/vocab.txt and DATA/pretrain_tfrecords/ (DATA/pretrain_tfrecords_512/ for
+max_seq_length 512). Writes DATA/models/NAME/: config.json, checkpoints/, metrics.jsonl,
+tensorboard/, eval.json and, at the end, preset/ for keras_hub.
+
+The same command continues a run that was stopped or killed. It starts from the run's own newest
+checkpoint, else from init_checkpoint, else from random weights. SIGTERM and SIGINT save and leave
+with 143 or 130. To evaluate only: --hparams '{..., "do_train": false, "do_eval": true}'.
+
+Several machines: start the command on each with TF_CONFIG set; DATA must be a shared directory.
+Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: errors only
+
+from absl import flags
+
+from lvbert_tf import cli
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.hparams import describe
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Where vocab.txt and the records are.", required=True)
+flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
+flags.DEFINE_string("hparams", "", "JSON, or a .json or .toml file; the names are listed above.")
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+    "Where to train; auto takes what the machine has: a TPU that is named, the workers of"
+    " TF_CONFIG, all GPUs, or the one device.",
+)
+flags.DEFINE_integer("virtual_devices", 0, "Split the CPU into this many devices, for tests.")
+flags.DEFINE_string("tpu", None, "Name or address of a TPU; `local` on a TPU VM.")
+
+__doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(PretrainingConfig)}\n"
+
+
+def main() -> int:
+    """Pre-trains or evaluates."""
+    from lvbert_tf.pretraining.run import pretrain  # imports TensorFlow; --help need not wait
+
+    return pretrain(
+        FLAGS.data_dir,
+        FLAGS.model_name,
+        FLAGS.hparams,
+        FLAGS.strategy,
+        FLAGS.virtual_devices,
+        FLAGS.tpu,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
