@@ -18,9 +18,10 @@ Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: errors only
+# Before TensorFlow is imported: what it logs is no news to a user; errors come as exceptions.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from absl import flags
+from absl import flags, logging
 
 from lvbert_tf import cli
 from lvbert_tf.config import PretrainingConfig
@@ -47,6 +48,7 @@ def main() -> int:
     """Pre-trains or evaluates."""
     from lvbert_tf.pretraining.run import pretrain  # imports TensorFlow; --help need not wait
 
+    logging.set_verbosity(logging.WARNING)
     return pretrain(
         FLAGS.data_dir,
         FLAGS.model_name,

@@ -18,8 +18,8 @@ from lvbert_tf.errors import InputError
 _NAME = re.compile(r"step-(\d+)")
 _TEMPORARY = ".writing-"
 _PREFIX = "state"
-# What TensorFlow raises on a truncated, altered or missing file.
-_UNREADABLE = (tf.errors.OpError, OSError, ValueError, RuntimeError)
+# What TensorFlow raises on a truncated, altered or missing file (IndexError: shorter than its index).
+_UNREADABLE = (tf.errors.OpError, OSError, ValueError, RuntimeError, IndexError)
 
 
 class Checkpoints:
@@ -90,7 +90,7 @@ class Checkpoints:
         for step in reversed(steps):
             damage = find_damage(self.path(step))
             if damage is None:
-                status = self._checkpoint.restore(str(self.path(step) / _PREFIX))
+                status = self._checkpoint.read(str(self.path(step) / _PREFIX))
                 status.assert_existing_objects_matched()
                 return step
             report(f"checkpoint {self.path(step)} is damaged ({damage}); using an older one")
@@ -117,7 +117,7 @@ def restore_model(model: keras.Model, path: Path) -> str | None:
     """Restores only the model of a checkpoint's state; returns the damage if it is unreadable."""
     damage = find_damage(path)
     if damage is None:
-        status = tf.train.Checkpoint(model=model).restore(str(path / _PREFIX))
+        status = tf.train.Checkpoint(model=model).read(str(path / _PREFIX))
         status.assert_existing_objects_matched().expect_partial()
     return damage
 

@@ -106,7 +106,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._seconds_a_step: float | None = None
-        self._compiled = False
+        self.compiled = False
         self._steps = 0
         self._seconds = 0.0
 
@@ -123,8 +123,8 @@ class Pace:
 
     def add(self, steps: int, seconds: float) -> None:
         """Notes how long a call of the step function took."""
-        if not self._compiled:
-            self._compiled = True
+        if not self.compiled:
+            self.compiled = True
             return
         self._seconds_a_step = seconds / steps
         self._steps += steps
@@ -208,9 +208,10 @@ def train(
             return False
         logs = schedule.logs_at(step + count)
         start = time.monotonic()
-        records, norms = (
-            steps.run_measured(batches, count) if logs else (steps.run(batches, count), {})
-        )
+        if logs or not pace.compiled:  # the first call compiles everything that later ones need
+            records, norms = steps.run_measured(batches, count)
+        else:
+            records, norms = steps.run(batches, count), {}
         pace.add(count, time.monotonic() - start)
         failure = records.first_failure()
         if failure is not None:

@@ -1,0 +1,131 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.training.checkpoints import Checkpoints, find_damage
+
+
+class Run:
+    """A small model with an optimizer, and its checkpoints."""
+
+    def __init__(self, directory, keep=0, writer=True):
+        self.model = keras.Sequential([keras.layers.Dense(3, name="dense")])
+        self.model.build((None, 4))
+        self.optimizer = keras.optimizers.SGD(momentum=0.5)
+        self.optimizer.build(self.model.trainable_variables)
+        self.note = tf.Variable("", dtype=tf.string)
+        self.messages = []
+        self.checkpoints = Checkpoints(
+            directory, keep, writer, model=self.model, optimizer=self.optimizer, note=self.note
+        )
+
+    def save(self, step):
+        for weight in self.model.weights:
+            weight.assign(np.full(weight.shape, step, np.float32))
+        self.optimizer.iterations.assign(step)
+        self.note.assign(f"step {step}")
+        return self.checkpoints.save(step)
+
+    def restore(self):
+        return self.checkpoints.restore_latest(self.messages.append)
+
+    def holds(self, step):
+        values = {float(value) for weight in self.model.weights for value in np.ravel(weight)}
+        return values == {float(step)} and int(self.optimizer.iterations.numpy()) == step
+
+
+def data_file(path):
+    return next(file for file in path.iterdir() if ".data-" in file.name)
+
+
+def test_restores_model_optimizer_and_notes(tmp_path):
+    Run(tmp_path).save(7)
+    run = Run(tmp_path)
+    assert run.restore() == 7
+    assert run.holds(7)
+    assert run.note.numpy() == b"step 7"
+    assert run.messages == []
+
+
+def test_nothing_saved_restores_nothing(tmp_path):
+    assert Run(tmp_path / "none").restore() is None
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [(0, [1, 2, 3]), (None, [1, 2, 3]), (1, [3]), (2, [2, 3])]
+)
+def test_keeps_the_newest(tmp_path, keep, left):
+    run = Run(tmp_path, keep)
+    for step in (1, 2, 3):
+        run.save(step)
+    assert run.checkpoints.steps() == left
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0x40
+    file.write_bytes(bytes(content))
+
+
+def empty(file):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut, flip, empty, lambda file: file.unlink()])
+@pytest.mark.parametrize("which", ["data", "index"])
+def test_falls_back_from_a_damaged_checkpoint(tmp_path, damage, which):
+    run = Run(tmp_path)
+    run.save(1)
+    newest = run.save(2)
+    damage(data_file(newest) if which == "data" else newest / "state.index")
+    run = Run(tmp_path)
+    assert run.restore() == 1
+    assert run.holds(1)
+    assert len(run.messages) == 1
+    assert "step-00000002 is damaged" in run.messages[0]
+
+
+def test_refuses_to_start_anew_when_all_are_damaged(tmp_path):
+    run = Run(tmp_path)
+    cut(data_file(run.save(1)))
+    with pytest.raises(InputError, match=r"no checkpoint in .* can be read"):
+        run.restore()
+
+
+def test_a_kill_while_writing_leaves_no_checkpoint(tmp_path):
+    run = Run(tmp_path)
+    saved = run.save(1)
+    half_written = tmp_path / ".writing-2"
+    half_written.mkdir()
+    (half_written / "state.data-00000-of-00001").write_bytes(data_file(saved).read_bytes()[:50])
+    run = Run(tmp_path)
+    assert run.restore() == 1
+    run.save(2)
+    assert run.checkpoints.steps() == [1, 2]
+    assert not half_written.exists()
+    assert find_damage(run.checkpoints.path(2)) is None
+
+
+def test_only_the_writer_writes(tmp_path):
+    Run(tmp_path, writer=False).save(1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_one_line(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    run.save(1)
+
+    def full(prefix):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(run.checkpoints._checkpoint, "write", full)
+    with pytest.raises(InputError, match=r"cannot write .*No space left"):
+        run.save(2)
+    assert run.checkpoints.steps() == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]

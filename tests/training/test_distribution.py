@@ -1,0 +1,91 @@
+import json
+
+import pytest
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.training.distribution import (
+    TpuAddress,
+    agreement,
+    check_batch,
+    make_strategy,
+    worker_of,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+
+
+class Replicas:
+    def __init__(self, count):
+        self.num_replicas_in_sync = count
+
+
+def test_unknown_strategy_names_the_known_ones():
+    with pytest.raises(
+        InputError, match=r"'horovod'.*auto, one_device, mirrored, multi_worker, tpu"
+    ):
+        make_strategy("horovod")
+
+
+@pytest.mark.skipif(
+    len(tf.config.list_physical_devices("GPU")) > 1, reason="automatic choice takes all GPUs"
+)
+def test_one_device_by_default():
+    strategy = make_strategy()
+    assert strategy.num_replicas_in_sync == 1
+    assert worker_of(strategy) == (0, 1)
+    assert agreement(strategy)(True, 5) == (True, 5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "worker",
+        "[]",
+        json.dumps({"cluster": {"worker": ["a:1"]}}),
+        json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}),
+        json.dumps({"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}),
+    ],
+)
+def test_malformed_cluster(monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(InputError, match=r'expected {"cluster"'):
+        make_strategy("multi_worker")
+
+
+def test_contradictions():
+    with pytest.raises(InputError, match=r"a TPU is named"):
+        make_strategy("mirrored", tpu=TpuAddress("pod"))
+    with pytest.raises(InputError, match=r"name the TPU"):
+        make_strategy("tpu")
+    with pytest.raises(InputError, match=r"expected 0 or more"):
+        make_strategy(virtual_devices=-1)
+
+
+def test_unreachable_tpu_is_one_line():
+    with pytest.raises(InputError, match=r"--tpu 'nowhere' cannot be reached") as error:
+        make_strategy(tpu=TpuAddress("nowhere"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "train", "parts", "evaluation", "message"),
+    [
+        (1, 8, 1, 8, None),
+        (2, 8, 4, 2, None),
+        (3, 8, 1, 6, r"train_batch_size 8 is not divisible by 3 \(3 replicas\).*6 or 9"),
+        (2, 8, 3, 6, r"8 is not divisible by 6 \(2 replicas x 3 gradient.*6 or 12"),
+        (16, 8, 1, 16, "nearest that is: 16"),
+        (2, 8, 1, 3, "eval_batch_size 3 .* 2 or 4"),
+    ],
+)
+def test_batches_must_divide(replicas, train, parts, evaluation, message):
+    if message is None:
+        check_batch(Replicas(replicas), train, parts, evaluation)
+        return
+    with pytest.raises(InputError, match=message):
+        check_batch(Replicas(replicas), train, parts, evaluation)

@@ -1,0 +1,45 @@
+import pytest
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.training import precision
+from lvbert_tf.training.precision import LossScale, cpu_flags, resolve_precision
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx2 fma", "float32"), ("avx512f avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16")],
+)
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU decides otherwise")
+def test_auto_follows_the_processor(monkeypatch, tmp_path, flags, expected):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\nbugs\t\t: none\n")
+    found = cpu_flags(str(cpuinfo))
+    assert found == {"fpu", *flags.split()}
+    monkeypatch.setattr(precision, "cpu_flags", lambda: found)
+    assert resolve_precision("auto") == expected
+
+
+def test_unknown_processor_is_safe(tmp_path):
+    assert cpu_flags(str(tmp_path / "none")) == set()
+
+
+def test_names():
+    assert resolve_precision("bfloat16") == "bfloat16"
+    with pytest.raises(InputError, match="'fp8': expected auto, float32, bfloat16, float16"):
+        resolve_precision("fp8")
+
+
+def test_loss_scale_halves_on_overflow_and_doubles_after_a_while():
+    scale = LossScale(dynamic=True, initial=8.0, growth_steps=3)
+    seen = []
+    for finite in [True, False, True, True, True, True, False, False, False, False, False]:
+        scale.update(tf.constant(finite))
+        seen.append(float(scale.scale))
+    assert seen == [8, 4, 4, 4, 8, 8, 4, 2, 1, 1, 1]
+
+
+def test_loss_scale_is_one_outside_float16():
+    scale = LossScale(dynamic=False)
+    scale.update(tf.constant(False))
+    assert float(scale.scale) == 1.0
