@@ -12,7 +12,7 @@ from lvbert_tf.pretraining import sources, tfds_source
 CHUNK_BYTES = 1 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-# Of a chunk's characters: a stray byte in a large crawl is passed over, another encoding is not.
+# Of the file so far: a stray byte in a large crawl is passed over, another encoding is not.
 _MAX_UNDECODABLE = 1e-3
 
 
@@ -91,10 +91,10 @@ class Corpus:
     def _text_chunks(self, stream: BinaryIO, name: str) -> Iterator[str]:
         offset, rest = 0, b""
         while block := stream.read(CHUNK_BYTES):
-            block = rest + block
-            cut = _last_break(block)
-            yield self._decode(block[:cut], name, offset)
-            offset, rest = offset + cut, block[cut:]
+            rest += block
+            if cut := _last_break(rest):
+                yield self._decode(rest[:cut], name, offset)
+                offset, rest = offset + cut, rest[cut:]
         yield self._decode(rest, name, offset)
 
     def _decode(self, data: bytes, name: str, offset: int) -> str:
@@ -109,7 +109,7 @@ class Corpus:
         except UnicodeDecodeError as error:
             text = data.decode(errors="ignore")
             undecodable = len(data.decode(errors="replace")) - len(text)
-            if undecodable > _MAX_UNDECODABLE * len(text):
+            if undecodable > _MAX_UNDECODABLE * (offset + len(data)):
                 raise InputError(
                     f"{name}: not UTF-8 text, byte 0x{data[error.start]:02x} at offset"
                     f" {offset + error.start}; convert it to UTF-8"
@@ -119,13 +119,17 @@ class Corpus:
 
 
 def _last_break(block: bytes) -> int:
-    """Where to cut: after the last line, or else word, or else character that is complete."""
-    if cut := (block.rfind(b"\n") + 1 or block.rfind(b" ") + 1):
+    """Where to cut: after the last whole line; in an endless one after a word, or a character."""
+    if cut := block.rfind(b"\n") + 1:
         return cut
-    cut = len(block)
-    while cut > 1 and 0x80 <= block[cut - 1] < 0xC0:
+    if len(block) < CHUNK_BYTES:
+        return 0
+    if cut := block.rfind(b" ") + 1:
+        return cut
+    cut = len(block) - 1
+    while cut > 1 and 0x80 <= block[cut] < 0xC0:
         cut -= 1
-    return cut - 1 if block[cut - 1] >= 0xC0 and cut > 1 else len(block)
+    return cut
 
 
 def _json_texts(stream: BinaryIO, name: str, field: str) -> Iterator[str]:

@@ -20,8 +20,8 @@ from lvbert_tf.errors import InputError
 _OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
 _SUFFIXES = (".gz", ".xz")
 _BUFFER_BYTES = 1 << 20
-# OpenWebText is two deep: a tar of .xz files, each a compressed tar of texts.
-_MAX_NESTING = 4
+# OpenWebText has four layers: a compressed tar of compressed tars of texts.
+_MAX_NESTING = 8
 _CORRUPT = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError)
 
 

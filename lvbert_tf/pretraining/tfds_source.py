@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lvbert_tf.errors import InputError
 
@@ -10,7 +11,7 @@ from lvbert_tf.errors import InputError
 class TfdsText:
     """One text feature of one split; `total_bytes` is the split's size as TFDS states it."""
 
-    name: str
+    builder: Any  # tfds.core.DatasetBuilder
     split: str
     feature: str
     total_bytes: int
@@ -37,7 +38,7 @@ class TfdsText:
             builder.download_and_prepare()
         except (tfds.core.DatasetNotFoundError, ValueError) as error:
             raise InputError(f"{location}: {_first_line(error)}") from error
-        except (OSError, tfds.download.DownloadError) as error:
+        except (OSError, ImportError, tfds.download.DownloadError) as error:
             raise InputError(f"{location} could not be prepared: {_first_line(error)}") from error
         texts = [
             key
@@ -52,14 +53,13 @@ class TfdsText:
             known = sorted(builder.info.splits)
             raise InputError(f"{location}: no split {split!r}; it has {known}") from error
         feature = feature if feature in texts else texts[0]
-        return cls(name, split, feature, info.num_bytes, info.num_examples)
+        return cls(builder, split, feature, info.num_bytes, info.num_examples)
 
     def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:
         """Yields the texts in the dataset's order; reports an even share of bytes for each."""
         import tensorflow_datasets as tfds
 
-        dataset = tfds.load(
-            self.name,
+        dataset = self.builder.as_dataset(
             split=self.split,
             shuffle_files=False,
             # Only the text is decoded, whatever else a record holds.

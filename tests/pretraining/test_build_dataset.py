@@ -1,0 +1,229 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import build_dataset as build_module
+from lvbert_tf.pretraining import units
+from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.pretraining.manifest import Manifest
+from lvbert_tf.pretraining.shard_writer import ShardWriter
+from lvbert_tf.text.vocabulary import Vocabulary
+
+PROGRAM = Path(__file__).parents[2] / "build_pretraining_dataset.py"
+
+
+def read(files) -> list[dict[str, np.ndarray]]:
+    found = []
+    for record in tf.data.TFRecordDataset([str(file) for file in files]).as_numpy_iterator():
+        features = tf.train.Example.FromString(record).features.feature
+        found.append({name: np.array(f.int64_list.value) for name, f in features.items()})
+    return found
+
+
+def manifest_of(directory) -> Manifest:
+    path = directory / "manifest.json"
+    return Manifest.from_json(path.read_text(), path)
+
+
+def text_of(examples, vocabulary) -> list[str]:
+    special = {vocabulary.cls_id, vocabulary.sep_id}
+    return [
+        " ".join(
+            vocabulary.tokens[i] for i in e["input_ids"][e["input_mask"] == 1] if i not in special
+        )
+        for e in examples
+    ]
+
+
+def test_no_text_is_lost(built, corpus_file, vocabulary_file):
+    vocabulary = Vocabulary.load(vocabulary_file)
+    shards = sorted(built.glob("pretrain_data.tfrecord-*"))
+    texts = [text_of(read([shard]), vocabulary) for shard in shards]
+    # Examples were dealt out in turn.
+    training = [texts[n % len(texts)][n // len(texts)] for n in range(sum(map(len, texts)))]
+    held_out = text_of(read(built.glob("held_out.tfrecord-*")), vocabulary)
+    expected = {True: [], False: []}
+    for index, document in enumerate(corpus_file.read_text().split("\n\n")):
+        expected[units.is_held_out(index, 0.1, 3)] += document.split()
+    assert " ".join(training).split() == expected[False]
+    assert " ".join(held_out).split() == expected[True]
+
+
+def test_records_have_the_reference_form(built):
+    examples = read(built.glob("*.tfrecord-*"))
+    for example in examples:
+        ids, mask, segments = (example[n] for n in ("input_ids", "input_mask", "segment_ids"))
+        assert ids.shape == mask.shape == segments.shape == (24,)
+        length = mask.sum()
+        assert mask[:length].all() and not ids[length:].any() and not segments[length:].any()
+        assert ids[0] == 2 and ids[length - 1] == 3 and (np.diff(segments[:length]) >= 0).all()
+
+
+def test_the_manifest_describes_the_files(built, corpus_file, vocabulary_file):
+    manifest = manifest_of(built)
+    vocabulary = Vocabulary.load(vocabulary_file)
+    assert manifest.vocabulary_sha256 == vocabulary.sha256
+    assert manifest.vocabulary_size == vocabulary.size
+    assert (manifest.max_seq_length, manifest.lowercase, manifest.settings["seed"]) == (24, True, 3)
+    listed = [*manifest.training.shards, *manifest.held_out.shards]
+    assert {s.name for s in listed} | {"manifest.json"} == {f.name for f in built.iterdir()}
+    for shard in listed:
+        data = (built / shard.name).read_bytes()
+        assert shard.bytes == len(data) and shard.sha256 == hashlib.sha256(data).hexdigest()
+        assert shard.block_offsets == (0,)
+    for split, documents in ((manifest.training, 108), (manifest.held_out, 12)):
+        examples = read([built / shard.name for shard in split.shards])
+        assert split.counts.examples == len(examples) == sum(s.examples for s in split.shards)
+        assert split.counts.documents == documents
+        special = sum(2 + e["segment_ids"].any() for e in examples)
+        assert split.counts.tokens == sum(e["input_mask"].sum() for e in examples) - special
+    counts = manifest.training.counts.text_bytes + manifest.held_out.counts.text_bytes
+    assert counts == pytest.approx(corpus_file.stat().st_size, rel=0.05)
+
+
+@pytest.mark.slow
+def test_the_reference_command_line_and_any_number_of_processes_give_the_same_files(
+    built, corpus_file, vocabulary_file, tmp_path
+):
+    command = [sys.executable, PROGRAM, "--corpus-dir", corpus_file.parent]
+    command += ["--vocab-file", vocabulary_file, "--output-dir", tmp_path / "out"]
+    command += ["--max-seq-length", "24", "--num-processes", "2", "--blanks-separate-docs", "True"]
+    command += ["--do-lower-case", "--do-strip-accents"]
+    command += ["--held_out_fraction=0.1", "--seed=3"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "written to" in done.stdout and "100%" in done.stderr
+    for file in built.glob("*.tfrecord-*"):
+        assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_small_units_and_many_shards_keep_all_examples(
+    corpus_file, vocabulary_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(units, "UNIT_CHARACTERS", 500)
+    monkeypatch.setattr(build_module, "SHARD_BYTES", 4000)
+    settings = BuildSettings(vocabulary_file, tmp_path / "many", 32, held_out_fraction=0)
+    manifest = build_dataset(Corpus(str(corpus_file)), settings)
+    assert len(manifest.training.shards) > 8 and not manifest.held_out.shards
+    assert manifest.training.counts.tokens == len(corpus_file.read_text().split())
+    sizes = [shard.examples for shard in manifest.training.shards]
+    assert (
+        sum(sizes)
+        == manifest.training.counts.examples
+        == len(read((tmp_path / "many").glob("pretrain_data*")))
+    )
+    names = [shard.name for shard in manifest.training.shards]
+    assert names == [f"pretrain_data.tfrecord-{n}-of-{len(names)}" for n in range(len(names))]
+
+
+def test_shards_list_where_blocks_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("lvbert_tf.pretraining.shard_writer.BLOCK_EXAMPLES", 3)
+    writer = ShardWriter(tmp_path, "data", files_at_once=2, shard_bytes=None)
+    records = [bytes([n]) * (n + 1) for n in range(15)]
+    writer.write(records[:4])
+    writer.write(records[4:])
+    first, second = writer.finish()
+    assert (tmp_path / first.name).read_bytes() == b"".join(records[0::2])
+    assert (tmp_path / second.name).read_bytes() == b"".join(records[1::2])
+    sizes = np.cumsum([0] + [len(record) for record in records[0::2]])
+    assert first.block_offsets == (sizes[0], sizes[3], sizes[6])
+
+
+def test_a_full_disk_names_the_directory(tmp_path, monkeypatch, corpus_file, vocabulary_file):
+    # Writing to /dev/full fails as on a full disk.
+    monkeypatch.setattr(ShardWriter, "_path", lambda self, index: Path("/dev/full"))
+    monkeypatch.setattr(Path, "open", _open_existing)
+    with pytest.raises(InputError, match=r"No space left on device: .*out; nothing was written"):
+        build_dataset(Corpus(str(corpus_file)), BuildSettings(vocabulary_file, tmp_path / "out"))
+    assert not list(tmp_path.iterdir())
+
+
+def _open_existing(path, mode, buffering=-1, **options):
+    return open(path, mode.replace("x", "w"), buffering, **options)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"max_seq_length": 4}, "max_seq_length is 4; it must be 5 to 4096"),
+        ({"max_seq_length": 5000}, "max_seq_length is 5000"),
+        ({"num_processes": 0}, "num_processes is 0; it must be 1"),
+        ({"held_out_fraction": 0.9}, "held_out_fraction is 0.9"),
+        ({"num_shards": 0}, "num_shards is 0"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_settings_out_of_range(change, message):
+    with pytest.raises(InputError, match=message):
+        BuildSettings("vocab.txt", "out", **change)
+
+
+def test_a_corpus_without_text(tmp_path, vocabulary_file):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text(" \n\n\n")
+    settings = BuildSettings(vocabulary_file, tmp_path / "out")
+    with pytest.raises(InputError, match="no text in the corpus"):
+        build_dataset(Corpus(str(tmp_path / "corpus")), settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    for text in ("{", "{}", json.dumps({"format": 1})):
+        with pytest.raises(InputError, match=r"manifest\.json is damaged"):
+            Manifest.from_json(text, tmp_path / "manifest.json")
+    with pytest.raises(InputError, match="format 7; this program reads 1"):
+        Manifest.from_json(json.dumps({"format": 7}), tmp_path / "manifest.json")
+
+
+def test_bad_input_is_one_line_and_status_2(tmp_path, vocabulary_file):
+    (tmp_path / "a.bin").write_bytes(b"\0" * 100)
+    cases = {
+        ("--corpus_dir", tmp_path / "nowhere", "--vocab_file", vocabulary_file): "corpus not found",
+        ("--corpus_dir", tmp_path, "--vocab_file", tmp_path / "no.txt"): "cannot read the vocab",
+        ("--corpus_dir", tmp_path): "vocab_file",
+    }
+    for arguments, message in cases.items():
+        command = [sys.executable, PROGRAM, "--output_dir", tmp_path / "out", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 2 and message in done.stderr
+        assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run(tmp_path, corpus_file, vocabulary_file):
+    """Out of memory, the kernel kills a worker: no hang, no traceback, nothing left behind."""
+    script = f"""
+import os, signal, sys
+from lvbert_tf.pretraining import encoding_pool, units
+
+def die(unit):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+encoding_pool._encode = die
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.pretraining.corpus import Corpus
+
+if __name__ == "__main__":
+    try:
+        settings = BuildSettings({str(vocabulary_file)!r}, {str(tmp_path / "out")!r}, num_processes=2)
+        build_dataset(Corpus({str(corpus_file)!r}), settings)
+    except InputError as error:
+        sys.exit(str(error))
+"""
+    (tmp_path / "main.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAM.parent)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "main.py"], capture_output=True, text=True, env=environment
+    )
+    assert "a building process was killed" in done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and [path.name for path in tmp_path.iterdir()] == ["main.py"]

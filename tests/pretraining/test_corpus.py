@@ -1,0 +1,236 @@
+import gzip
+import io
+import json
+import lzma
+import tarfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import corpus as corpus_module
+from lvbert_tf.pretraining.corpus import Corpus
+
+TEXT = "one two\nthree\n\n  \nfour\nfive\n"
+
+
+def documents(location, **options) -> list[list[str]]:
+    """The corpus as lists of lines that are not blank."""
+    found = []
+    for starts, text in Corpus(str(location), **options).read():
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        if starts:
+            found.append(lines)
+        else:
+            found[-1] += lines
+    return found
+
+
+def tar_of(members: dict[str, bytes], mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def test_blank_lines_separate_documents(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    assert documents(tmp_path / "a.txt") == [["one two", "three"], ["four", "five"]]
+
+
+def test_a_file_is_one_document_if_blank_lines_do_not_separate(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    found = documents(tmp_path / "a.txt", blanks_separate_docs=False)
+    assert found == [["one two", "three", "four", "five"]]
+
+
+def test_windows_line_ends_and_byte_order_mark(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    assert documents(tmp_path / "a.txt") == [["one two", "three"], ["four", "five"]]
+
+
+def test_directories_are_read_in_order_without_hidden_files(tmp_path):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    for name in ("z.txt", "b/y.txt", "b/c/x.txt", ".hidden", ".git/config"):
+        (tmp_path / name).write_text(name)
+    assert documents(tmp_path) == [["b/c/x.txt"], ["b/y.txt"], ["z.txt"]]
+
+
+def test_locations_are_separated_by_commas(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    assert documents(f"{tmp_path}/b,{tmp_path}/a") == [["b"], ["a"]]
+
+
+@pytest.mark.parametrize("name, compress", [("a.gz", gzip.compress), ("odd", lzma.compress)])
+def test_compression_is_recognised_by_content(tmp_path, name, compress):
+    (tmp_path / name).write_bytes(compress(TEXT.encode()))
+    assert documents(tmp_path / name) == [["one two", "three"], ["four", "five"]]
+
+
+def test_json_lines_give_a_document_each(tmp_path):
+    lines = [json.dumps({"body": "a\n\nb", "text": 1}), "", json.dumps({"body": "c"})]
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert documents(tmp_path / "a.jsonl.gz", json_field="body") == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:xz", "w:gz"])
+def test_tar_members_give_a_document_each(tmp_path, mode):
+    data = tar_of({"x/1.txt": b"one\n\ntwo", "x/2.txt": b"three", "x/._2.txt": b"\0"}, mode)
+    (tmp_path / "subset.xz").write_bytes(data)
+    found = documents(tmp_path, blanks_separate_docs=False)
+    assert found == [["one", "two"], ["three"]]
+
+
+def test_openwebtext_is_an_archive_of_compressed_archives(tmp_path):
+    inner = {
+        f"openwebtext/{n}_data.xz": tar_of({"a.txt": f"text {n}".encode()}, "w:xz") for n in "01"
+    }
+    (tmp_path / "openwebtext.tar.xz").write_bytes(tar_of(inner, "w:xz"))
+    assert documents(tmp_path) == [["text 0"], ["text 1"]]
+
+
+def test_members_are_never_written_to_disk(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.tar").write_bytes(tar_of({"../escaped.txt": b"text", "/tmp/abs.txt": b"more"}))
+    assert documents(folder) == [["text"], ["more"]]
+    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "a.tar"]
+
+
+def test_tfds_text(tmp_path):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict({"label": tf.int64, "body": tfds.features.Text()})
+    records = [
+        features.serialize_example(features.encode_example({"label": 0, "body": text}))
+        for text in ("first\ndocument", "zweites Dökument")
+    ]
+    folder = tmp_path / "tiny_texts" / "1.0.0"
+    folder.mkdir(parents=True)
+    template = tfds.core.ShardedFileTemplate(
+        folder, dataset_name="tiny_texts", split="train", filetype_suffix="tfrecord"
+    )
+    with tf.io.TFRecordWriter(str(folder / "tiny_texts-train.tfrecord-00000-of-00001")) as writer:
+        for record in records:
+            writer.write(record)
+    split = tfds.core.SplitInfo(
+        name="train",
+        shard_lengths=[2],
+        num_bytes=sum(map(len, records)),
+        filename_template=template,
+    )
+    tfds.folder_dataset.write_metadata(data_dir=folder, features=features, split_infos=[split])
+    tfds.core.add_data_dir(tmp_path)
+    reported = []
+    source = Corpus("tfds:tiny_texts")
+    assert [text for _, text in source.read(reported.append)] == [
+        "first\ndocument",
+        "zweites Dökument",
+    ]
+    assert sum(reported) == source.total_bytes > 0
+    with pytest.raises(InputError, match=r"no split 'dev'; it has .*train"):
+        Corpus("tfds:tiny_texts:dev")
+
+
+def test_unknown_tfds_name():
+    with pytest.raises(InputError, match="tfds:no_such_set"):
+        Corpus("tfds:no_such_set")
+
+
+@given(
+    blocks=st.lists(st.sampled_from(["a", "b c", "é€", " ", "", "\t", "x" * 40]), max_size=40),
+    chunk=st.integers(min_value=8, max_value=60),
+)
+def test_documents_do_not_depend_on_how_the_file_is_read(tmp_path_factory, blocks, chunk):
+    text = "\n".join(blocks)
+    path = tmp_path_factory.mktemp("chunks") / "a.txt"
+    path.write_text(text)
+    expected = [[]]
+    for line in blocks:
+        if line.strip():
+            expected[-1].append(line.strip())
+        elif expected[-1]:
+            expected.append([])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_module, "CHUNK_BYTES", max(chunk, 44))
+        assert documents(path) == [lines for lines in expected if lines]
+
+
+def test_an_endless_line_is_cut_between_characters(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", 10)
+    (tmp_path / "a.txt").write_text("€" * 50)
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": "€" * 50}))
+    assert ["".join(lines) for lines in documents(tmp_path)] == ["€" * 50] * 2
+
+
+def test_all_bytes_are_reported(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT * 1000)
+    (tmp_path / "b.tar.gz").write_bytes(tar_of({"c": TEXT.encode() * 1000}, "w:gz"))
+    reported = []
+    source = Corpus(str(tmp_path))
+    assert list(source.read(reported.append))
+    assert sum(reported) == source.total_bytes == sum(f.stat().st_size for f in tmp_path.iterdir())
+
+
+def test_binary_data_is_refused_with_its_place(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"text\n" * 100 + b"\0\1")
+    with pytest.raises(InputError, match=r"a\.bin: binary data, a NUL byte at offset 500"):
+        documents(tmp_path)
+
+
+def test_another_encoding_is_refused_with_its_place(tmp_path):
+    (tmp_path / "a.txt").write_bytes("schöne Bäume".encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.txt: not UTF-8 text, byte 0xf6 at offset 3"):
+        documents(tmp_path)
+
+
+def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"word " * 1000 + b"\xff")
+    source = Corpus(str(tmp_path))
+    assert "".join(text for _, text in source.read()).strip() == ("word " * 1000).strip()
+    assert source.undecodable == 1
+
+
+@pytest.mark.parametrize(
+    "name, data",
+    [
+        ("a.gz", gzip.compress(TEXT.encode() * 500)[:-20]),
+        ("a.xz", lzma.compress(TEXT.encode() * 500)[:-20]),
+        ("a.tar", tar_of({"b": TEXT.encode() * 500})[:2000]),
+    ],
+)
+def test_truncated_files_are_named(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=f"{name}.*: corrupt or truncated"):
+        documents(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ('{"title": "x"}', r"line 2: no text in field 'text'; the record has \['title'\]"),
+        ('{"text": 3}', "line 2: no text in field 'text'"),
+        ("[1]", "line 2: no text in field 'text'; the record has list"),
+        ("{oops", "line 2: not JSON"),
+    ],
+)
+def test_json_without_the_text_is_refused(tmp_path, line, message):
+    (tmp_path / "a.jsonl").write_text('{"text": "ok"}\n' + line + "\n")
+    with pytest.raises(InputError, match=r"a\.jsonl, " + message):
+        documents(tmp_path)
+
+
+def test_missing_and_empty_locations(tmp_path):
+    with pytest.raises(InputError, match=r"corpus not found: .*nowhere"):
+        Corpus(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="has no files"):
+        Corpus(str(tmp_path))
+    with pytest.raises(InputError, match="no corpus given"):
+        Corpus(" , ")

@@ -1,0 +1,120 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining import input_pipeline
+from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, training_dataset
+from lvbert_tf.pretraining.record_set import RecordSet
+
+BATCH = 8
+
+
+@pytest.fixture
+def records(built, monkeypatch) -> RecordSet:
+    """With blocks and windows so small that an epoch has many."""
+    found = RecordSet.open(f"{built}/pretrain_data.tfrecord*", 24)
+    monkeypatch.setattr(input_pipeline, "WINDOW_EXAMPLES", 64)
+    return with_blocks(found, 20)
+
+
+def with_blocks(records: RecordSet, size: int) -> RecordSet:
+    import dataclasses
+
+    import tensorflow as tf
+
+    blocks = []
+    for index, file in enumerate(records.files):
+        raw = list(tf.data.TFRecordDataset(file).as_numpy_iterator())
+        starts = np.cumsum([0] + [len(record) + 16 for record in raw])
+        for first in range(0, len(raw), size):
+            blocks.append((index, starts[first], min(size, len(raw) - first)))
+    files, offsets, counts = np.array(blocks, np.int64).T
+    return dataclasses.replace(
+        records, block_files=files, block_offsets=offsets, block_examples=counts
+    )
+
+
+def batches(dataset, count: int) -> list[dict[str, np.ndarray]]:
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+def rows(found) -> list[bytes]:
+    """One value for each example."""
+    return [
+        np.concatenate([batch[name][row] for name in sorted(batch)]).tobytes()
+        for batch in found
+        for row in range(len(batch["input_ids"]))
+    ]
+
+
+def test_shapes_and_types_are_static(records):
+    spec = training_dataset(records, BATCH, seed=0, worker=(0, 2)).element_spec
+    assert set(spec) == {"input_ids", "input_mask", "segment_ids"}
+    assert all(s.shape == (4, 24) and s.dtype == "int32" for s in spec.values())
+    spec = evaluation_dataset(records, BATCH).element_spec
+    assert all(s.shape == (8, 24) and s.dtype == "int32" for s in spec.values())
+
+
+def test_every_example_comes_once_an_epoch_in_another_order(records):
+    stored = sorted(rows(batches(evaluation_dataset(records, 1), records.num_examples)))
+    assert len(stored) == records.num_examples
+    found = rows(
+        batches(training_dataset(records, BATCH, seed=1), 2 * records.num_examples // BATCH)
+    )
+    first, second = found[: len(stored)], found[len(stored) : 2 * len(stored)]
+    assert sorted(first) == stored
+    # The second epoch is complete but for what the last batch would have begun.
+    rest = rows(batches(training_dataset(records, BATCH, 1, 2 * len(stored) // BATCH), 1))
+    assert sorted([*second, *rest][: len(stored)]) == stored
+    assert first != second
+    assert rows(batches(training_dataset(records, BATCH, seed=2), 3)) != found[: 3 * BATCH]
+
+
+@pytest.mark.parametrize("step", [1, 7, 30, 400])
+def test_starting_at_a_step_equals_leaving_out_the_batches_before(records, step):
+    found = batches(training_dataset(records, BATCH, seed=5), step + 12)[step:]
+    started = batches(training_dataset(records, BATCH, seed=5, start_step=step), 12)
+    assert rows(started) == rows(found)
+
+
+def test_workers_share_the_global_batch(records):
+    whole = batches(training_dataset(records, BATCH, seed=5, start_step=3), 6)
+    parts = [
+        batches(training_dataset(records, BATCH, seed=5, start_step=3, worker=(index, 2)), 6)
+        for index in range(2)
+    ]
+    for batch, first, second in zip(whole, *parts, strict=True):
+        assert rows([batch]) == rows([first, second])
+
+
+def test_examples_are_mixed_across_files(records):
+    order = rows(batches(evaluation_dataset(records, 1), records.num_examples))
+    place = {example: number for number, example in enumerate(order)}
+    found = rows(batches(training_dataset(records, BATCH, seed=5), records.num_examples // BATCH))
+    places = np.array([place[example] for example in found])
+    # Independent draws differ by a third of the range on average.
+    assert np.abs(np.diff(places)).mean() > 0.2 * len(order)
+
+
+def test_evaluation_is_finite_and_its_last_batch_filled_with_empty_rows(records):
+    total = records.num_examples
+    found = list(evaluation_dataset(records, 7).as_numpy_iterator())
+    assert len(found) == -(-total // 7)
+    mask = np.concatenate([batch["input_mask"] for batch in found])
+    assert mask[:total].any(axis=1).all() and not mask[total:].any()
+    halves = [list(evaluation_dataset(records, 8, (i, 2)).as_numpy_iterator()) for i in range(2)]
+    whole = list(evaluation_dataset(records, 8).as_numpy_iterator())
+    for batch, first, second in zip(whole, *halves, strict=True):
+        assert rows([batch]) == rows([first, second])
+
+
+def test_a_batch_larger_than_the_set_runs_over_epochs(records):
+    batch = batches(training_dataset(records, 3 * records.num_examples, seed=0), 1)
+    assert len(set(rows(batch))) == len(set(rows(batches(evaluation_dataset(records, 1), None))))
+
+
+def test_a_batch_must_be_divisible(records):
+    with pytest.raises(InputError, match="batch size 9 cannot be divided among 2 workers"):
+        training_dataset(records, 9, seed=0, worker=(0, 2))

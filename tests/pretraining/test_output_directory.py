@@ -1,0 +1,119 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.output_directory import new_directory
+
+
+def make(path, text="new", overwrite=False):
+    with new_directory(path, overwrite, lambda name: name.startswith("data")) as directory:
+        (directory / "data-0").write_text(text)
+        assert not (path / "data-0").exists() or (path / "data-0").read_text() != text
+
+
+def names(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_the_directory_appears_complete(tmp_path):
+    path = tmp_path / "a" / "set"
+    make(path)
+    assert names(path) == ["data-0"] and names(path.parent) == ["set"]
+    assert path.stat().st_mode & 0o777 == 0o777 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_nothing_is_left_after_a_failure(tmp_path):
+    with pytest.raises(RuntimeError), new_directory(tmp_path / "set", False, bool) as directory:
+        (directory / "data-0").write_text("half")
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+def test_an_existing_set_is_kept_unless_overwritten(tmp_path):
+    path = tmp_path / "set"
+    path.mkdir()
+    make(path, "old")
+    with pytest.raises(InputError, match=r"is not empty; .* --overwrite"):
+        make(path)
+    assert (path / "data-0").read_text() == "old"
+    make(path, "new", overwrite=True)
+    assert (path / "data-0").read_text() == "new"
+    assert names(tmp_path) == ["set"]
+
+
+def test_a_failure_keeps_what_was_to_be_overwritten(tmp_path):
+    path = tmp_path / "set"
+    make(path, "old")
+    with pytest.raises(RuntimeError), new_directory(path, True, bool):
+        raise RuntimeError
+    assert (path / "data-0").read_text() == "old" and names(tmp_path) == ["set"]
+
+
+def test_other_files_are_never_overwritten(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "thesis.tex").write_text("work")
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex', which --overwrite would lose"):
+        make(tmp_path / "set", overwrite=True)
+    (tmp_path / "file").write_text("work")
+    with pytest.raises(InputError, match="exists and is not a directory"):
+        make(tmp_path / "file", overwrite=True)
+    with pytest.raises(InputError, match=r"cannot write to .*file/set: "):
+        make(tmp_path / "file" / "set")
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"No space left on device: .*set; nothing was written"),
+        new_directory(tmp_path / "set", False, bool),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+
+
+def test_a_run_killed_between_the_renames_loses_nothing(tmp_path):
+    path = tmp_path / "set"
+    make(path, "old")
+    path.rename(tmp_path / ".tmp-set-retired")
+    with pytest.raises(InputError, match="is not empty"):
+        make(path)
+    assert (path / "data-0").read_text() == "old" and names(tmp_path) == ["set"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lvbert_tf.pretraining.output_directory import new_directory
+with new_directory(Path(sys.argv[1]), False, bool) as directory:
+    (directory / "data-0").write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_refused_and_a_killed_one_cleaned_up(tmp_path):
+    path = tmp_path / "set"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "ready\n"
+        with pytest.raises(InputError, match="is being written by another process"):
+            make(path)
+        assert [name.startswith(".tmp-set-") for name in names(tmp_path)] == [True]
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+    make(path)
+    assert names(tmp_path) == ["set"]

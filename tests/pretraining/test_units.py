@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvbert_tf.pretraining import units
+from lvbert_tf.pretraining.units import DocumentText, divide, is_held_out
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch):
+    monkeypatch.setattr(units, "UNIT_CHARACTERS", 10)
+    monkeypatch.setattr(units, "_MAX_UNIT_CHARACTERS", 25)
+
+
+def test_units_end_between_documents():
+    found = list(divide([(True, "a" * 6), (False, "b" * 6), (True, "c" * 3), (True, "d" * 9)]))
+    assert [unit.index for unit in found] == [0, 1]
+    assert found[0].documents == [DocumentText(0, True, "aaaaaa\nbbbbbb")]
+    assert found[1].documents == [DocumentText(1, True, "ccc"), DocumentText(2, True, "d" * 9)]
+
+
+def test_a_very_long_document_is_divided():
+    texts = [(True, "x"), *[(number == 0, str(number) * 9) for number in range(5)], (True, "y")]
+    found = list(divide(texts))
+    assert [[(d.document, d.starts) for d in unit.documents] for unit in found] == [
+        [(0, True), (1, True)],
+        [(1, False)],
+        [(2, True)],
+    ]
+    parts = [d.text for unit in found for d in unit.documents if d.document == 1]
+    assert "\n".join(parts) == "\n".join(str(number) * 9 for number in range(5))
+
+
+@given(
+    fraction=st.one_of(st.floats(1e-4, 0.5), st.sampled_from([0.01, 0.1, 0.5])),
+    seed=st.integers(0, 2**62),
+)
+def test_one_document_of_each_group_is_held_out(fraction, seed):
+    period = round(1 / fraction)
+    first = max(2, min(10, period))
+    groups = [
+        range(first),
+        *[range(first + n * period, first + (n + 1) * period) for n in range(3)],
+    ]
+    for group in groups if period < 500 else groups[:1]:
+        assert sum(is_held_out(document, fraction, seed) for document in group) == 1
+    assert not is_held_out(0, fraction, seed)
+
+
+def test_held_out_documents_depend_on_the_seed():
+    chosen = {tuple(is_held_out(n, 0.1, seed) for n in range(40)) for seed in range(10)}
+    assert len(chosen) > 5
+    assert not any(is_held_out(n, 0, 1) for n in range(100))
