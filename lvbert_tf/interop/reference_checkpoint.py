@@ -1,7 +1,8 @@
 """Reads checkpoints that the reference implementations (LV-BERT, ELECTRA) wrote."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +40,26 @@ class RestoreReport:
         return "; ".join((*parts, listed("unused", self.unused)))
 
 
-def _open(path: str):
-    prefix = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
+@contextlib.contextmanager
+def _refusing(path: str) -> Iterator[None]:
+    """Turns what TensorFlow raises at absent and damaged files into one line."""
     try:
-        if prefix is None:
-            raise InputError(f"{path}: no checkpoint in this directory")
-        return tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, ValueError) as error:
-        reason = "no such checkpoint" if not tf.io.gfile.glob(f"{prefix}*") else "unreadable"
+        yield
+    except (tf.errors.OpError, IndexError) as error:  # IndexError: the data file is too short
+        reason = "unreadable" if tf.io.gfile.glob(f"{path}*") else "no such checkpoint"
         raise InputError(
             f"{path}: {reason}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
         ) from error
+
+
+def _open(path: str):
+    prefix = path
+    if tf.io.gfile.isdir(path):
+        prefix = tf.train.latest_checkpoint(path)
+        if prefix is None:
+            raise InputError(f"{path}: no checkpoint in this directory")
+    with _refusing(path):
+        return tf.train.load_checkpoint(prefix)
 
 
 def is_reference_checkpoint(path: str) -> bool:
@@ -79,7 +89,9 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
         if absent:
             missing += absent
             continue
-        value = np.concatenate([reader.get_tensor(name) for name in entry.names], axis=-1)
+        with _refusing(path):
+            parts = [reader.get_tensor(name) for name in entry.names]
+        value = np.concatenate(parts, axis=-1)
         squeezed = tuple(size for size in value.shape if size != 1)
         if squeezed != tuple(size for size in entry.weight.shape if size != 1):
             raise InputError(
@@ -99,16 +111,18 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
 
 def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str, Any]:
     """The hparams that the variables' shapes tell."""
-    table = shapes.get("electra/embeddings/word_embeddings")
-    positions = shapes.get("electra/embeddings/position_embeddings")
-    if table is None or positions is None:
-        raise InputError(f"{path}: no electra/embeddings in it; not a reference checkpoint")
+    names = [f"electra/embeddings/{kind}_embeddings" for kind in ("word", "position", "token_type")]
+    absent = [name for name in names if name not in shapes]
+    if absent:
+        raise InputError(f"{path}: no {absent[0]} in it; not a reference checkpoint")
+    tokens, positions, segments = (shapes[name] for name in names)
     return {
-        "vocab_size": table[0],
-        "embedding_size": table[1],
+        "vocab_size": tokens[0],
+        "embedding_size": tokens[1],
+        "max_seq_length": min(128, positions[0]),
         "model_hparam_overrides": {
             "max_position_embeddings": positions[0],
-            "type_vocab_size": shapes["electra/embeddings/token_type_embeddings"][0],
+            "type_vocab_size": segments[0],
         },
     }
 
@@ -142,14 +156,12 @@ def load_reference_checkpoint(
     """
     shapes = _open(path).get_variable_to_shape_map()
     sizes = _sizes_in_checkpoint(shapes, path)
-    overrides = {**sizes["model_hparam_overrides"], **hparams.get("model_hparam_overrides", {})}
     values = {"mask_convolution_padding": False, **sizes, **hparams}
     if not values.get("custom_layer_list") and not any("_submodule/" in name for name in shapes):
         values["custom_layer_list"] = "AF" * _number_of_pairs(shapes)
-    values["model_hparam_overrides"] = overrides
-    values["max_seq_length"] = min(
-        values.get("max_seq_length", 128), overrides["max_position_embeddings"]
-    )
+    overrides = values["model_hparam_overrides"]
+    if isinstance(overrides, Mapping):  # anything else is refused with the other bad hparams
+        values["model_hparam_overrides"] = {**sizes["model_hparam_overrides"], **overrides}
     config = PretrainingConfig.create("", "reference", values)
     pretrainer = ElectraPretrainer.from_config(config, dtype="float32")
     report = restore_reference_weights(pretrainer, path)

@@ -56,7 +56,7 @@ def _encoder_layer(block: ResidualBlock, scope: str) -> Iterator[NamedWeight]:
         yield NamedWeight(layer.taps_bias, (f"{inner}/conv_attn_kernel/bias",))
     else:
         yield from _dense(layer.intermediate, f"{scope}/intermediate/dense")
-    yield from _dense(layer.output_dense, f"{scope}/output/dense")
+    yield from _dense(block.output_dense, f"{scope}/output/dense")
     yield from _layer_norm(block.layer_norm, f"{scope}/output/LayerNorm")
 
 

@@ -1,11 +1,31 @@
 """The dynamic convolution layer, `C`."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from lvbert_tf.layers import fused
+from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.self_attention import DIRECTIONS
+
+
+@compiled
+def _gated_linear_unit(product, bias, mask, *, window):
+    """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017)."""
+    values, gates = tf.split(product + bias, 2, axis=-1)
+    gated = values * tf.sigmoid(gates) * tf.cast(mask, product.dtype)[:, :, None]
+    return tf.pad(gated, ((0, 0), window, (0, 0)))
+
+
+@compiled
+def _softmax_over_taps(logits, bias, *, num_heads):
+    """(batch, length, heads x taps) -> (batch, heads, length, taps)."""
+    batch, length, _ = tf.unstack(tf.shape(logits))
+    wide = tf.cast(logits, tf.float32) + bias
+    taps = tf.nn.softmax(
+        tf.reshape(wide, (batch, length, num_heads, logits.shape[-1] // num_heads))
+    )
+    return tf.cast(tf.transpose(taps, (0, 2, 1, 3)), logits.dtype)
 
 
 class DynamicConvolution(keras.layers.Layer):
@@ -13,7 +33,7 @@ class DynamicConvolution(keras.layers.Layer):
 
     `value = dense(x) * sigmoid(dense(x))`; a depthwise-separable convolution over `value` and a
     dense layer give each position and head a softmax over the taps, with which the head's `value` is
-    averaged over the window; then an output dense layer.
+    averaged over the window. The output dense layer is the residual block's.
 
     Between the depthwise convolution and the softmax everything is linear, so its three kernels are
     multiplied first and applied as ONE ordinary convolution to `heads x taps` channels: the same
@@ -59,7 +79,10 @@ class DynamicConvolution(keras.layers.Layer):
         self.direction = direction
         self.initializer_range = initializer_range
         self.value_gate = dense(2 * hidden_dim, initializer_range, self.dtype_policy, "value_gate")
-        self.output_dense = dense(hidden_dim, initializer_range, self.dtype_policy, "output")
+
+    @property
+    def output_dim(self) -> int:
+        return self.hidden_dim
 
     def build(self, x_shape, padding_mask_shape=None):
         width, taps = self.hidden_dim, self.num_heads * self.kernel_size
@@ -86,7 +109,6 @@ class DynamicConvolution(keras.layers.Layer):
         self.taps_bias = self.add_weight(
             shape=(taps,), initializer="zeros", name="taps_bias", autocast=False
         )
-        self.output_dense.build(x_shape)
 
     @property
     def window(self) -> tuple[int, int]:
@@ -98,18 +120,15 @@ class DynamicConvolution(keras.layers.Layer):
             "right_to_left": (0, reach),
         }[self.direction]
 
-    def _taps(self, padded_value):
-        """Softmax over the taps: (batch, length, heads, taps)."""
+    def _taps(self, padded_value, training):
+        """Softmax over the taps: (batch, heads, length, taps)."""
         linear = ops.matmul(self.pointwise_kernel, self.taps_kernel)
         kernel = ops.expand_dims(self.depthwise_kernel, -1) * linear
         bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
         logits = ops.conv(
             padded_value, ops.cast(kernel, padded_value.dtype), strides=1, padding="valid"
         )
-        batch, length, _ = ops.shape(logits)
-        logits = ops.cast(logits, "float32") + bias
-        logits = ops.reshape(logits, (batch, length, self.num_heads, self.kernel_size))
-        return ops.cast(ops.softmax(logits, axis=-1), padded_value.dtype)
+        return _softmax_over_taps(logits, bias, training=training, num_heads=self.num_heads)
 
     def _weighted_window(self, taps, padded_value):
         """Sum over the taps of weight x value: (batch, length, hidden_dim).
@@ -118,26 +137,26 @@ class DynamicConvolution(keras.layers.Layer):
         to the matrix's width + 1, written one after the other and read at the matrix's width, moves
         one column to the right with each row.
         """
-        batch, length, heads, size = ops.shape(taps)
+        batch, heads, length, size = ops.shape(taps)
         width = length + size - 1
-        rows = ops.pad(ops.transpose(taps, (0, 2, 1, 3)), [[0, 0], [0, 0], [0, 0], [0, length]])
+        rows = ops.pad(taps, [[0, 0], [0, 0], [0, 0], [0, length]])
         flat = ops.reshape(rows, (batch, heads, length * (width + 1)))
-        band = ops.reshape(flat[:, :, : length * width], (batch, heads, length, width))
+        flat = ops.slice(flat, (0, 0, 0), (batch, heads, length * width))
+        band = ops.reshape(flat, (batch, heads, length, width))
         value = ops.reshape(padded_value, (batch, width, heads, self.hidden_dim // heads))
         averaged = ops.matmul(band, ops.transpose(value, (0, 2, 1, 3)))
         return ops.reshape(ops.transpose(averaged, (0, 2, 1, 3)), (batch, length, self.hidden_dim))
 
     def call(self, x, padding_mask, training=None):
-        projected = self.value_gate(x)
-        value, gate = ops.split(projected, 2, axis=-1)
-        mask = ops.cast(padding_mask, value.dtype)[:, :, None]
-        if not self.mask_padding:
-            mask = ops.ones_like(mask)
-        value = (
-            fused.masked_glu(value, gate, mask) if training else value * ops.sigmoid(gate) * mask
+        mask = padding_mask if self.mask_padding else ops.ones_like(padding_mask)
+        padded_value = _gated_linear_unit(
+            ops.matmul(x, self.value_gate.kernel),
+            self.value_gate.bias,
+            mask,
+            training=training,
+            window=self.window,
         )
-        padded_value = ops.pad(value, [[0, 0], list(self.window), [0, 0]])
-        return self.output_dense(self._weighted_window(self._taps(padded_value), padded_value))
+        return self._weighted_window(self._taps(padded_value, training), padded_value)
 
     def get_config(self):
         return {

@@ -74,7 +74,8 @@ class Embeddings(keras.layers.Layer):
         # A matrix product, as its gradient is one too; that of a look-up in 2 rows is a slow scatter.
         segments = ops.matmul(ops.one_hot(segment_ids, self.num_segments), self.segment_table)
         positions = ops.expand_dims(self.position_table[:length], 0)
-        return self.dropout_layer(self.layer_norm(tokens + segments + positions), training=training)
+        x = self.layer_norm(tokens + segments + positions, training=training)
+        return self.dropout_layer(x, training=training)
 
     def compute_output_shape(self, token_ids_shape, segment_ids_shape=None):
         return (*token_ids_shape, self.embedding_dim)

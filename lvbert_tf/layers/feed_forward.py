@@ -1,21 +1,25 @@
 """The feed-forward layer, `F`."""
 
 import keras
+from keras import ops
 
-from lvbert_tf.layers.dense import dense, gelu
+from lvbert_tf.layers.dense import bias_gelu, dense
 
 
 class FeedForward(keras.layers.Layer):
-    """`dense(gelu(dense(x)))` with the exact GELU, applied to every position.
+    """`gelu(dense(x))`, applied to every position; the residual block adds the second dense layer.
 
     Args:
-        hidden_dim: width of input and output.
-        intermediate_dim: width in between, 4 x hidden_dim as a rule.
+        hidden_dim: width of the input.
+        intermediate_dim: width of the output, 4 x hidden_dim as a rule.
         initializer_range: standard deviation of the truncated normal initialiser.
 
     Call arguments:
         x: shape (batch, length, hidden_dim).
         padding_mask: not used; every layer of a string has the same signature.
+
+    Returns:
+        shape (batch, length, intermediate_dim).
     """
 
     def __init__(
@@ -28,14 +32,17 @@ class FeedForward(keras.layers.Layer):
         self.intermediate = dense(
             intermediate_dim, initializer_range, self.dtype_policy, "intermediate"
         )
-        self.output_dense = dense(hidden_dim, initializer_range, self.dtype_policy, "output")
+
+    @property
+    def output_dim(self) -> int:
+        return self.intermediate_dim
 
     def build(self, x_shape, padding_mask_shape=None):
         self.intermediate.build(x_shape)
-        self.output_dense.build((*x_shape[:-1], self.intermediate_dim))
 
     def call(self, x, padding_mask=None, training=None):
-        return self.output_dense(gelu(self.intermediate(x), training))
+        product = ops.matmul(x, self.intermediate.kernel)
+        return bias_gelu(product, self.intermediate.bias, training=training)
 
     def get_config(self):
         return {

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lvbert_tf.layers.dense import dense, gelu
+from lvbert_tf.layers.dense import bias_gelu, dense
 from lvbert_tf.layers.layer_norm import LayerNorm
 
 
@@ -41,7 +41,8 @@ class MaskedLMHead(keras.layers.Layer):
         )
 
     def call(self, x, token_table, training=None):
-        x = self.layer_norm(gelu(self.dense(x), training))
+        x = bias_gelu(ops.matmul(x, self.dense.kernel), self.dense.bias, training=training)
+        x = self.layer_norm(x, training=training)
         return ops.matmul(x, ops.transpose(ops.cast(token_table, x.dtype))) + self.output_bias
 
     def compute_output_shape(self, x_shape, token_table_shape=None):
@@ -83,7 +84,8 @@ class ReplacedTokenHead(keras.layers.Layer):
         self.logit.build(x_shape)
 
     def call(self, x, training=None):
-        logits = self.logit(gelu(self.dense(x), training))
+        x = bias_gelu(ops.matmul(x, self.dense.kernel), self.dense.bias, training=training)
+        logits = self.logit(x)
         return ops.cast(ops.squeeze(logits, -1), "float32")
 
     def compute_output_shape(self, x_shape):

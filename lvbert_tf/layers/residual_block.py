@@ -1,35 +1,89 @@
-"""A post-LN residual block around one layer of the string."""
+"""The post-LN residual block around one layer of the string."""
 
 import keras
+import tensorflow as tf
+from keras import ops
 
-from lvbert_tf.layers.layer_norm import LayerNorm
+from lvbert_tf.layers.compiled import compiled
+from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.dropout import Dropout, keep_scale
+from lvbert_tf.layers.layer_norm import LayerNorm, normalize
+
+
+@compiled
+def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
+    x = tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)
+    return tf.cast(
+        normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
+    )
+
+
+@compiled
+def _dropout_add_norm(x, bias, residual, keep, gamma, beta, *, scale, epsilon):
+    x = tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)
+    x = tf.where(keep, x * scale, 0.0)
+    return tf.cast(
+        normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
+    )
 
 
 class ResidualBlock(keras.layers.Layer):
-    """`LayerNorm(x + dropout(sublayer(x, padding_mask)))`, the form of every layer of a string.
+    """`LayerNorm(x + dropout(dense(sublayer(x, padding_mask))))`: every layer of a string.
+
+    The three kinds of layers share this end, so it is here; a sublayer is what comes before.
 
     Args:
-        sublayer: a layer called as `sublayer(x, padding_mask, training=...)`.
-        dropout: rate on the sublayer's output.
+        sublayer: called as `sublayer(x, padding_mask, training=...)`; its `output_dim` is the width
+            of what it returns.
+        hidden_dim: width of input and output.
+        dropout: rate after the dense layer.
+        initializer_range: standard deviation of the truncated normal initialiser.
 
     Call arguments:
         x: shape (batch, length, hidden_dim).
         padding_mask: shape (batch, length), 1 at real tokens.
     """
 
-    def __init__(self, sublayer: keras.layers.Layer, dropout: float = 0.1, **kwargs):
+    def __init__(
+        self,
+        sublayer: keras.layers.Layer,
+        hidden_dim: int,
+        dropout: float = 0.1,
+        initializer_range: float = 0.02,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.sublayer = sublayer
+        self.hidden_dim = hidden_dim
         self.dropout = dropout
-        self.layer_norm = LayerNorm(dropout=dropout, dtype=self.dtype_policy, name="layer_norm")
+        self.initializer_range = initializer_range
+        self.output_dense = dense(hidden_dim, initializer_range, self.dtype_policy, "output")
+        self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.layer_norm = LayerNorm(dtype=self.dtype_policy, name="layer_norm")
 
     def build(self, x_shape, padding_mask_shape=None):
         self.sublayer.build(x_shape, padding_mask_shape)
+        self.output_dense.build((*x_shape[:-1], self.sublayer.output_dim))
         self.layer_norm.build(x_shape)
 
     def call(self, x, padding_mask, training=None):
-        return self.layer_norm(
-            self.sublayer(x, padding_mask, training=training), x, training=training
+        hidden = self.sublayer(x, padding_mask, training=training)
+        product = ops.matmul(hidden, self.output_dense.kernel)
+        bias, norm = self.output_dense.bias, self.layer_norm
+        if not training or self.dropout == 0:
+            return _add_norm(
+                product, bias, x, norm.gamma, norm.beta, training=training, epsilon=norm.epsilon
+            )
+        return _dropout_add_norm(
+            product,
+            bias,
+            x,
+            self.dropout_layer.keep_mask(ops.shape(product)),
+            norm.gamma,
+            norm.beta,
+            training=training,
+            scale=keep_scale(self.dropout),
+            epsilon=norm.epsilon,
         )
 
     def compute_output_shape(self, x_shape, padding_mask_shape=None):
@@ -39,7 +93,9 @@ class ResidualBlock(keras.layers.Layer):
         return {
             **super().get_config(),
             "sublayer": keras.saving.serialize_keras_object(self.sublayer),
+            "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
+            "initializer_range": self.initializer_range,
         }
 
     @classmethod

@@ -3,19 +3,42 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
-from lvbert_tf.layers import fused
+from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout, keep_scale
 
 DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
 
+@compiled
+def _split_heads(product, bias, *, num_heads):
+    """Adds the bias, scales the query, and puts heads before positions: three (b, heads, l, d)."""
+    batch, length, _ = tf.unstack(tf.shape(product))
+    head_dim = product.shape[-1] // (3 * num_heads)
+    query_key_value = tf.reshape(product + bias, (batch, length, 3, num_heads, head_dim))
+    query, key, value = tf.unstack(tf.transpose(query_key_value, (2, 0, 3, 1, 4)))
+    return query * tf.cast(1.0 / math.sqrt(head_dim), query.dtype), key, value
+
+
+@compiled
+def _softmax(scores, adder):
+    return tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) + adder), scores.dtype)
+
+
+@compiled
+def _softmax_dropout(scores, adder, keep, *, scale):
+    probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + adder)
+    return tf.cast(tf.where(keep, probabilities * scale, 0.0), scores.dtype)
+
+
 class SelfAttention(keras.layers.Layer):
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, section 3.2).
 
-    Query, key and value are one dense layer of three times the width. Padding is hidden by adding
+    Query, key and value are one dense layer of three times the width; the dense layer after the
+    heads is the residual block's. Padding is hidden by adding
     -10000 to its scores, as BERT does.
 
     Args:
@@ -53,12 +76,14 @@ class SelfAttention(keras.layers.Layer):
         self.query_key_value = dense(
             3 * hidden_dim, initializer_range, self.dtype_policy, "query_key_value"
         )
-        self.output_dense = dense(hidden_dim, initializer_range, self.dtype_policy, "output")
         self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    @property
+    def output_dim(self) -> int:
+        return self.hidden_dim
 
     def build(self, x_shape, padding_mask_shape=None):
         self.query_key_value.build(x_shape)
-        self.output_dense.build(x_shape)
 
     def _adder(self, padding_mask):
         """0 where a query may look at a key, -10000 elsewhere; (batch, 1, 1 or length, length)."""
@@ -73,21 +98,21 @@ class SelfAttention(keras.layers.Layer):
 
     def call(self, x, padding_mask, training=None):
         batch, length, _ = ops.shape(x)
-        head_dim = self.hidden_dim // self.num_heads
-        projected = ops.reshape(
-            self.query_key_value(x), (batch, length, 3, self.num_heads, head_dim)
+        product = ops.matmul(x, self.query_key_value.kernel)
+        query, key, value = _split_heads(
+            product, self.query_key_value.bias, training=training, num_heads=self.num_heads
         )
-        query, key, value = ops.unstack(ops.transpose(projected, (2, 0, 3, 1, 4)), num=3)
-        query = query * ops.cast(1.0 / math.sqrt(head_dim), query.dtype)
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
         adder = self._adder(padding_mask)
-        if training and self.dropout > 0:
-            keep = self.dropout_layer.keep_mask(ops.shape(scores))
-            probabilities = fused.softmax_dropout(scores, adder, keep, keep_scale(self.dropout))
+        if not training or self.dropout == 0:
+            probabilities = _softmax(scores, adder, training=training)
         else:
-            probabilities = ops.softmax(scores + ops.cast(adder, scores.dtype), axis=-1)
+            keep = self.dropout_layer.keep_mask(ops.shape(scores))
+            probabilities = _softmax_dropout(
+                scores, adder, keep, training=training, scale=keep_scale(self.dropout)
+            )
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
-        return self.output_dense(ops.reshape(context, (batch, length, self.hidden_dim)))
+        return ops.reshape(context, (batch, length, self.hidden_dim))
 
     def get_config(self):
         return {

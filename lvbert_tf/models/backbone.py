@@ -124,7 +124,14 @@ class LVBertBackbone(Backbone):
             # The reference leaves this layer at TensorFlow's default initialiser, Glorot.
             projection = keras.layers.Dense(hidden_dim, dtype=dtype, name="embeddings_projection")
         encoder_layers = [
-            ResidualBlock(sublayer(kind), dropout=dropout, dtype=dtype, name=f"layer_{index}")
+            ResidualBlock(
+                sublayer(kind),
+                hidden_dim,
+                dropout=dropout,
+                initializer_range=initializer_range,
+                dtype=dtype,
+                name=f"layer_{index}",
+            )
             for index, kind in enumerate(str(layers))
         ]
 

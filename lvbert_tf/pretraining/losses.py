@@ -2,26 +2,18 @@
 
 import tensorflow as tf
 
+from lvbert_tf.layers.compiled import compiled
 
-@tf.function(jit_compile=True, autograph=False)
+
+@compiled
 def _cross_entropy(logits, labels):
     wide = tf.cast(logits, tf.float32)
-    top = tf.reduce_max(wide, -1)
-    log_mass = top + tf.math.log(tf.reduce_sum(tf.exp(wide - top[..., None]), -1))
-    label_logits = tf.cast(tf.gather(logits, labels, batch_dims=labels.shape.rank), tf.float32)
-    return log_mass - label_logits, log_mass
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _cross_entropy_gradient(logits, labels, log_mass, upstream):
-    probabilities = tf.exp(tf.cast(logits, tf.float32) - log_mass[..., None])
     is_label = tf.range(logits.shape[-1]) == labels[..., None]
-    gradient = probabilities - tf.cast(is_label, tf.float32)
-    return tf.cast(gradient * upstream[..., None], logits.dtype)
+    return tf.reduce_logsumexp(wide, -1) - tf.reduce_sum(tf.where(is_label, wide, 0.0), -1)
 
 
 def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """-log softmax(logits)[label], computed in float32 in one pass each way.
+    """-log softmax(logits)[label], computed in float32.
 
     Args:
         logits: shape (..., vocabulary_size), any floating type.
@@ -30,13 +22,7 @@ def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     Returns:
         float32, shape (...).
     """
-
-    @tf.custom_gradient
-    def apply(logits):
-        losses, log_mass = _cross_entropy(logits, labels)
-        return losses, lambda upstream: _cross_entropy_gradient(logits, labels, log_mass, upstream)
-
-    return apply(logits)
+    return _cross_entropy(logits, labels, training=True)
 
 
 def replaced_token_cross_entropy(logits: tf.Tensor, is_fake: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,52 @@
+"""Element-wise stretches of a training step, each compiled by XLA into one pass over memory.
+
+On CPUs TensorFlow runs every element-wise operation as a pass of its own; such passes, not the matrix
+products, would take half of a training step (docs/performance.md). Compiling the whole 24-layer step
+would take minutes; compiling only what lies between two matrix products takes a fraction of a second
+for each shape. Inside a step that is itself compiled (TPU, `jit_compile`) the stretches are inlined.
+"""
+
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def compiled(function: Callable) -> Callable:
+    """Makes `function(*tensors, **constants)` compiled in training and plain otherwise.
+
+    The result is called as `f(*tensors, training=..., **constants)`. In training both directions are
+    compiled, and the backward pass computes the forward pass again from the arguments: that is
+    cheaper than storing and reading what lies between. In inference it is `function` itself, so that
+    an exported model needs no compiler.
+
+    Args:
+        function: of tensors; returns a tensor or a tuple. Its numbers and flags are keyword
+            arguments. Floating-point tensors get gradients.
+    """
+    forward = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def backward(tensors, upstream, constants):
+        floating = [tensor for tensor in tensors if tensor.dtype.is_floating]
+        with tf.GradientTape() as tape:
+            tape.watch(floating)
+            outputs = function(*tensors, **constants)
+        return tape.gradient(outputs, floating, upstream)
+
+    @functools.wraps(function)
+    def call(*arguments, training, **constants):
+        if not training:
+            return function(*arguments, **constants)
+
+        @tf.custom_gradient
+        def apply(*tensors):
+            def gradient(*upstream):
+                gradients = iter(backward(tensors, upstream, constants))
+                return [next(gradients) if t.dtype.is_floating else None for t in tensors]
+
+            return forward(*tensors, **constants), gradient
+
+        return apply(*map(tf.convert_to_tensor, arguments))
+
+    return call
