@@ -1,0 +1,70 @@
+# make demo and make test need only Python 3.11 and make; the rest is installed into .venv.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# Each is a copy of the lock file that was installed, so that a changed lock is noticed.
+RUNTIME := $(VENV)/requirements.txt
+DEVELOPMENT := $(VENV)/requirements-dev.txt
+
+.PHONY: help demo test lint format typecheck lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       pre-train a small LV-BERT on the State of the Union addresses (minutes)"
+	@echo "make test       run the tests; PYTEST_ARGS='-k tokenizer' selects some"
+	@echo "make lint       check formatting and common mistakes; make format repairs them"
+	@echo "make typecheck  check the type hints"
+	@echo "make lock       pin the newest dependencies in requirements*.txt"
+	@echo "make clean      remove .venv and what demo and tests left"
+
+demo: $(RUNTIME)
+	@$(PYTHON) demo.py
+
+test: $(DEVELOPMENT)
+	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: $(DEVELOPMENT)
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+
+format: $(DEVELOPMENT)
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix .
+
+typecheck: $(DEVELOPMENT)
+	@$(PYTHON) -m mypy
+
+$(RUNTIME): requirements.txt
+	@if cmp -s $< $@; then touch $@; else \
+	  for python in python3.11 python3 python ""; do \
+	    if [ -z "$$python" ]; then \
+	      echo "error: Python 3.11 not found; install it so that python3.11 or python3 starts it" >&2; \
+	      exit 2; \
+	    fi; \
+	    $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && break; \
+	  done; \
+	  echo "installing the pinned packages of $< into $(VENV) with $$python"; \
+	  $$python -m venv --clear $(VENV) && \
+	  $(PYTHON) -m pip install --disable-pip-version-check -r $< && \
+	  cp $< $@; \
+	fi
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)"; \
+	  $(PYTHON) -m pip install --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
+# uv resolves; what it writes is installed with plain pip.
+lock: $(DEVELOPMENT)
+	@$(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
+	@for name in requirements requirements-dev; do \
+	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 \
+	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
+	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
