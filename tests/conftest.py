@@ -1,0 +1,108 @@
+"""Shared by all tests: a quiet TensorFlow, the reference's numbers, tiny models and batches."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+TINY_HPARAMS = {
+    "vocab_size": 50,
+    "embedding_size": 8,
+    "custom_layer_list": "CAF",
+    "generator_hidden_size": 0.5,
+    "max_seq_length": 12,
+    "train_batch_size": 4,
+    "mask_prob": 0.3,
+}
+TINY_OVERRIDES = {
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 12,
+    "initializer_range": 0.2,  # wide enough that no term of a sum disappears in another's rounding
+}
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The numbers of the reference implementations."""
+    return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable:
+    """Makes the configuration of a tiny model; `overrides` are its `model_hparam_overrides`."""
+    from lvbert_tf.config import PretrainingConfig
+
+    def create(overrides=None, **hparams):
+        overrides = {**TINY_OVERRIDES, **(overrides or {})}
+        hparams = {**TINY_HPARAMS, "model_hparam_overrides": overrides, **hparams}
+        return PretrainingConfig.create("data", "tiny", hparams)
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def tiny_batch() -> dict[str, np.ndarray]:
+    """Four sequences of 12, 12, 9 and 7 real tokens; [CLS] is 2, [SEP] 3, [MASK] 4."""
+    random = np.random.default_rng(0)
+    lengths = np.array([[12], [12], [9], [7]])
+    position = np.arange(12)[None]
+    ids = np.where(position == 0, 2, random.integers(5, 50, (4, 12)))
+    ids = np.where((position == 4) | (position == lengths - 1), 3, ids)
+    real = position < lengths
+    return {
+        "input_ids": np.where(real, ids, 0).astype(np.int32),
+        "segment_ids": ((position > 4) & real).astype(np.int32),
+        "input_mask": real.astype(np.int32),
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_inputs(tiny_batch) -> dict[str, np.ndarray]:
+    """The same as the inputs of a backbone."""
+    return {
+        "token_ids": tiny_batch["input_ids"],
+        "segment_ids": tiny_batch["segment_ids"],
+        "padding_mask": tiny_batch["input_mask"],
+    }
+
+
+@pytest.fixture(scope="session")
+def masking_spec():
+    """How `tiny_batch` is masked."""
+    from lvbert_tf.pretraining.masking import MaskingSpec
+
+    return MaskingSpec(mask_prob=0.3, max_predictions=4, mask_id=4, special_ids=(2, 3, 4))
+
+
+@pytest.fixture(scope="session")
+def value_and_gradients() -> Callable:
+    """Calls a function under a tape: (result, gradients of its sum weighted by `upstream`)."""
+    import tensorflow as tf
+
+    def call(function, inputs, upstream):
+        inputs = [tf.convert_to_tensor(value) for value in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = function(*inputs)
+        return result, tape.gradient(result, inputs, tf.cast(upstream, result.dtype))
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def randomize() -> Callable:
+    """Gives every weight of a layer or model normal values, so that a forgotten one shows."""
+
+    def assign(layer, seed=0, deviation=0.3):
+        random = np.random.default_rng(seed)
+        for weight in layer.trainable_variables:
+            weight.assign(random.normal(0.0, deviation, weight.shape))
+        return layer
+
+    return assign
