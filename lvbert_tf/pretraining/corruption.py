@@ -9,31 +9,40 @@ _BLOCK = 256
 
 @tf.function(jit_compile=True, autograph=False)
 def _sample(logits, noise, temperature):
-    """Inverse transform sampling in two levels: first a block of the vocabulary, then in it."""
+    """Inverse transform sampling in two levels: a block of the vocabulary, then a token in it.
+
+    Only the blocks' masses are computed from all logits; nothing of the logits' size is stored.
+    """
     batch, slots, size = logits.shape
     blocks = -(-size // _BLOCK)
-    wide = tf.cast(logits, tf.float32) / temperature
-    wide = wide - tf.reduce_max(wide, -1, keepdims=True)
+
+    def draw(masses, target):
+        """Index of the first of `masses` whose cumulative sum exceeds `target`, and the sum before.
+
+        Rounding can put the target on the very end; the last one with any mass takes it.
+        """
+        count = masses.shape[-1]
+        # As a product: XLA's cumulative sum is quadratic on CPUs.
+        ends = tf.einsum("bnk,kj->bnj", masses, tf.linalg.band_part(tf.ones([count, count]), 0, -1))
+        index = tf.reduce_sum(tf.cast(ends <= target[..., None], tf.int32), -1)
+        last = count - 1 - tf.argmax(masses[..., ::-1] > 0, -1, tf.int32)
+        index = tf.minimum(index, last)
+        return index, tf.gather(ends - masses, index, batch_dims=2)
+
+    top = tf.reduce_max(tf.cast(logits, tf.float32), -1, keepdims=True)
+
+    def mass(values):
+        return tf.exp((tf.cast(values, tf.float32) - top) / temperature)
+
     padding = [[0, 0], [0, 0], [0, blocks * _BLOCK - size]]
-    padded = tf.pad(wide, padding, constant_values=float("-inf"))
-    masses = tf.reshape(tf.exp(padded), [batch, slots, blocks, _BLOCK])
-
-    def cumulative(x):  # as a product: XLA's cumulative sum is quadratic on CPUs
-        width = x.shape[-1]
-        return tf.einsum("bnk,kj->bnj", x, tf.linalg.band_part(tf.ones([width, width]), 0, -1))
-
-    by_block = tf.reduce_sum(masses, -1)
-    ends = cumulative(by_block)
-    target = noise[..., None] * ends[..., -1:]
-    block = tf.reduce_sum(tf.cast(ends <= target, tf.int32), -1)
-    # Rounding can put the target on the very end; the last block or token with mass takes it.
-    last_block = blocks - 1 - tf.argmax(by_block[..., ::-1] > 0, -1, tf.int32)
-    block = tf.minimum(block, last_block)
-    before = tf.gather(ends - by_block, block, batch_dims=2)
-    inside = tf.gather(masses, block, batch_dims=2)
-    token = tf.reduce_sum(tf.cast(cumulative(inside) <= target - before[..., None], tf.int32), -1)
-    last_token = _BLOCK - 1 - tf.argmax(inside[..., ::-1] > 0, -1, tf.int32)
-    return block * _BLOCK + tf.minimum(token, last_token)
+    padded = tf.reshape(tf.pad(mass(logits), padding), [batch, slots, blocks, _BLOCK])
+    by_block = tf.reduce_sum(padded, -1)
+    target = noise * tf.reduce_sum(by_block, -1)
+    block, before = draw(by_block, target)
+    tokens = block[..., None] * _BLOCK + tf.range(_BLOCK)
+    inside = mass(tf.gather(logits, tf.minimum(tokens, size - 1), batch_dims=2))
+    token, _ = draw(tf.where(tokens < size, inside, 0.0), target - before)
+    return block * _BLOCK + token
 
 
 def sample_tokens(
