@@ -1,4 +1,4 @@
-"""Dropout whose randomness is an argument: masks from a seed, at two bits' cost of a uniform draw.
+"""Dropout whose randomness is an argument: masks from a seed, four draws from one word.
 
 The masks are stateless: inside `dropout_seed(seed)` the n-th dropout of a forward pass draws from
 `(seed, n)`, so a training step is a function of its inputs and can be replayed bit for bit. Outside
@@ -9,6 +9,7 @@ One 32-bit random word gives four 8-bit draws, so the rate is rounded to a multi
 """
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -27,7 +28,7 @@ def dropout_seed(seed: tf.Tensor) -> Iterator[None]:
         seed: integer tensor of shape (2,).
     """
     outer = getattr(_active, "stream", None)
-    _active.stream = (tf.cast(seed, tf.int32), iter(range(1 << 30)))
+    _active.stream = (tf.cast(seed, tf.int32), itertools.count())
     try:
         yield
     finally:
@@ -52,6 +53,7 @@ def keep_scale(rate: float) -> float:
     return _LEVELS / (_LEVELS - drop_threshold(rate))
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class Dropout(keras.layers.Layer):
     """Draws dropout masks, and applies them.
 

@@ -28,6 +28,7 @@ def _softmax_over_taps(logits, bias, *, num_heads):
     return tf.cast(tf.transpose(taps, (0, 2, 1, 3)), logits.dtype)
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class DynamicConvolution(keras.layers.Layer):
     """Dynamic convolution as LV-BERT defines it (Yu et al., 2021, section 3.1).
 

@@ -7,6 +7,7 @@ from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.layers.layer_norm import LayerNorm
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class Embeddings(keras.layers.Layer):
     """Sum of token, segment and position embeddings, then LayerNorm and dropout (BERT, section 3).
 

@@ -6,6 +6,7 @@ from keras import ops
 from lvbert_tf.layers.dense import bias_gelu, dense
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class FeedForward(keras.layers.Layer):
     """`gelu(dense(x))`, applied to every position; the residual block adds the second dense layer.
 

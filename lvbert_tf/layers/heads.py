@@ -7,6 +7,7 @@ from lvbert_tf.layers.dense import bias_gelu, dense
 from lvbert_tf.layers.layer_norm import LayerNorm
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class MaskedLMHead(keras.layers.Layer):
     """Token logits: dense to the embedding width, GELU, LayerNorm, times the embedding table.
 
@@ -57,6 +58,7 @@ class MaskedLMHead(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class ReplacedTokenHead(keras.layers.Layer):
     """One logit a token, positive for "replaced": dense, GELU, dense to 1 (ELECTRA, section 2).
 

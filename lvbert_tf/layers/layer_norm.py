@@ -24,6 +24,7 @@ def _layer_norm(x, gamma, beta, *, epsilon):
     return tf.cast(normalize(tf.cast(x, tf.float32), gamma, beta, epsilon), x.dtype)
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class LayerNorm(keras.layers.Layer):
     """Layer normalisation whose statistics are float32 whatever the precision policy.
 

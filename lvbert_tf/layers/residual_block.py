@@ -27,6 +27,7 @@ def _dropout_add_norm(x, bias, residual, keep, gamma, beta, *, scale, epsilon):
     )
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class ResidualBlock(keras.layers.Layer):
     """`LayerNorm(x + dropout(dense(sublayer(x, padding_mask))))`: every layer of a string.
 
@@ -100,5 +101,5 @@ class ResidualBlock(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        config["sublayer"] = keras.saving.deserialize_keras_object(config["sublayer"])
-        return cls(**config)
+        sublayer = keras.saving.deserialize_keras_object(config["sublayer"])
+        return cls(**{**config, "sublayer": sublayer})

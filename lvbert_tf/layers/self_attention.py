@@ -34,6 +34,7 @@ def _softmax_dropout(scores, adder, keep, *, scale):
     return tf.cast(tf.where(keep, probabilities * scale, 0.0), scores.dtype)
 
 
+@keras.saving.register_keras_serializable(package="lvbert_tf")
 class SelfAttention(keras.layers.Layer):
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, section 3.2).
 
