@@ -63,7 +63,8 @@ class ResidualBlock(keras.layers.Layer):
         self.layer_norm = LayerNorm(dtype=self.dtype_policy, name="layer_norm")
 
     def build(self, x_shape, padding_mask_shape=None):
-        self.sublayer.build(x_shape, padding_mask_shape)
+        if not self.sublayer.built:  # one that was read from a config is
+            self.sublayer.build(x_shape, padding_mask_shape)
         self.output_dense.build((*x_shape[:-1], self.sublayer.output_dim))
         self.layer_norm.build(x_shape)
 
