@@ -6,16 +6,17 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.text.characters import is_dropped
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.text.words import MAX_WORD_CHARACTERS, WordSplitter
 
 # Strings on which tensorflow-text's BERT tokenizer equals the reference, in every mode: words of
 # at most 50 of these characters (it gives up at 100 bytes) between these spaces. Left out are
-# control characters, compatibility forms such as ½ (it decomposes them) and letters such as ß (it
-# folds them).
+# control characters, compatibility forms such as ½ (it decomposes them), letters such as ß (it folds
+# them) and İ (three bytes in lower case).
 _PLAIN_SPACE = r"[ \t\n\r\x{A0}]"
 _PLAIN_CHARACTER = (
-    r"[!-~\x{A1}-\x{A7}©«¬®°±¶·»¿À-Þà-ıĴ-ľŁ-ňŊ-ž"  # ASCII and Latin without forms
+    r"[!-~\x{A1}-\x{A7}©«¬®°±¶·»¿À-Þà-įıĴ-ľŁ-ňŊ-ž"  # ASCII and Latin without forms
     r"\x{2010}\x{2012}-\x{2015}\x{2018}-\x{2023}]"  # dashes, quotation marks, bullets
 )
 _PLAIN_TEXT = f"(?:{_PLAIN_CHARACTER}{{0,50}}{_PLAIN_SPACE})*{_PLAIN_CHARACTER}{{0,50}}"
@@ -123,11 +124,16 @@ class Tokenizer(tf.Module):
 
 
 def _matchable_tokens(vocabulary: Vocabulary) -> list[str]:
-    """The tokens by id, those that no text may produce replaced by unique names.
+    """The tokens by id, with a unique stand-in for each one that no word can be.
 
-    tensorflow-text refuses duplicates, whose last line counts.
+    tensorflow-text refuses duplicates, whose last line counts, and control characters, and stumbles
+    over whitespace inside a token.
     """
     return [
-        token if token and vocabulary.id(token) == line else f"\x7f{line}"
+        token
+        if token.split() == [token]
+        and vocabulary.id(token) == line
+        and not any(map(is_dropped, token))
+        else f"\x7f{line}"
         for line, token in enumerate(vocabulary.tokens)
     ]

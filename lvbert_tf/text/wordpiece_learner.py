@@ -1,0 +1,151 @@
+"""Learning a WordPiece vocabulary from text."""
+
+import collections
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tokenizers
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
+from lvbert_tf.text.words import WordSplitter
+
+# Enough for the letters of a few alphabets; rarer characters become [UNK], as in BERT.
+_MAX_ALPHABET = 1000
+_MIN_SIZE = 2 * len(SPECIAL_TOKENS)
+# Rarer pieces are mostly names and misprints.
+_MIN_FREQUENCY = 2
+_BATCH_BYTES = 1 << 20
+# Bounds on memory and time, far above what changes the result: distinct words that are kept, and
+# running words that the trainer reads.
+_MAX_DISTINCT_WORDS = 4_000_000
+_MAX_RUNNING_WORDS = 20_000_000
+
+
+def learn_vocabulary(
+    texts: Iterable[str],
+    size: int,
+    lowercase: bool = True,
+    strip_accents: bool | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Learns a WordPiece vocabulary of exactly `size` tokens.
+
+    Words are split as `Tokenizer` splits them. The pieces are the special tokens, the alphabet,
+    and the results of repeatedly joining the most frequent pair of pieces (the trainer of Hugging
+    Face's `tokenizers`). If the texts give fewer, `[unused0]`, `[unused1]`, ... fill the rest. The
+    same texts in the same order give the same list.
+
+    Args:
+      texts: the corpus in pieces of any length, read once; it need not fit in memory.
+      size: the number of tokens, at least 10.
+      lowercase: whether the tokenizer will lower-case.
+      strip_accents: whether it will remove accents; None: as `lowercase`.
+      progress: called now and then with the number of texts read since the last call.
+
+    Returns:
+      The tokens in order of their ids, the special tokens first.
+
+    Raises:
+      InputError: `size` is too small or the texts have no words.
+    """
+    if size < _MIN_SIZE:
+        raise InputError(f"vocabulary size {size} is too small: at least {_MIN_SIZE}")
+    if strip_accents is None:
+        strip_accents = lowercase
+    counts = _count_words(texts, WordSplitter(lowercase, strip_accents), progress)
+    if not counts:
+        raise InputError("cannot learn a vocabulary: the texts have no words")
+
+    # Every character may need two pieces: as the start of a word and inside one.
+    alphabet = _most_frequent_characters(
+        counts, min(_MAX_ALPHABET, (size - len(SPECIAL_TOKENS)) // 2)
+    )
+    counts = {word: count for word, count in counts.items() if alphabet.issuperset(word)}
+    suffixes = {SUFFIX_MARK + char for word in counts for char in word[1:]}
+    # Given in full and in order, because the trainer adds pieces in the order of a hash table.
+    pieces = [*SPECIAL_TOKENS, *sorted(alphabet), *sorted(suffixes)]
+    tokens = _join_pieces(counts, pieces, size)
+    return tokens + [f"[unused{i}]" for i in range(size - len(tokens))]
+
+
+def write_vocabulary(path: str | os.PathLike, tokens: Sequence[str]) -> None:
+    """Writes a vocabulary file, whole or not at all.
+
+    Raises:
+      InputError: the file exists already.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path} exists already and is not overwritten")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes("".join(f"{token}\n" for token in tokens).encode())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    num_bytes = 0
+    for text in texts:
+        # Lone surrogates, which JSON can hold and UTF-8 cannot, are no part of any word.
+        batch.append(text.encode("utf-8", "ignore"))
+        num_bytes += len(batch[-1])
+        if num_bytes >= _BATCH_BYTES:
+            yield batch
+            batch, num_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _count_words(texts, splitter: WordSplitter, progress) -> dict[str, int]:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def count_batch(strings):
+        words, _, counts = tf.unique_with_counts(splitter(strings).flat_values)
+        return words, counts
+
+    totals: collections.Counter[bytes] = collections.Counter()
+    for batch in _batches(texts):
+        words, counts = count_batch(tf.constant(batch))
+        totals.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
+        threshold = 1
+        while len(totals) > _MAX_DISTINCT_WORDS:
+            totals = collections.Counter({w: n for w, n in totals.items() if n > threshold})
+            threshold *= 2
+        if progress is not None:
+            progress(len(batch))
+    totals.pop(UNK.encode(), None)  # A word too long to have pieces.
+    return {word.decode(): count for word, count in sorted(totals.items())}
+
+
+def _most_frequent_characters(counts: dict[str, int], limit: int) -> set[str]:
+    totals: collections.Counter[str] = collections.Counter()
+    for word, count in counts.items():
+        for char in word:
+            totals[char] += count
+    ranked = sorted(totals, key=lambda char: (-totals[char], char))
+    return set(ranked[:limit])
+
+
+def _join_pieces(counts: dict[str, int], pieces: list[str], size: int) -> list[str]:
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=UNK))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=pieces,
+        min_frequency=_MIN_FREQUENCY,
+        continuing_subword_prefix=SUFFIX_MARK,
+        show_progress=False,
+    )
+    # The trainer takes text, not counts.
+    scale = max(1, sum(counts.values()) // _MAX_RUNNING_WORDS)
+    runs = (" ".join(itertools.repeat(word, -(-count // scale))) for word, count in counts.items())
+    tokenizer.train_from_iterator(runs, trainer)
+    ids = tokenizer.get_vocab()
+    return sorted(ids, key=ids.__getitem__)
