@@ -38,7 +38,7 @@ def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str],
     if is_reference_checkpoint(path):
         report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, path)}")
         return
-    source = _load_own(Path(path), report)
+    source = load_pretrainer(Path(path), report)
     theirs, ours = named_weights(source), named_weights(pretrainer)
     fitting = [name for name in ours if name in theirs and theirs[name].shape == ours[name].shape]
     if not fitting:
@@ -74,7 +74,16 @@ def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
     return named
 
 
-def _load_own(path: Path, report: Callable[[str], None]) -> ElectraPretrainer:
+def load_pretrainer(path: Path, report: Callable[[str], None]) -> ElectraPretrainer:
+    """Builds the networks of a run of ours, in float32, and loads its newest readable checkpoint.
+
+    Args:
+      path: a model directory (`models/NAME`) or one of its `checkpoints/step-N`.
+      report: called with one line for each damaged checkpoint that is passed over.
+
+    Raises:
+      InputError: it is neither, or no checkpoint can be read.
+    """
     model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
     config = read_config(model_dir)
     if config is None:

@@ -1,0 +1,123 @@
+"""A look at a pre-trained model: what it fills into a gap, and which words it takes for replaced."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.text.tokenizer import Tokenizer
+from lvbert_tf.text.vocabulary import MASK
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token for a gap; `probability` is the generator's, over the whole vocabulary."""
+
+    token: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class FlaggedWord:
+    """A word of a text; `probability` is that of its most suspicious piece to be replaced."""
+
+    word: str
+    probability: float
+
+
+def fill_masks(
+    pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str, num_candidates: int = 5
+) -> list[list[Candidate]]:
+    """Predicts the tokens that stood where a text has `[MASK]`.
+
+    All gaps are predicted at once, each without knowing what fills the others.
+
+    Args:
+      pretrainer: the networks.
+      tokenizer: with the vocabulary they were trained on.
+      text: at least one `[MASK]`, each for one token.
+      num_candidates: how many to return for a gap.
+
+    Returns:
+      for each gap, in order, the likeliest tokens with the likeliest first.
+
+    Raises:
+      InputError: no gap, more tokens than the model has positions, or a model without a generator.
+    """
+    if pretrainer.generator is None:
+        raise InputError("the model has no generator to fill masks with (uniform_generator)")
+    parts = text.split(MASK)
+    if len(parts) == 1:
+        raise InputError(f"no {MASK} in the text {text!r}")
+    vocabulary = tokenizer.vocabulary
+    body: list[int] = []
+    gaps = []
+    for index, ids in enumerate(tokenizer(parts).to_list()):
+        if index:
+            gaps.append(len(body) + 1)  # after [CLS]
+            body.append(vocabulary.mask_id)
+        body += ids
+    inputs, positions = _inputs(pretrainer, tokenizer, body), tf.constant([gaps])
+    if pretrainer.right_to_left_generator is None:
+        logits = pretrainer.masked_lm_logits(inputs, positions, training=False)[0]
+    else:
+        logits = tf.gather(pretrainer.cloze_logits(inputs, training=False)[0], gaps)
+    # A model's table may be larger than its vocabulary; the rest stands for no token.
+    probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))[:, : vocabulary.size]
+    best = tf.math.top_k(probabilities, min(num_candidates, vocabulary.size))
+    return [
+        [Candidate(vocabulary.tokens[i], p) for i, p in zip(ids, values, strict=True)]
+        for ids, values in zip(best.indices.numpy(), best.values.numpy().tolist(), strict=True)
+    ]
+
+
+def flag_replacements(
+    pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str
+) -> list[FlaggedWord]:
+    """Says for each word of a text how likely the discriminator thinks that it was replaced.
+
+    Under Electric the figure orders the words but is no probability: the likelihood of the
+    generator, which the objective adds, is left out.
+
+    Args:
+      pretrainer: the networks.
+      tokenizer: with the vocabulary they were trained on.
+      text: words between whitespace; punctuation is judged with the word that it is attached to.
+
+    Raises:
+      InputError: an empty text, more tokens than the model has positions, or a model without a
+        discriminator.
+    """
+    if pretrainer.replaced_token_head is None:
+        raise InputError("the model has no discriminator (trained with electra_objective false)")
+    words = text.split()
+    if not words:
+        raise InputError("the text has no words")
+    ids = tokenizer(words)
+    inputs = _inputs(pretrainer, tokenizer, ids.flat_values.numpy().tolist())
+    logits = pretrainer.replaced_token_logits(inputs, training=False)[0, 1:-1]
+    by_piece = tf.nn.sigmoid(tf.cast(logits, tf.float32)).numpy().tolist()
+    flagged, start = [], 0
+    for word, length in zip(words, ids.row_lengths().numpy().tolist(), strict=True):
+        flagged.append(FlaggedWord(word, max(by_piece[start : start + length], default=0.0)))
+        start += length
+    return flagged
+
+
+def _inputs(
+    pretrainer: ElectraPretrainer, tokenizer: Tokenizer, body: list[int]
+) -> dict[str, tf.Tensor]:
+    """One sequence `[CLS] body [SEP]` as the backbone takes it."""
+    vocabulary = tokenizer.vocabulary
+    token_ids = tf.constant([[vocabulary.cls_id, *body, vocabulary.sep_id]])
+    limit = pretrainer.discriminator.max_sequence_length
+    if token_ids.shape[1] > limit:
+        raise InputError(
+            f"the text has {len(body)} tokens; the model has positions for {limit - 2}"
+        )
+    return {
+        "token_ids": token_ids,
+        "segment_ids": tf.zeros_like(token_ids),
+        "padding_mask": tf.ones_like(token_ids),
+    }
