@@ -1,0 +1,84 @@
+"""Times a whole pre-training step of this project: the training program's own compiled step.
+
+    python benchmarks/own_step.py --precision bfloat16
+
+Takes the flags of the baseline drivers (see benchmarks/baselines) and, like them, ends with one line
+of JSON; it adds the FLOP rate and its share of the matrix product rate measured in the same process.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
+
+import stepping
+import tensorflow as tf
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.masking import MaskingSpec
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.pretraining_costs import training_flops
+from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
+from lvbert_tf.training.schedules import WarmupPolynomialDecay
+from lvbert_tf.training.throughput import measure_matmul_peak
+
+
+def build_step(flags, config: PretrainingConfig, precision: str):
+    """Builds the model and returns a function that does one training step."""
+    pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+    optimizer = ReferenceAdam(WarmupPolynomialDecay(5e-4, 1_000_000, 10_000))
+    optimizer.build(pretrainer.trainable_variables)
+    specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)
+    spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, stepping.MASK_ID, specials)
+    train_step = TrainStep(
+        tf.distribute.get_strategy(),
+        pretrainer,
+        optimizer,
+        LossScale(dynamic=precision == "float16"),
+        config,
+        Objective.from_config(config, spec),
+    )
+    token_ids, segment_ids = stepping.random_sentence_pairs(flags.batch_size, flags.max_seq_length)
+    batch = {
+        "input_ids": token_ids,
+        "segment_ids": segment_ids,
+        "input_mask": tf.ones_like(token_ids),
+    }
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    return lambda: float(train_step.run(batches, 1).loss[0])
+
+
+def main() -> None:
+    parser = stepping.argument_parser(__doc__.splitlines()[0], stepping.LV_BERT_SMALL)
+    parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
+    flags = parser.parse_args()
+    precision = resolve_precision(flags.precision)
+    hparams = {
+        "custom_layer_list": flags.layers,
+        "max_seq_length": flags.max_seq_length,
+        "train_batch_size": flags.batch_size,
+    }
+    config = PretrainingConfig.create("unused", "benchmark", hparams)
+    peaks = [measure_matmul_peak(precision)]
+    timing = stepping.time_steps(build_step(flags, config, precision), flags.warmup, flags.steps)
+    peaks.append(measure_matmul_peak(precision))
+    flops = training_flops(config) * flags.batch_size
+    rate = flops / sorted(timing["all"])[len(timing["all"]) // 2]
+    stepping.print_result(
+        flags,
+        timing,
+        framework=f"lvbert_tf, tensorflow {tf.__version__}",
+        precision=precision,
+        gflop_per_second=rate / 1e9,
+        matmul_peak_gflop_per_second=max(peaks) / 1e9,
+        share_of_peak=rate / max(peaks),
+    )
+
+
+if __name__ == "__main__":
+    main()

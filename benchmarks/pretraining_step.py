@@ -1,0 +1,144 @@
+"""Speed of pre-training, side by side with the reference and with Hugging Face, in one run.
+
+    python benchmarks/pretraining_step.py \\
+        --reference_python /tmp/tf115/bin/python --reference_dir /tmp/LV-BERT \\
+        --huggingface_python /tmp/hf/bin/python
+
+Each implementation trains in a process of its own, one after the other, for several rounds, so that a
+drift of a shared machine's speed meets all of them; the table has the median of all steps.
+benchmarks/baselines/README.md says how to make the two other environments; without them only this
+project is measured. Prints the table of docs/performance.md.
+"""
+
+import json
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
+
+_HERE = Path(__file__).parent
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("batch_size", 32, "Sequences a step.", lower_bound=1)
+flags.DEFINE_integer("max_seq_length", 128, "Tokens a sequence.", lower_bound=5)
+flags.DEFINE_integer("steps", 5, "Timed steps a round.", lower_bound=1)
+flags.DEFINE_integer("rounds", 2, "Rounds over all implementations.", lower_bound=1)
+flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions to measure.")
+flags.DEFINE_string("reference_python", None, "Python 3.7 with TensorFlow 1.15.")
+flags.DEFINE_string("reference_dir", None, "Checkout of the reference, LV-BERT.")
+flags.DEFINE_string("huggingface_python", None, "Python with PyTorch and transformers.")
+
+
+@dataclass
+class Contestant:
+    """One implementation at one setting, and what its runs printed."""
+
+    name: str
+    layers: str
+    precision: str
+    command: list[str]
+    results: list[dict] = field(default_factory=list)
+
+    def run(self, common: list[str]) -> None:
+        process = subprocess.run([*self.command, *common], capture_output=True, text=True)
+        lines = process.stdout.strip().splitlines()
+        if process.returncode or not lines:
+            reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
+            raise InputError(f"{' '.join(self.command[:2])} failed: {reason}")
+        self.results.append(json.loads(lines[-1]))
+
+    @property
+    def seconds(self) -> float:
+        """Median over the steps of all rounds."""
+        return statistics.median(s for result in self.results for s in result["all"])
+
+
+def contestants() -> list[Contestant]:
+    """What the flags ask to compare."""
+    found = []
+    for title, layers in (("LV-BERT", str(LV_BERT_SMALL)), ("AF x 12", str(ELECTRA))):
+        arguments = ["--layers", layers]
+        for precision in FLAGS.precisions:
+            script = [sys.executable, str(_HERE / "own_step.py"), "--precision", precision]
+            found.append(Contestant("ours", title, precision, script + arguments))
+        if FLAGS.reference_python:
+            if not FLAGS.reference_dir:
+                raise InputError("--reference_python needs --reference_dir")
+            script = [FLAGS.reference_python, str(_HERE / "baselines" / "reference_step.py")]
+            script += ["--reference_dir", FLAGS.reference_dir, *arguments]
+            found.append(Contestant("reference", title, "float32", script))
+        if FLAGS.huggingface_python and layers == str(ELECTRA):
+            for precision in FLAGS.precisions:
+                script = [FLAGS.huggingface_python, str(_HERE / "baselines/huggingface_step.py")]
+                script += ["--precision", precision, *arguments]
+                found.append(Contestant("Hugging Face", title, precision, script))
+    return found
+
+
+def processor() -> str:
+    """The processor's name and the instructions that matter for matrix products."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
+    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag} " in text]
+    cores = text.count("processor\t:") or "?"
+    return f"{name[1] if name else platform.processor()}, {cores} cores, {' '.join(wide)}"
+
+
+def table(runs: list[Contestant]) -> str:
+    """A Markdown table, a row a contestant."""
+    reference = {run.layers: run.seconds for run in runs if run.name == "reference"}
+    rows = [
+        "| layers | | precision | sequences/s | times the reference | GFLOP/s | of the peak | memory |"
+    ]
+    rows.append("|---|---|---|---|---|---|---|---|")
+    for run in runs:
+        result = run.results[-1]
+        times = f"{reference[run.layers] / run.seconds:.2f}" if run.layers in reference else "–"
+        rate = share = "–"
+        if run.name == "ours":
+            flops = result["gflop_per_second"] * statistics.median(result["all"])
+            peak = max(r["matmul_peak_gflop_per_second"] for r in run.results)
+            rate = f"{flops / run.seconds:.0f}"
+            share = f"{100 * flops / run.seconds / peak:.0f}% of {peak:.0f}"
+        speed = FLAGS.batch_size / run.seconds
+        memory = max(r["peak_memory_mib"] for r in run.results) / 1024
+        rows.append(
+            f"| {run.layers} | {run.name} | {run.precision} | {speed:.1f} | {times} | {rate} |"
+            f" {share} | {memory:.1f} GiB |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    common = [
+        "--batch_size", str(FLAGS.batch_size),
+        "--max_seq_length", str(FLAGS.max_seq_length),
+        "--steps", str(FLAGS.steps),
+        "--warmup", "1",
+    ]  # fmt: skip
+    runs = contestants()
+    with tqdm(total=FLAGS.rounds * len(runs), unit="run") as progress:
+        for _ in range(FLAGS.rounds):
+            for run in runs:
+                progress.set_description(f"{run.name} {run.layers} {run.precision}")
+                run.run(common)
+                progress.update()
+    print(f"{processor()}; batch {FLAGS.batch_size}, length {FLAGS.max_seq_length}")
+    print(table(runs))
+
+
+if __name__ == "__main__":
+    cli.run(main)
