@@ -78,8 +78,8 @@ class Dropout(keras.layers.Layer):
         size = tf.reduce_prod(shape)
         static = tf.get_static_value(size)
         size = size if static is None else int(static)
-        words = tf.random.stateless_uniform(
-            [(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.uint32
+        words = tf.random.stateless_uniform(  # philox: the same compiled and not
+            [(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
         )
         draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size]
         return tf.reshape(draws >= drop_threshold(self.rate), shape)

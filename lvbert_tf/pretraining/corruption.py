@@ -41,7 +41,9 @@ def _sample(logits, noise, temperature):
     block, before = draw(by_block, target)
     tokens = block[..., None] * _BLOCK + tf.range(_BLOCK)
     inside = mass(tf.gather(logits, tf.minimum(tokens, size - 1), batch_dims=2))
-    token, _ = draw(tf.where(tokens < size, inside, 0.0), target - before)
+    # At a block's edge rounding can put the target before the block: on a token without any mass.
+    target = tf.maximum(target - before, 0.0)
+    token, _ = draw(tf.where(tokens < size, inside, 0.0), target)
     return block * _BLOCK + token
 
 

@@ -57,11 +57,12 @@ def place(values: tf.Tensor, positions: tf.Tensor, weights: tf.Tensor, base: tf.
     Returns:
         (the updated `base`, a boolean tensor of its shape that is true where it was written)
     """
-    # In float32, exact below 2^24; one-hot products compile for every device, scatters do not.
+    # One-hot rows compile for every device, scatters do not. Summed, not multiplied as matrices:
+    # GPUs and TPUs round the factors of a matrix product to fewer bits than a token id has.
     rows = tf.one_hot(positions, base.shape[1]) * weights[:, :, None]
     written = tf.reduce_sum(rows, 1) > 0
-    placed = tf.einsum("bn,bns->bs", tf.cast(values, tf.float32), rows)
-    return tf.where(written, tf.cast(tf.round(placed), base.dtype), base), written
+    placed = tf.reduce_sum(tf.cast(values, tf.float32)[:, :, None] * rows, 1)
+    return tf.where(written, tf.cast(placed, base.dtype), base), written
 
 
 def mask_tokens(
@@ -100,8 +101,12 @@ def mask_tokens(
 
     def uniform(stream, columns):
         stream_seed = tf.random.experimental.stateless_fold_in(seed, stream)
-        noise = tf.random.stateless_uniform([whole, columns], stream_seed)
-        return tf.slice(noise, [offset, 0], [rows, columns])
+        words = tf.random.stateless_uniform(
+            [whole, columns], stream_seed, None, None, tf.uint32, alg="philox"
+        )
+        words = tf.slice(words, [offset, 0], [rows, columns])
+        # Of TensorFlow's random numbers only words are the same compiled and not.
+        return tf.cast(tf.bitwise.right_shift(words, 8), tf.float32) * 2.0**-24
 
     candidates = candidate_mask(token_ids, padding_mask, spec)
     # The largest of independent uniform keys are a uniform draw without replacement.

@@ -10,8 +10,10 @@ import math
 import numpy as np
 import tensorflow as tf
 
-_BINS = 400
-_LARGEST_LOGIT = 10.0  # beyond, a probability is within 5e-5 of 0 or 1
+# Fine enough for the first steps, when all logits are near the base rate's, and wide enough for
+# Electric's, which contain the log-likelihood of a token.
+_BINS = 4096
+_LARGEST_LOGIT = 24.0
 
 
 def _histogram(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -66,6 +66,17 @@ def test_sizes_that_are_no_multiple_of_a_word():
             assert Dropout(0.5).keep_mask(shape).shape == tuple(map(int, shape))
 
 
+def test_compiles_to_the_same():
+    layer = Dropout(0.5)
+
+    def draw(seed):
+        with dropout_seed(seed):
+            return [layer.keep_mask((5, 7)) for _ in range(2)]
+
+    seed = tf.constant([1, 2])
+    np.testing.assert_array_equal(tf.function(draw, jit_compile=True)(seed), draw(seed))
+
+
 def test_nothing_is_dropped_in_inference_or_at_rate_0():
     x = np.ones((20, 20), np.float32)
     np.testing.assert_array_equal(Dropout(0.5)(x, training=False), x)
