@@ -1,8 +1,9 @@
 """Builds a set of pre-training records from a corpus."""
 
+import collections
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from lvbert_tf.pretraining import examples, manifest, records
 from lvbert_tf.pretraining.corpus import Corpus
 from lvbert_tf.pretraining.encoding_pool import encode_units
 from lvbert_tf.pretraining.manifest import Counts, Manifest, Split
-from lvbert_tf.pretraining.output_directory import new_directory
+from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
 from lvbert_tf.pretraining.shard_writer import SHARD_BYTES, ShardWriter
-from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, divide
+from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, Unit, divide
 from lvbert_tf.text.vocabulary import Vocabulary
 
 MAX_LENGTH = 4096
@@ -61,6 +62,11 @@ class BuildSettings:
             _check_range("num_shards", self.num_shards, 1, MAX_SHARDS)
 
 
+def check_output(settings: BuildSettings) -> None:
+    """Raises InputError if there is something at `output_dir` that may not be replaced."""
+    check_replaceable(Path(settings.output_dir).resolve(), settings.overwrite, _is_ours)
+
+
 def build_dataset(
     corpus: Corpus, settings: BuildSettings, on_bytes: Callable[[int], object] = lambda count: None
 ) -> Manifest:
@@ -71,7 +77,8 @@ def build_dataset(
     Args:
         corpus: the text.
         settings: how to build.
-        on_bytes: called with how many of `corpus.total_bytes` have been read since its last call.
+        on_bytes: called with how many of `corpus.total_bytes` have been built from since its last
+            call.
 
     Returns:
         The manifest.
@@ -135,15 +142,39 @@ def _write_splits(
         )
     )
     held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
-    units = divide(corpus.read(on_bytes))
+    position = _Position(on_bytes)
+    units = position.of_units(divide(corpus.read(position.advance)))
     try:
         for parts in encode_units(units, encoding, settings.num_processes):
             training.write(parts[0])
             held_out.write(parts[1])
+            position.report()
         return training.finish(), held_out.finish()
     finally:
         training.writer.abandon()
         held_out.writer.abandon()
+
+
+class _Position:
+    """Reports what has been built from, not what has been read ahead."""
+
+    def __init__(self, on_bytes: Callable[[int], object]):
+        self._on_bytes = on_bytes
+        self._read = self._reported = 0
+        self._unit_ends: collections.deque[int] = collections.deque()
+
+    def advance(self, count: int) -> None:
+        self._read += count
+
+    def of_units(self, units: Iterable[Unit]) -> Iterator[Unit]:
+        for unit in units:
+            self._unit_ends.append(self._read)
+            yield unit
+
+    def report(self) -> None:
+        end = self._unit_ends.popleft()
+        self._on_bytes(end - self._reported)
+        self._reported = end
 
 
 class _SplitWriter:

@@ -8,7 +8,7 @@ from absl import flags
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.pretraining.corpus import Corpus
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -57,11 +57,11 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         num_shards=FLAGS.num_shards,
         overwrite=FLAGS.overwrite,
     )
+    check_output(settings)
     corpus = Corpus(corpus_location, blanks, FLAGS.json_field)
     if FLAGS.learn_vocab_size is not None and not Path(vocabulary_file).exists():
-        _learn_vocabulary(corpus, vocabulary_file, FLAGS.learn_vocab_size, lowercase)
+        _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size)
     Vocabulary.load(vocabulary_file)
-    import_tensorflow()
     with _progress(corpus, "records") as bar:
         manifest = build_dataset(corpus, settings, bar.update)
     for name, split in (("training", manifest.training), ("held out", manifest.held_out)):
@@ -78,16 +78,19 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     print(f"written to {output}")
 
 
-def _learn_vocabulary(corpus: Corpus, path: str, size: int, lowercase: bool) -> None:
+def _learn_vocabulary(corpus: Corpus, settings: BuildSettings, size: int) -> None:
+    import_tensorflow()
     from lvbert_tf.text import learn_vocabulary, write_vocabulary
 
     with _progress(corpus, "vocabulary") as bar:
         texts = (text for _, text in corpus.read(bar.update))
-        tokens = learn_vocabulary(texts, size, lowercase=lowercase)
+        tokens = learn_vocabulary(texts, size, settings.lowercase, settings.strip_accents)
     try:
-        write_vocabulary(path, tokens)
+        write_vocabulary(settings.vocabulary_file, tokens)
     except OSError as error:
-        raise InputError(f"cannot write the vocabulary {path}: {error.strerror}") from error
+        raise InputError(
+            f"cannot write the vocabulary {settings.vocabulary_file}: {error.strerror}"
+        ) from error
 
 
 def _progress(corpus: Corpus, what: str) -> tqdm:

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
@@ -33,6 +33,7 @@ def encode_units(
         InputError: if a process is killed, which is what happens when memory runs out.
     """
     if num_processes == 1:
+        import_tensorflow()
         yield from map(UnitEncoder(settings), units)
         return
     executor = ProcessPoolExecutor(
@@ -42,7 +43,7 @@ def encode_units(
         initargs=(settings,),
     )
     try:
-        pending = collections.deque()
+        pending: collections.deque[Future] = collections.deque()
         for unit in units:
             pending.append(executor.submit(_encode, unit))
             if len(pending) >= _UNITS_AHEAD * num_processes:
@@ -72,9 +73,12 @@ def _start_worker(settings: EncodingSettings) -> None:
 
 def _end_with_parent() -> None:
     """A worker waiting for work would outlive a parent that was killed."""
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
     os._exit(1)
 
 
 def _encode(unit: Unit) -> tuple[EncodedSplit, EncodedSplit]:
+    assert _encoder is not None
     return _encoder(unit)

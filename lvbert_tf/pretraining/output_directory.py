@@ -38,7 +38,7 @@ def new_directory(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _restore_or_clean(path, retired)
-            _check_replaceable(path, overwrite, is_ours)
+            check_replaceable(path, overwrite, is_ours)
             temporary = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
             lock = _lock(temporary)
         except OSError as error:
@@ -83,7 +83,8 @@ def _restore_or_clean(path: Path, retired: Path) -> None:
         shutil.rmtree(left)
 
 
-def _check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
+def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
+    """Raises the InputError that `new_directory` would raise for what is at `path`."""
     if not path.exists():
         return
     if not path.is_dir():

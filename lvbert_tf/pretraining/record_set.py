@@ -98,10 +98,9 @@ class RecordSet:
                 blocks += [(index, offset, count) for offset, count in _blocks(shard)]
         if not blocks:
             raise InputError(f"no records in {pattern}")
-        columns = np.array(blocks, np.int64).T
-        return cls(
-            tuple(files), *columns, max_seq_length, manifests[os.path.dirname(files[0])], corrupt
-        )
+        block_files, offsets, examples = np.array(blocks, np.int64).T
+        manifest = manifests[os.path.dirname(files[0])]
+        return cls(tuple(files), block_files, offsets, examples, max_seq_length, manifest, corrupt)
 
 
 def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputError:

@@ -19,16 +19,16 @@ _BUFFER_BYTES = 1 << 18
 class _OpenShard:
     file: BinaryIO
     examples: int = 0
-    bytes: int = 0
+    size: int = 0
     checksum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     block_offsets: list[int] = field(default_factory=list)
 
     def write(self, records: Sequence[bytes]) -> None:
         for record in records:
             if self.examples % BLOCK_EXAMPLES == 0:
-                self.block_offsets.append(self.bytes)
+                self.block_offsets.append(self.size)
             self.examples += 1
-            self.bytes += len(record)
+            self.size += len(record)
         data = b"".join(records)
         self.checksum.update(data)
         self.file.write(data)
@@ -73,14 +73,14 @@ class ShardWriter:
                 records[(position - self._turn) % self._files_at_once :: self._files_at_once]
             )
         self._turn = (self._turn + len(records)) % self._files_at_once
-        if self._shard_bytes and self._open[-1].bytes >= self._shard_bytes:
+        if self._shard_bytes and self._open[-1].size >= self._shard_bytes:
             self._close_files()
 
     def finish(self) -> tuple[Shard, ...]:
         """Makes the files durable, names them and returns them; those left empty are removed."""
         self._close_files()
         filled = [index for index, shard in enumerate(self._closed) if shard.examples]
-        shards = []
+        shards: list[Shard] = []
         for index, shard in enumerate(self._closed):
             if not shard.examples:
                 self._path(index).unlink()
@@ -89,7 +89,7 @@ class ShardWriter:
             self._path(index).rename(self._directory / name)
             digest = shard.checksum.hexdigest()
             offsets = tuple(shard.block_offsets)
-            shards.append(Shard(name, shard.examples, shard.bytes, digest, offsets))
+            shards.append(Shard(name, shard.examples, shard.size, digest, offsets))
         return tuple(shards)
 
     def abandon(self) -> None:

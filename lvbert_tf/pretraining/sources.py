@@ -13,11 +13,11 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lvbert_tf.errors import InputError
 
-_OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
+_OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
 _SUFFIXES = (".gz", ".xz")
 _BUFFER_BYTES = 1 << 20
 # OpenWebText has four layers: a compressed tar of compressed tars of texts.
@@ -88,7 +88,7 @@ def reading(name: str) -> Iterator[None]:
         raise InputError(f"{name}: corrupt or truncated: {error}") from error
 
 
-def _open(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[str, BinaryIO]]:
+def _open(name: str, stream: io.BufferedReader, nesting: int) -> Iterator[tuple[str, BinaryIO]]:
     if nesting == 0:
         raise InputError(f"{name}: archives nested more than {_MAX_NESTING} deep")
     with reading(name):
@@ -108,9 +108,10 @@ def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[s
         while member := archive.next():
             hidden = Path(member.name).name.startswith(".")
             if member.isfile() and not hidden:
-                yield from _open(f"{name}!{member.name}", archive.extractfile(member), nesting - 1)
+                inner = cast(io.BufferedReader, archive.extractfile(member))
+                yield from _open(f"{name}!{member.name}", inner, nesting - 1)
             # An archive remembers every member it has passed: millions in a large corpus.
-            archive.members.clear()
+            archive.members.clear()  # type: ignore[attr-defined]
 
 
 def _without_suffix(name: str) -> str:

@@ -1,8 +1,10 @@
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +229,27 @@ if __name__ == "__main__":
     )
     assert "a building process was killed" in done.stderr.splitlines()[-1]
     assert done.returncode == 1 and [path.name for path in tmp_path.iterdir()] == ["main.py"]
+
+
+@pytest.mark.slow
+def test_openwebtext_program_learns_a_vocabulary_and_reads_archives(corpus_file, tmp_path):
+    folder = tmp_path / "openwebtext"
+    folder.mkdir()
+    documents = corpus_file.read_text().split("\n\n")
+    for number in range(2):
+        with tarfile.open(folder / f"urlsf_subset{number}_data.xz", "w:xz") as archive:
+            for index in range(number * 60, number * 60 + 60):
+                text = documents[index].replace("\n", "\n\n").encode()
+                member = tarfile.TarInfo(f"{index:04}.txt")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
+    program = PROGRAM.parent / "build_openwebtext_pretraining_dataset.py"
+    command = [sys.executable, program, "--data-dir", tmp_path, "--max-seq-length=24"]
+    command += ["--learn_vocab_size=150", "--num-processes=1", "--no-lower-case"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    manifest = manifest_of(tmp_path / "pretrain_tfrecords")
+    assert manifest.vocabulary_size == Vocabulary.load(tmp_path / "vocab.txt").size == 150
+    assert not manifest.lowercase and not manifest.strip_accents
+    # Blank lines within a text do not end the document.
+    assert manifest.training.counts.documents + manifest.held_out.counts.documents == 120
