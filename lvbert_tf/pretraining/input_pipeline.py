@@ -1,8 +1,8 @@
 """Records to batches, in an order that is a pure function of (seed, epoch, position).
 
 An epoch takes the blocks of a record set in random order and gathers them into windows of about
-65,536 examples, which are shuffled whole (40 MB at length 128; three windows exist at a time: one
-in use, one waiting, one being read). Because the number of examples in every block is known, the
+65,536 examples, which are shuffled whole. Three windows exist at a time (one in use, one waiting, one
+being read), some 200 MB at length 128. Because the number of examples in every block is known, the
 place where a step starts is computed, not searched for: resuming reads no more than one window.
 """
 
