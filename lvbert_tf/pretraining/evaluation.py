@@ -34,7 +34,7 @@ class Evaluator:
         self.pretrainer = pretrainer
         self.objective = objective
         self.batch_size = batch_size
-        self._sums = tf.function(self._batch_sums)
+        self._sums = tf.function(self._batch_sums, autograph=False)
 
     def evaluate(
         self,

@@ -84,12 +84,16 @@ class TrainStep:
             # XLA cannot stop in the middle for other replicas, so with several of them it compiles
             # the part between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:
-                self._step_on_replica = tf.function(self._replica_step, jit_compile=True)
+                self._step_on_replica = tf.function(
+                    self._replica_step, jit_compile=True, autograph=False
+                )
             else:
-                self._part_gradients = tf.function(self._gradients, jit_compile=True)
-        self._run = tf.function(self._run_steps)
-        self._copy = tf.function(lambda: [tf.identity(v.value) for v in self._variables])
-        self._norms = tf.function(self._parameter_norms)
+                self._part_gradients = tf.function(
+                    self._gradients, jit_compile=True, autograph=False
+                )
+        self._run = tf.function(self._run_steps, autograph=False)
+        self._copy = tf.function(self._copies, autograph=False)
+        self._norms = tf.function(self._parameter_norms, autograph=False)
 
     @property
     def step(self) -> int:
@@ -127,11 +131,17 @@ class TrainStep:
         return _concatenate(records), norms
 
     def _run_steps(self, iterator, steps):
-        rows = tf.TensorArray(tf.float32, size=steps)
-        for index in tf.range(steps):
-            batch = iterator.get_next()
-            row = self.strategy.run(self._step_on_replica, args=(batch,))
-            rows = rows.write(index, self.strategy.experimental_local_results(row)[0])
+        def one_step(index, rows):
+            row = self.strategy.run(self._step_on_replica, args=(iterator.get_next(),))
+            row = self.strategy.experimental_local_results(row)[0]
+            return index + 1, rows.write(index, row)
+
+        _, rows = tf.while_loop(
+            lambda index, rows: index < steps,
+            one_step,
+            (tf.constant(0), tf.TensorArray(tf.float32, size=steps)),
+            parallel_iterations=1,
+        )
         return rows.stack()
 
     def _replica_step(self, batch):
@@ -231,6 +241,9 @@ class TrainStep:
         names = sorted(values)
         self._layout = {name: values[name].shape for name in names}
         return tf.concat([tf.reshape(values[name], [-1]) for name in names], axis=0)
+
+    def _copies(self):
+        return [tf.identity(variable.value) for variable in self._variables]
 
     def _parameter_norms(self, before):
         now = [variable.value for variable in self._variables]

@@ -1,0 +1,134 @@
+"""Killed and continued equals never killed, bit for bit, with real processes and real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import hparams_json, make_data
+
+from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.training.checkpoints import saved_steps
+
+ROOT = Path(__file__).parents[2]
+STEPS = 240
+SETTINGS = {
+    "num_train_steps": STEPS,
+    "log_steps": 7,
+    "eval_every_steps": 50,
+    "save_checkpoints_steps": 20,
+    "keep_checkpoint_max": 3,
+}
+# One step a call, so that a signal finds the run under way; the numbers must not depend on it.
+SLOW = {**SETTINGS, "iterations_per_loop": 1}
+PATIENCE = 300.0  # seconds, for a busy machine
+TIMINGS = {"examples_per_second", "share_of_peak"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("resume") / "data")
+
+
+def start(data, name, changes):
+    command = [sys.executable, "run_pretraining.py", "--data_dir", str(data), "--model_name", name]
+    return subprocess.Popen(
+        [*command, "--hparams", hparams_json(**changes)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def signal_after(process, model_dir, step, number):
+    """Sends a signal once there is a checkpoint of `step` or later; returns the exit code."""
+    deadline = time.monotonic() + PATIENCE
+    while not any(saved >= step for saved in saved_steps(model_dir / "checkpoints")):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    return process.wait(PATIENCE)
+
+
+def arrays(model_dir):
+    prefix = model_dir / "checkpoints" / f"step-{STEPS:08d}" / "state"
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = reader.get_variable_to_shape_map()
+    return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
+
+
+def metrics(model_dir):
+    lines = (model_dir / "metrics.jsonl").read_text().splitlines()
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in TIMINGS}
+        for line in lines
+    ]
+
+
+@pytest.mark.slow
+def test_killed_and_continued_equals_never_killed(data, capfd):
+    killed, whole = data / "models" / "killed", data / "models" / "whole"
+
+    process = start(data, "killed", SLOW)
+    assert signal_after(process, killed, 20, signal.SIGTERM) == 143, process.stdout.read()
+    stopped_at = saved_steps(killed / "checkpoints")[-1]
+    assert 20 <= stopped_at < STEPS
+    assert f"stopped at step {stopped_at}, saved" in process.stdout.read()
+
+    process = start(data, "killed", SLOW)
+    assert signal_after(process, killed, stopped_at + 40, signal.SIGKILL) == -signal.SIGKILL
+    assert stopped_at + 40 <= saved_steps(killed / "checkpoints")[-1] < STEPS
+    assert not (killed / "preset").exists()
+
+    assert pretrain(str(data), "killed", hparams_json(**SETTINGS)) == 0
+    assert pretrain(str(data), "whole", hparams_json(**SETTINGS)) == 0
+    for ours, theirs in zip(metrics(killed), metrics(whole), strict=True):
+        assert ours == theirs
+    assert [line["step"] for line in metrics(whole) if line["split"] == "eval"] == [
+        50,
+        100,
+        150,
+        200,
+        240,
+    ]
+    ours, theirs = arrays(killed), arrays(whole)
+    assert ours.keys() == theirs.keys()
+    assert any("optimizer" in name for name in ours)
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+    capfd.readouterr()
+    before = {file: file.stat().st_mtime_ns for file in (whole / "preset").iterdir()}
+    assert pretrain(str(data), "whole", hparams_json(**SETTINGS)) == 0
+    assert "already trained to step 240" in capfd.readouterr().err
+    assert {file: file.stat().st_mtime_ns for file in (whole / "preset").iterdir()} == before
+
+
+def test_interrupted_in_its_own_process(data, monkeypatch):
+    """SIGINT saves as SIGTERM does, wherever it comes: here in the middle of an evaluation."""
+    from lvbert_tf.pretraining import held_out
+
+    evaluate = held_out.evaluate_held_out
+
+    def interrupt(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(*arguments, **options)
+
+    changes = {"num_train_steps": 6, "eval_every_steps": 4, "log_steps": 2}
+    monkeypatch.setattr(held_out, "evaluate_held_out", interrupt)
+    assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 130
+    model_dir = data / "models" / "interrupted"
+    assert saved_steps(model_dir / "checkpoints")[-1] == 4
+    assert not (model_dir / "eval.json").exists()
+    monkeypatch.undo()
+    assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 0
+    lines = [(line["step"], line["split"]) for line in metrics(model_dir)]
+    assert lines == [(2, "train"), (4, "train"), (4, "eval"), (6, "train"), (6, "eval")]

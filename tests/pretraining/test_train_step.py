@@ -1,0 +1,150 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import LENGTH, NO_DROPOUT, hparams
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.masking import MaskingSpec
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.precision import POLICIES, LossScale
+
+MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
+BATCH = 8
+
+
+def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainStep:
+    config = PretrainingConfig.create("data", "m", hparams(vocab_size=VOCABULARY, **changes))
+    keras.utils.set_random_seed(0)
+    pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+    optimizer = ReferenceAdam(learning_rate)
+    optimizer.build(pretrainer.trainable_variables)
+    spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, MASK, SPECIAL)
+    objective = Objective.from_config(config, spec)
+    scale = LossScale(precision == "float16", growth_steps=3)
+    return TrainStep(tf.distribute.get_strategy(), pretrainer, optimizer, scale, config, objective)
+
+
+def batches():
+    ids = np.random.default_rng(0).integers(5, VOCABULARY, (8 * BATCH, LENGTH)).astype(np.int32)
+    features = {
+        "input_ids": ids,
+        "input_mask": np.ones_like(ids),
+        "segment_ids": np.zeros_like(ids),
+    }
+    dataset = tf.data.Dataset.from_tensor_slices(features)
+    return iter(dataset.batch(BATCH, drop_remainder=True).repeat())
+
+
+def weights(step):
+    return [variable.numpy() for variable in step.pretrainer.trainable_variables]
+
+
+class Compiled:
+    """A step function that tests share, since tracing takes longest; `fresh` starts it anew."""
+
+    def __init__(self, **options):
+        self.step = make_step(**options)
+        self.initial = weights(self.step)
+
+    def fresh(self) -> TrainStep:
+        for variable, value in zip(
+            self.step.pretrainer.trainable_variables, self.initial, strict=True
+        ):
+            variable.assign(value)
+        for variable in self.step.optimizer.variables:
+            if variable.path != "reference_adam/learning_rate":
+                variable.assign(np.zeros(variable.shape))
+        return self.step
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return Compiled(model_hparam_overrides=NO_DROPOUT)
+
+
+def test_grouping_changes_nothing_and_traces_once():
+    compiled = Compiled()
+    step = compiled.fresh()
+    whole, whole_weights = step.run(batches(), 7), weights(step)
+    step, source = compiled.fresh(), batches()
+    parts = [step.run(source, 1), step.run(source, 2)]
+    measured, norms = step.run_measured(source, 4)
+    parts.append(measured)
+    np.testing.assert_array_equal(np.concatenate([part.loss for part in parts]), whole.loss)
+    for name, rows in whole.sums.items():
+        np.testing.assert_array_equal(np.concatenate([p.sums[name] for p in parts]), rows)
+    for ours, theirs in zip(weights(step), whole_weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert step.step == 7
+    assert step._run.experimental_get_tracing_count() == 1
+    flat = np.concatenate([np.ravel(w) for w in weights(step)])
+    assert norms["parameter_norm"] == pytest.approx(np.linalg.norm(flat), rel=1e-5)
+    assert 0 < norms["update_norm"] < norms["parameter_norm"]
+
+
+def test_it_learns(plain):
+    losses = plain.fresh().run(batches(), 40).loss
+    assert losses[-5:].mean() < 0.8 * losses[0]
+
+
+def test_accumulation_equals_one_batch(plain):
+    one = plain.fresh()
+    four = make_step(gradient_accumulation_steps=4, model_hparam_overrides=NO_DROPOUT)
+    whole, parts = one.run(batches(), 5), four.run(batches(), 5)
+    np.testing.assert_allclose(parts.loss, whole.loss, rtol=1e-5)
+    np.testing.assert_allclose(parts.gradient_norm, whole.gradient_norm, rtol=1e-4)
+    for ours, theirs in zip(weights(one), weights(four), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_the_whole_step_compiles(plain):
+    step = make_step(jit_compile=True, model_hparam_overrides=NO_DROPOUT)
+    records = step.run(batches(), 5)
+    assert step.step == 5
+    # XLA's stateless generators differ from TensorFlow's, so the masks differ, not the task.
+    np.testing.assert_allclose(records.loss, plain.fresh().run(batches(), 5).loss, rtol=0.15)
+
+
+def test_gradients_are_clipped_by_their_global_norm(plain):
+    """After one step Adam's second moments are 1 - beta_2 times the squares of the gradient."""
+    step = plain.fresh()
+    records = step.run(batches(), 1)
+    assert records.gradient_norm[0] > 1
+    squares = sum(float(np.sum(v.numpy())) for v in step.optimizer.second_moments)
+    assert squares / (1 - step.optimizer.beta_2) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_a_poisoned_weight_is_a_failure(plain):
+    step, source = plain.fresh(), batches()
+    assert step.run(source, 2).first_failure() is None
+    variable = step.pretrainer.discriminator.trainable_variables[0]
+    variable.assign(np.full(variable.shape, np.nan, np.float32))
+    assert step.run(source, 3).first_failure() == 0
+
+
+def test_float16_skips_overflows_and_counts_them():
+    step = make_step(
+        "float16",
+        custom_layer_list="F",
+        generator_layer_list="F",
+        model_hparam_overrides=NO_DROPOUT,
+    )
+    step.loss_scale.scale.assign(2.0**40)
+    source, before = batches(), weights(step)
+    records = step.run(source, 2)
+    np.testing.assert_array_equal(records.skipped, [1, 1])
+    assert records.first_failure() is None
+    for ours, theirs in zip(weights(step), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert step.step == 2
+    assert float(step.loss_scale.scale) == 2.0**38
+    step.loss_scale.scale.assign(64.0)
+    records = step.run(source, 4)
+    np.testing.assert_array_equal(records.skipped, np.zeros(4))
+    assert float(step.loss_scale.scale) == 128.0
+    assert np.isfinite(records.gradient_norm).all()
+    assert any((ours != theirs).any() for ours, theirs in zip(weights(step), before, strict=True))
