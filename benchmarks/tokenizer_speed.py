@@ -1,6 +1,6 @@
 """Speed and exactness of the tokenizer, per CPU core.
 
-    python benchmarks/tokenizer_speed.py --corpus corpus.jsonl.gz --vocab_file vocab.txt
+    python -m benchmarks.tokenizer_speed --corpus corpus.jsonl.gz --vocab_file vocab.txt
 
 With `--reference_dir`, a checkout of the ELECTRA or LV-BERT code, its Python tokenizer is timed as
 well and the texts on which the ids differ are counted.

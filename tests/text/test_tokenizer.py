@@ -128,7 +128,7 @@ def test_long_words(char):
     tokenizer = Tokenizer(vocabulary)
     for length in (50, 51, 100, 101, 200, 201):
         word = char * length
-        got = tokens(tokenizer, f"{word}. {word}")
+        got = tokens(tokenizer, f"{word}. {word}\n.")
         if char == "字":
             expected = ["字"] * length
         elif length > 200:
@@ -136,7 +136,7 @@ def test_long_words(char):
         else:
             expected = [{"é": "e"}.get(char, char)]
             expected += ["##" + expected[0]] * (length - 1)
-        assert got == [*expected, ".", *expected]
+        assert got == [*expected, ".", *expected, "."]
 
 
 def test_duplicates_and_tokens_that_no_word_can_be():
