@@ -81,6 +81,34 @@ def masking_spec():
 
 
 @pytest.fixture(scope="session")
+def tiny_masked(tiny_batch, masking_spec):
+    """`tiny_batch` with four predictions in the longest sequences and three and two in the others."""
+    import tensorflow as tf
+
+    from lvbert_tf.pretraining.masking import mask_tokens
+
+    batch = {name: tf.constant(value) for name, value in tiny_batch.items()}
+    return mask_tokens(batch, tf.constant([1, 2]), masking_spec)
+
+
+@pytest.fixture(scope="session")
+def tiny_pretrainer(tiny_config, randomize) -> Callable:
+    """Builds the networks of a tiny configuration, once for each; not to be changed."""
+    from lvbert_tf.models import ElectraPretrainer
+
+    built = {}
+
+    def build(**hparams):
+        key = str(sorted(hparams.items()))
+        if key not in built:
+            config = tiny_config(**hparams)
+            built[key] = randomize(ElectraPretrainer.from_config(config)), config
+        return built[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
 def value_and_gradients() -> Callable:
     """Calls a function under a tape: (result, gradients of its sum weighted by `upstream`)."""
     import tensorflow as tf
@@ -97,12 +125,13 @@ def value_and_gradients() -> Callable:
 
 @pytest.fixture(scope="session")
 def randomize() -> Callable:
-    """Gives every weight of a layer or model normal values, so that a forgotten one shows."""
+    """Gives every weight normal values (LayerNorm's scales around 1), so that a forgotten one shows."""
 
     def assign(layer, seed=0, deviation=0.3):
         random = np.random.default_rng(seed)
         for weight in layer.trainable_variables:
-            weight.assign(random.normal(0.0, deviation, weight.shape))
+            mean = 1.0 if weight.name == "gamma" else 0.0
+            weight.assign(random.normal(mean, deviation, weight.shape))
         return layer
 
     return assign

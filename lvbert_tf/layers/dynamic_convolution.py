@@ -21,7 +21,7 @@ def _gated_linear_unit(product, bias, mask, *, window):
 def _softmax_over_taps(logits, bias, *, num_heads):
     """(batch, length, heads x taps) -> (batch, heads, length, taps)."""
     batch, length, _ = tf.unstack(tf.shape(logits))
-    wide = tf.cast(logits, tf.float32) + bias
+    wide = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
     taps = tf.nn.softmax(
         tf.reshape(wide, (batch, length, num_heads, logits.shape[-1] // num_heads))
     )

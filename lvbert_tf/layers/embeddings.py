@@ -73,7 +73,8 @@ class Embeddings(keras.layers.Layer):
             )
         tokens = ops.take(self.token_table, token_ids, axis=0)
         # A matrix product, as its gradient is one too; that of a look-up in 2 rows is a slow scatter.
-        segments = ops.matmul(ops.one_hot(segment_ids, self.num_segments), self.segment_table)
+        segments = ops.one_hot(segment_ids, self.num_segments, dtype=self.segment_table.dtype)
+        segments = ops.matmul(segments, self.segment_table)
         positions = ops.expand_dims(self.position_table[:length], 0)
         x = self.layer_norm(tokens + segments + positions, training=training)
         return self.dropout_layer(x, training=training)

@@ -11,12 +11,13 @@ def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -
 
     Args:
         x: float32, shape (..., width).
-        gamma, beta: float32, shape (width,).
+        gamma, beta: shape (width,).
         epsilon: added to the variance.
     """
     centered = x - tf.reduce_mean(x, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centered), -1, keepdims=True)
-    return centered * tf.math.rsqrt(variance + epsilon) * gamma + beta
+    normal = centered * tf.math.rsqrt(variance + epsilon)
+    return normal * tf.cast(gamma, tf.float32) + tf.cast(beta, tf.float32)
 
 
 @compiled
