@@ -17,6 +17,7 @@ FLAGS = flags.FLAGS
 
 flags.DEFINE_string("data_dir", None, "Holds openwebtext/ and vocab.txt.", required=True)
 build_program.define_flags()
+flags.adopt_module_key_flags(build_program)  # --help lists them too
 
 
 def main() -> None:

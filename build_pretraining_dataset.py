@@ -4,7 +4,7 @@ Writes pretrain_data.tfrecord-*, held_out.tfrecord-* and manifest.json. The corp
 files (a sentence or paragraph a line, a blank line between documents), directories, .gz and .xz
 files, JSON lines, tar archives and tfds:NAME[/config][:split]; several are separated by commas.
 
-  python build_pretraining_dataset.py --corpus_dir DIR --vocab_file vocab.txt --output_dir OUT \
+  python build_pretraining_dataset.py --corpus_dir DIR --vocab_file vocab.txt --output_dir OUT \\
       --max_seq_length 128 --num_processes 2
 """
 
@@ -26,6 +26,7 @@ flags.DEFINE(
     "True or False: whether blank lines separate documents in text files.",
 )
 build_program.define_flags()
+flags.adopt_module_key_flags(build_program)  # --help lists them too
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from absl import app, flags
 from lvbert_tf.errors import InputError
 
 EXIT_INPUT_ERROR = 2
+_HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 # The user's disk or permissions, not our code.
 _ENVIRONMENT_ERRORS = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM}
 
@@ -37,8 +38,8 @@ def fail(message: str, status: int = EXIT_INPUT_ERROR) -> None:
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main()` and turns its outcome into an exit code.
 
-    0: done. 2: bad usage or bad input (one line on standard error). Any other code: what `main`
-    returned. A fault of ours ends with a traceback and 1.
+    0: done, or --help. 2: bad usage or bad input (one line on standard error). Any other code: what
+    `main` returned. A fault of ours ends with a traceback and 1.
     """
 
     def guarded(remaining: Sequence[str]) -> int | None:
@@ -53,9 +54,10 @@ def run(main: Callable[[], int | None]) -> None:
                 raise
             fail(f"{error.strerror}: {error.filename or 'while writing'}")
 
+    for argument in sys.argv[1:]:
+        if argument in _HELP_FLAGS:
+            app.usage(shorthelp=argument != "--helpfull", writeto_stdout=True, exitcode=0)
     try:
-        if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
-            app.run(guarded)
         app.run(guarded, flags_parser=_parse)
     except InputError as error:
         fail(str(error))

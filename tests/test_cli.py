@@ -1,0 +1,132 @@
+"""Each case runs a small program in a process of its own, as absl's flags are global."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = '''"""Does something.
+
+  python program.py --data_dir DIR
+"""
+import errno
+from absl import flags
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Where the data is.", required=True)
+flags.DEFINE_integer("num_steps", 1, "How many steps.")
+
+def main():
+    {body}
+
+cli.run(main)
+'''
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a program whose main has the given body."""
+
+    def run(body, *arguments):
+        program = tmp_path / "program.py"
+        program.write_text(PROGRAM.format(body=body))
+        return subprocess.run(
+            [sys.executable, str(program), *arguments],
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        )
+
+    return run
+
+
+def assert_one_line_error(result, *parts):
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    for part in parts:
+        assert part in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--data_dir", "a-b", "--num_steps=3"),
+        ("--data-dir", "a-b", "--num-steps", "3"),
+        ("--data-dir=a-b", "--num-steps=3"),
+    ],
+)
+def test_hyphens_and_underscores_are_the_same_flag(run, arguments):
+    result = run("print(FLAGS.data_dir, FLAGS.num_steps)", *arguments)
+    assert (result.returncode, result.stdout) == (0, "a-b 3\n")
+
+
+def test_the_code_that_main_returns_is_the_exit_code(run):
+    assert run("return 143", "--data_dir", "x").returncode == 143
+
+
+def test_bad_input_is_one_line(run):
+    body = 'raise InputError("x.txt is empty;\\n  it needs text")'
+    assert_one_line_error(run(body, "--data_dir", "x"), "x.txt is empty; it needs text")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ((), ("data_dir", "--help lists the flags")),
+        (("--data_dir", "x", "--steps", "3"), ("steps", "--help lists the flags")),
+        (("--data_dir", "x", "--num_steps", "many"), ("num_steps", "many")),
+        (("--data_dir", "x", "more"), ("'more'", "--help lists the flags")),
+    ],
+)
+def test_bad_usage_is_one_line(run, arguments, parts):
+    assert_one_line_error(run("print('worked')", *arguments), *parts)
+
+
+def test_a_full_disk_is_no_fault_of_ours(run):
+    body = 'raise OSError(errno.ENOSPC, "No space left on device", "/data/x")'
+    assert_one_line_error(run(body, "--data_dir", "x"), "No space left on device: /data/x")
+
+
+def test_a_fault_of_ours_shows_where_it_is(run):
+    result = run('raise OSError(errno.EPIPE, "Broken pipe")', "--data_dir", "x")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize("argument", ["--help", "-h", "--helpfull"])
+def test_help_describes_the_program_and_its_flags(run, argument):
+    result = run("print('worked')", argument)
+    assert result.returncode == 0
+    assert "python program.py --data_dir DIR" in result.stdout
+    assert "--num_steps: How many steps." in result.stdout
+    assert "worked" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "names"),
+    [
+        ("build_pretraining_dataset.py", ["--corpus_dir", "--max_seq_length", "--num_processes"]),
+        ("build_openwebtext_pretraining_dataset.py", ["--data_dir", "--num_processes"]),
+        ("run_pretraining.py", ["--data_dir", "--hparams", "custom_layer_list = ", "debug = "]),
+        ("demo.py", ["--output_dir"]),
+    ],
+)
+def test_the_programs_explain_themselves_without_tensorflow(program, names):
+    code = (
+        f"import runpy, sys; sys.argv = [{program!r}, '--help']; sys.modules['tensorflow'] = None"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}; runpy.run_path({program!r}, run_name='__main__')"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 0, result.stderr
+    for name in names:
+        assert name in result.stdout
