@@ -1,0 +1,152 @@
+"""Pre-trains a small LV-BERT on the State of the Union addresses and shows what it has learned.
+
+  python demo.py        (make demo installs what is needed first)
+
+Runs the two programs of the real workflow on data/sotu.jsonl.gz with configs/demo.toml, then prints
+the held-out figures beside trivial baselines, fills masks and flags replaced words. Everything goes to
+demo_output/. What an earlier run has finished there is kept and a run that was stopped continues;
+remove demo_output/ to start from nothing.
+"""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from lvbert_tf import cli
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
+
+ROOT = Path(__file__).resolve().parent
+CORPUS, HPARAMS, OUTPUT = "data/sotu.jsonl.gz", "configs/demo.toml", "demo_output"
+MODEL_NAME, VOCABULARY_SIZE, LENGTH = "demo", 4096, 64
+
+# Written for the demo; no address has them.
+GAPS = (
+    "The Congress of the United [MASK] has passed a law.",
+    "I ask the [MASK] to act upon this bill during the present [MASK].",
+    "Our relations with all foreign [MASK] continue to be friendly.",
+)
+# (as written, with words replaced)
+REPLACED = (
+    (
+        "I thank the members of the Congress for their work and ask the people for their support.",
+        "I thank the members of the sea for their work and ask the people were their support.",
+    ),
+    (
+        "The condition of the Treasury is good, and the public debt has been reduced this year.",
+        "The condition of the Treasury is war, and the public debt has been never this year.",
+    ),
+)
+_BAR_WIDTH = 30
+
+flags.DEFINE_string("output_dir", OUTPUT, "Where everything goes, below the project's directory.")
+
+
+def main() -> int:
+    """Runs the demo; returns the exit code of the first program that did not finish."""
+    output = ROOT / flags.FLAGS.output_dir
+    shown = flags.FLAGS.output_dir
+
+    _headline("1 of 3: vocabulary and records")
+    if (output / "pretrain_tfrecords" / "manifest.json").exists():
+        print(f"{shown}/pretrain_tfrecords is there already")
+    else:
+        status = _run(
+            *("build_pretraining_dataset.py", "--corpus_dir", CORPUS),
+            *("--vocab_file", f"{shown}/vocab.txt", "--learn_vocab_size", VOCABULARY_SIZE),
+            *("--output_dir", f"{shown}/pretrain_tfrecords", "--max_seq_length", LENGTH),
+            *("--num_processes", 2, "--held_out_fraction", 0.05),
+        )
+        if status:
+            return status
+
+    _headline("2 of 3: pre-training")
+    status = _run(
+        *("run_pretraining.py", "--data_dir", shown, "--model_name", MODEL_NAME),
+        *("--hparams", HPARAMS),
+    )
+    if status:
+        print("stopped; make demo continues", file=sys.stderr)
+        return status
+
+    _headline("3 of 3: what it has learned")
+    model_dir = output / "models" / MODEL_NAME
+    print(held_out_table(json.loads((model_dir / "eval.json").read_text(encoding="utf-8"))))
+    _look_at(output / "vocab.txt", model_dir)
+    print(f"\nThe curves: .venv/bin/tensorboard --logdir {shown}/models")
+    return 0
+
+
+def held_out_table(figures: Mapping[str, Any]) -> str:
+    """The held-out figures beside what knowing nothing would score."""
+    guess = f"always guessing {figures['commonest_token']!r}"
+    rows = (
+        ("masked LM accuracy", "mlm_accuracy", "baseline_mlm_accuracy", guess),
+        ("replaced token AUC", "disc_auc", "baseline_disc_auc", "guessing at random"),
+    )
+    lines = [
+        f"On {figures['examples']:,.0f} examples from addresses that it was not trained on:",
+        f"{'':20}{'model':>8}{'baseline':>10}",
+    ]
+    lines += [
+        f"{name:20}{figures[model]:8.3f}{figures[baseline]:10.3f}  {what}"
+        for name, model, baseline, what in rows
+    ]
+    return "\n".join(lines)
+
+
+def _look_at(vocabulary_file: Path, model_dir: Path) -> None:
+    import_tensorflow()
+    from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
+    from lvbert_tf.text import Tokenizer
+    from lvbert_tf.training.initialization import load_pretrainer
+
+    tokenizer = Tokenizer(vocabulary_file)
+    pretrainer = load_pretrainer(model_dir, print)
+    print("\nThe generator fills gaps:")
+    for text in GAPS:
+        print(f"\n  {text}")
+        for candidates in fill_masks(pretrainer, tokenizer, text):
+            print("    " + "   ".join(f"{c.token} {c.probability:.0%}" for c in candidates))
+    print("\nThe discriminator flags words that were replaced (marked with *):")
+    for original, changed in REPLACED:
+        print(f"\n  {original}")
+        words = zip(
+            original.split(), flag_replacements(pretrainer, tokenizer, changed), strict=True
+        )
+        for before, flagged in words:
+            mark = "*" if flagged.word != before else " "
+            bar = "█" * round(flagged.probability * _BAR_WIDTH)
+            print(f"   {mark} {flagged.word:12} {flagged.probability:4.0%} {bar}")
+
+
+def _headline(text: str) -> None:
+    print(f"\n=== {text} ===", flush=True)
+
+
+def _run(*arguments: object) -> int:
+    """Prints and runs a program of the project, which handles signals itself; its exit code."""
+    command = [str(argument) for argument in arguments]
+    print("$ python " + shlex.join(command), flush=True)
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT)
+    previous = {
+        # A terminal sends its interrupt to the program as well; a termination reaches only us.
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
+    }
+    try:
+        status = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status  # killed: as a shell reports it
+
+
+if __name__ == "__main__":
+    cli.run(main)

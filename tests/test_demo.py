@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from absl import flags
+
+import demo
+
+FIGURES = {
+    "examples": 1280.0,
+    "commonest_token": "the",
+    "mlm_accuracy": 0.3214,
+    "baseline_mlm_accuracy": 0.0716,
+    "disc_auc": 0.7149,
+    "baseline_disc_auc": 0.5,
+}
+
+
+def test_the_table_puts_baselines_beside_the_model():
+    lines = demo.held_out_table(FIGURES).splitlines()
+    assert "1,280 examples" in lines[0]
+    assert lines[2].startswith("masked LM accuracy")
+    assert lines[2].split()[3:] == ["0.321", "0.072", "always", "guessing", "'the'"]
+    ]
+    assert lines[3].split()[:5] == ["replaced", "token", "AUC", "0.715", "0.500"]
+
+
+def test_replaced_sentences_differ_word_by_word():
+    for original, changed in demo.REPLACED:
+        pairs = list(zip(original.split(), changed.split(), strict=True))
+        assert 1 <= sum(before != after for before, after in pairs) <= 3
+
+
+@pytest.mark.slow
+def test_the_demo_runs_and_a_second_one_finds_everything_done(tmp_path, monkeypatch, capfd):
+    hparams = {
+        "custom_layer_list": "CAF",
+        "model_hparam_overrides": {"hidden_size": 16, "max_position_embeddings": 64},
+        "embedding_size": 16,
+        "vocab_size": 400,
+        "max_seq_length": 64,
+        "num_train_steps": 2,
+        "num_warmup_steps": 1,
+        "train_batch_size": 4,
+        "eval_batch_size": 4,
+        "num_eval_steps": 2,
+    }
+    words = [f"{a}{b}{c}" for a in "bdg" for b in "aeiou" for c in "lmnrst"]
+    documents = (
+        " ".join(words[(i * 7 + j * 3) % len(words)] for j in range(300)) for i in range(40)
+    )
+    (tmp_path / "corpus.txt").write_text("\n\n".join(documents), encoding="utf-8")
+    monkeypatch.setattr(demo, "CORPUS", str(tmp_path / "corpus.txt"))
+    monkeypatch.setattr(demo, "HPARAMS", json.dumps(hparams))
+    monkeypatch.setattr(demo, "VOCABULARY_SIZE", 400)
+    flags.FLAGS(["demo.py", "--output_dir", str(tmp_path / "output")])
+
+    assert demo.main() == 0
+    printed = capfd.readouterr().out
+    for part in ("build_pretraining_dataset.py", "masked LM accuracy", "[MASK]", "* "):
+        assert part in printed
+    curves = (tmp_path / "output" / "models" / "demo" / "metrics.jsonl").read_text()
+
+    assert demo.main() == 0
+    assert "is there already" in capfd.readouterr().out
+    assert (tmp_path / "output" / "models" / "demo" / "metrics.jsonl").read_text() == curves
+
+
+def test_the_demo_stops_with_the_code_of_the_program_that_failed(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(demo, "CORPUS", str(tmp_path / "missing"))
+    flags.FLAGS(["demo.py", "--output_dir", str(tmp_path / "output")])
+    assert demo.main() == 2
+    assert "missing" in capfd.readouterr().err
+    assert not (tmp_path / "output").exists()
