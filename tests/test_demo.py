@@ -20,7 +20,6 @@ def test_the_table_puts_baselines_beside_the_model():
     assert "1,280 examples" in lines[0]
     assert lines[2].startswith("masked LM accuracy")
     assert lines[2].split()[3:] == ["0.321", "0.072", "always", "guessing", "'the'"]
-    ]
     assert lines[3].split()[:5] == ["replaced", "token", "AUC", "0.715", "0.500"]
 
 
