@@ -32,6 +32,7 @@ from lvbert_tf.training.model_directory import (
     save_preset,
     write_json,
 )
+from lvbert_tf.training.named_weights import named_weights
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
@@ -99,7 +100,7 @@ def pretrain(
         checkpoint_dir,
         config.keep_checkpoint_max,
         writer=chief,
-        model=pretrainer,
+        weights=named_weights(pretrainer),
         optimizer=optimizer,
         loss_scale=loss_scale,
         host=state.variable,

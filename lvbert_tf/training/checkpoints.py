@@ -10,12 +10,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
+import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 
-_NAME = re.compile(r"step-(\d+)")
+_NAME = re.compile(r"step-\d+")
 _TEMPORARY = ".writing-"
 _PREFIX = "state"
 # What TensorFlow raises on a truncated, altered or missing file (IndexError: shorter than its index).
@@ -30,8 +30,8 @@ class Checkpoints:
       keep: how many of the newest to keep; 0 or None keeps all.
       writer: whether this process writes. With several workers only one does, and all of them must
         see the same directory.
-      **state: what to save: Keras models and optimizers, tf.Module, tf.Variable. The model is
-        `model=`.
+      **state: what to save: dicts of Keras variables, optimizers, tf.Module, tf.Variable. The
+        model's weights are `weights=`, by name.
     """
 
     def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
@@ -42,7 +42,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first."""
-        return saved_steps(self.directory)
+        return [_step(path) for path in step_paths(self.directory)]
 
     def path(self, step: int) -> Path:
         """The directory of a step's checkpoint."""
@@ -106,20 +106,24 @@ class Checkpoints:
             shutil.rmtree(leftover)
 
 
-def saved_steps(directory: str | Path) -> list[int]:
-    """The steps that have a checkpoint in a `checkpoints/` directory, oldest first."""
+def step_paths(directory: str | Path) -> list[Path]:
+    """The checkpoints in a `checkpoints/` directory, oldest first."""
     directory = Path(directory)
-    names = (path.name for path in directory.iterdir()) if directory.is_dir() else ()
-    return sorted(int(match.group(1)) for name in names if (match := _NAME.fullmatch(name)))
+    paths = directory.iterdir() if directory.is_dir() else ()
+    return sorted(
+        (path for path in paths if _NAME.fullmatch(path.name)), key=lambda path: _step(path)
+    )
 
 
-def restore_model(model: keras.Model, path: Path) -> str | None:
-    """Restores only the model of a checkpoint's state; returns the damage if it is unreadable."""
-    damage = find_damage(path)
-    if damage is None:
-        status = tf.train.Checkpoint(model=model).read(str(path / _PREFIX))
-        status.assert_existing_objects_matched().expect_partial()
-    return damage
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that a checkpoint's `weights=` were saved with, by name."""
+    reader = tf.train.load_checkpoint(str(path / _PREFIX))
+    found = {}
+    for key in reader.get_variable_to_shape_map():
+        if key.startswith("weights/"):
+            name = key.removeprefix("weights/").removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+            found[name.replace("..", ".")] = reader.get_tensor(key)  # TensorFlow doubles dots
+    return found
 
 
 def find_damage(path: Path) -> str | None:
@@ -131,6 +135,10 @@ def find_damage(path: Path) -> str | None:
     except _UNREADABLE as error:
         return " ".join(str(error).split())[:120]
     return None
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _flush(path: Path) -> None:

@@ -79,7 +79,9 @@ class HostState:
     def add(self, sums: dict[str, np.ndarray]) -> None:
         """Adds rows of metric sums, one by one so that the rounding is always the same."""
         for name, rows in sums.items():
-            total = self.sums.get(name, np.zeros(rows.shape[1:]))
+            total = self.sums.get(name)
+            if total is None or total.shape != rows.shape[1:]:  # or saved by another version
+                total = np.zeros(rows.shape[1:])
             for row in rows:
                 total = total + row
             self.sums[name] = total

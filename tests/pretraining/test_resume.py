@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import hparams_json, make_data
+from tiny_run import hparams_json, make_data, saved_steps
 
 from lvbert_tf.pretraining.run import pretrain
-from lvbert_tf.training.checkpoints import saved_steps
 
 ROOT = Path(__file__).parents[2]
 STEPS = 240
@@ -50,7 +49,7 @@ def start(data, name, changes):
 def signal_after(process, model_dir, step, number):
     """Sends a signal once there is a checkpoint of `step` or later; returns the exit code."""
     deadline = time.monotonic() + PATIENCE
-    while not any(saved >= step for saved in saved_steps(model_dir / "checkpoints")):
+    while not any(saved >= step for saved in saved_steps(model_dir)):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -79,13 +78,13 @@ def test_killed_and_continued_equals_never_killed(data, capfd):
 
     process = start(data, "killed", SLOW)
     assert signal_after(process, killed, 20, signal.SIGTERM) == 143, process.stdout.read()
-    stopped_at = saved_steps(killed / "checkpoints")[-1]
+    stopped_at = saved_steps(killed)[-1]
     assert 20 <= stopped_at < STEPS
     assert f"stopped at step {stopped_at}, saved" in process.stdout.read()
 
     process = start(data, "killed", SLOW)
     assert signal_after(process, killed, stopped_at + 40, signal.SIGKILL) == -signal.SIGKILL
-    assert stopped_at + 40 <= saved_steps(killed / "checkpoints")[-1] < STEPS
+    assert stopped_at + 40 <= saved_steps(killed)[-1] < STEPS
     assert not (killed / "preset").exists()
 
     assert pretrain(str(data), "killed", hparams_json(**SETTINGS)) == 0
@@ -126,7 +125,7 @@ def test_interrupted_in_its_own_process(data, monkeypatch):
     monkeypatch.setattr(held_out, "evaluate_held_out", interrupt)
     assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 130
     model_dir = data / "models" / "interrupted"
-    assert saved_steps(model_dir / "checkpoints")[-1] == 4
+    assert saved_steps(model_dir)[-1] == 4
     assert not (model_dir / "eval.json").exists()
     monkeypatch.undo()
     assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 0

@@ -88,4 +88,10 @@ def hparams_json(**changes) -> str:
     return json.dumps(hparams(**changes))
 
 
+def saved_steps(model_dir: Path) -> list[int]:
+    """The steps that a model directory has checkpoints of, oldest first."""
+    paths = (model_dir / "checkpoints").glob("step-*")
+    return sorted(int(path.name.removeprefix("step-")) for path in paths)
+
+
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

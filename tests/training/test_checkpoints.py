@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.training.checkpoints import Checkpoints, find_damage
+from lvbert_tf.training.checkpoints import Checkpoints, find_damage, read_weights
 
 
 class Run:
@@ -18,7 +18,12 @@ class Run:
         self.note = tf.Variable("", dtype=tf.string)
         self.messages = []
         self.checkpoints = Checkpoints(
-            directory, keep, writer, model=self.model, optimizer=self.optimizer, note=self.note
+            directory,
+            keep,
+            writer,
+            weights={f"dense.{weight.name}": weight for weight in self.model.weights},
+            optimizer=self.optimizer,
+            note=self.note,
         )
 
     def save(self, step):
@@ -47,6 +52,14 @@ def test_restores_model_optimizer_and_notes(tmp_path):
     assert run.holds(7)
     assert run.note.numpy() == b"step 7"
     assert run.messages == []
+
+
+def test_weights_have_readable_names(tmp_path):
+    weights = read_weights(Run(tmp_path).save(7))
+    assert {name: value.shape for name, value in weights.items()} == {
+        "dense.kernel": (4, 3),
+        "dense.bias": (3,),
+    }
 
 
 def test_nothing_saved_restores_nothing(tmp_path):

@@ -1,0 +1,34 @@
+"""Names for the weights of a pre-trainer, under which checkpoints store them."""
+
+import keras
+
+from lvbert_tf.models import ElectraPretrainer
+
+_PARTS = (
+    "discriminator",
+    "generator",
+    "right_to_left_generator",
+    "masked_lm_head",
+    "replaced_token_head",
+)
+
+
+def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
+    """The trainable weights by names such as `generator.layer_3.self_attention.query.kernel`.
+
+    A weight that parts share (the embeddings) has the name of the first of them.
+    """
+    named: dict[str, keras.Variable] = {}
+    seen: set[int] = set()
+    for part in _PARTS:
+        layer = getattr(pretrainer, part)
+        for weight in layer.trainable_variables if layer is not None else ():
+            if id(weight) in seen:
+                continue
+            path = weight.path.removeprefix(f"{layer.name}/").replace("/", ".")
+            name = f"{part}.{path}"
+            if name in named:
+                raise ValueError(f"two weights are named {name}")
+            seen.add(id(weight))
+            named[name] = weight
+    return named

@@ -1,0 +1,168 @@
+"""The program: what it leaves behind, and what it refuses."""
+
+import json
+import shutil
+
+import keras_hub
+import numpy as np
+import pytest
+from tiny_run import LENGTH, hparams_json, make_data, saved_steps, write_records
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.training.checkpoints import read_weights
+from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.training.model_directory import locked
+
+FIGURES = (
+    *("loss", "mlm_loss", "mlm_accuracy", "disc_loss", "disc_accuracy", "disc_auc"),
+    *("gradient_norm", "parameter_norm", "update_norm"),
+    *("learning_rate", "examples_per_second", "share_of_peak"),
+)
+SMALL = {"custom_layer_list": "F", "generator_layer_list": "F", "num_train_steps": 4}
+
+
+def settings(**changes):
+    return hparams_json(**{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("run") / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    assert pretrain(str(data), "trained", settings()) == 0
+    return data / "models" / "trained"
+
+
+def inputs():
+    ids = np.random.default_rng(0).integers(5, 60, (2, LENGTH)).astype(np.int32)
+    return {
+        "token_ids": ids,
+        "segment_ids": np.zeros_like(ids),
+        "padding_mask": np.ones_like(ids),
+    }
+
+
+def test_leaves_what_it_promises(trained):
+    assert saved_steps(trained) == [3, 4]
+    config = json.loads((trained / "config.json").read_text())
+    assert config["hparams"]["custom_layer_list"] == "F"
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    train = next(line for line in lines if line["split"] == "train")
+    for name in FIGURES:
+        assert name in train
+    assert {path.name for path in (trained / "tensorboard").iterdir()} == {"train", "eval"}
+    evaluation = json.loads((trained / "eval.json").read_text())
+    assert evaluation["step"] == 4
+    assert evaluation["examples"] == 12
+    assert evaluation["baseline_disc_auc"] == 0.5
+    assert 0 < evaluation["baseline_mlm_accuracy"] < 0.5
+
+
+def test_the_preset_is_the_trained_discriminator(trained):
+    backbone = keras_hub.models.Backbone.from_preset(str(trained / "preset"))
+    outputs = backbone(inputs())
+    assert outputs["sequence_output"].shape == (2, LENGTH, 16)
+    weights = read_weights(trained / "checkpoints" / "step-00000004")
+    table = backbone.embeddings.token_table
+    np.testing.assert_array_equal(table, weights["discriminator.embeddings.token_table"])
+    loaded = load_pretrainer(trained, print)
+    np.testing.assert_array_equal(
+        loaded.discriminator(inputs())["sequence_output"], outputs["sequence_output"]
+    )
+
+
+def test_evaluates_without_training(data, trained, capsys):
+    before = json.loads((trained / "eval.json").read_text())
+    (trained / "eval.json").unlink()
+    assert pretrain(str(data), "trained", settings(do_train=False, do_eval=True)) == 0
+    assert "always guessing" in capsys.readouterr().out
+    assert json.loads((trained / "eval.json").read_text()) == before
+
+
+def test_starts_from_another_models_weights(data, trained, capsys):
+    changes = {"custom_layer_list": "FC", "init_checkpoint": str(trained), "num_train_steps": 1}
+    assert pretrain(str(data), "longer", settings(**changes)) == 0
+    said = capsys.readouterr().err
+    assert "from step 0 to 1" in said
+    assert "not in the checkpoint, or of another shape: discriminator.layer_1." in said
+    # The first step's learning rate is zero, so the weights are still those it started from.
+    source = read_weights(trained / "checkpoints" / "step-00000004")
+    target = read_weights(data / "models" / "longer" / "checkpoints" / "step-00000001")
+    assert set(source) < set(target)
+    for name, value in source.items():
+        np.testing.assert_array_equal(target[name], value, err_msg=name)
+
+
+def test_another_architecture_is_refused(data, trained):
+    config = (trained / "config.json").read_bytes()
+    with pytest.raises(InputError, match=r"layer_string: C here, F there"):
+        pretrain(str(data), "trained", settings(custom_layer_list="C"))
+    assert (trained / "config.json").read_bytes() == config
+
+
+def test_a_second_run_is_refused(data, trained):
+    with locked(trained), pytest.raises(InputError, match=r"another process is training in"):
+        pretrain(str(data), "trained", settings(num_train_steps=8))
+
+
+def test_divergence_stops_and_saves_nothing(data, capsys):
+    changes = {"num_train_steps": 40, "learning_rate": 1e18, "num_warmup_steps": 0}
+    with pytest.raises(SystemExit) as stop:
+        pretrain(str(data), "diverged", settings(**changes, save_checkpoints_steps=1))
+    assert stop.value.code == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    steps = saved_steps(data / "models" / "diverged")
+    assert "not finite at step" in last
+    assert f"(step {steps[-1]})" in last if steps else "none was written" in last
+    assert not (data / "models" / "diverged" / "preset").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vocab_size": 60}, r"vocab.txt has \d+ tokens, but vocab_size is 60"),
+        ({"vocab_file": "nowhere.txt"}, r"nowhere.txt"),
+        ({"pretrain_tfrecords": "nowhere/*"}, r"no record files match nowhere"),
+        ({"max_seq_length": 8}, r"length 16, max_seq_length is 8"),
+        ({"allow_missing_manifest": False}, r"no manifest.json"),
+        ({"init_checkpoint": "nowhere"}, r"no checkpoint can be read at nowhere"),
+        ({"do_train": False, "do_eval": True}, r"there is no checkpoint in"),
+    ],
+)
+def test_bad_input_is_one_line(data, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        pretrain(str(data), "refused", settings(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_bad_strategy_writes_nothing(data):
+    with pytest.raises(InputError, match=r"--strategy 'many'"):
+        pretrain(str(data), "nothing", settings(), strategy_name="many")
+    assert not (data / "models" / "nothing").exists()
+
+
+def test_a_corrupt_record_is_named_and_can_be_skipped(data, tmp_path, capsys):
+    damaged = tmp_path / "data"
+    shutil.copytree(data / "pretrain_tfrecords", damaged / "pretrain_tfrecords")
+    shutil.copy(data / "vocab.txt", damaged)
+    file = damaged / "pretrain_tfrecords" / "pretrain_data.tfrecord-1-of-2"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"tfrecord-1-of-2: record \d+ .*corrupt"):
+        pretrain(str(damaged), "a", settings(num_train_steps=20))
+    assert pretrain(str(damaged), "b", settings(num_train_steps=2, skip_corrupt_records=True)) == 0
+    assert "1 corrupt records are left out" in capsys.readouterr().err
+
+
+def test_runs_without_held_out_records(data, tmp_path, capsys):
+    directory = tmp_path / "data"
+    (directory / "pretrain_tfrecords").mkdir(parents=True)
+    shutil.copy(data / "vocab.txt", directory)
+    write_records(directory / "pretrain_tfrecords" / "pretrain_data.tfrecord-0-of-1", 20, seed=0)
+    assert pretrain(str(directory), "a", settings(num_train_steps=1)) == 0
+    assert "no evaluation" in capsys.readouterr().err
