@@ -135,3 +135,11 @@ def randomize() -> Callable:
         return layer
 
     return assign
+
+
+@pytest.fixture
+def always_compiled(monkeypatch):
+    """Compiles the stretches of training steps however small their tensors are."""
+    from lvbert_tf.layers import compiled
+
+    monkeypatch.setattr(compiled, "SMALLEST_COMPILED", 0)

@@ -11,12 +11,20 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Below, a stretch takes microseconds in any form and is not worth the compiler's time.
+SMALLEST_COMPILED = 1 << 15  # elements of the largest argument
+
+
+def _is_small(tensors) -> bool:
+    sizes = [tensor.shape.num_elements() for tensor in tensors]
+    return None not in sizes and max(sizes) < SMALLEST_COMPILED
+
 
 def compiled(function: Callable) -> Callable:
     """Makes `function(*tensors, **constants)` compiled in training and plain otherwise.
 
     The result is called as `f(*tensors, training=..., **constants)`. In training both directions are
-    compiled, and the backward pass computes the forward pass again from the arguments: that is
+    compiled where it pays, and the backward pass computes the forward pass again from the arguments: that is
     cheaper than storing and reading what lies between. In inference it is `function` itself, so that
     an exported model needs no compiler.
 
@@ -36,8 +44,9 @@ def compiled(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*arguments, training, **constants):
-        if not training:
-            return function(*arguments, **constants)
+        tensors = [tf.convert_to_tensor(argument) for argument in arguments]
+        if not training or _is_small(tensors):
+            return function(*tensors, **constants)
 
         @tf.custom_gradient
         def apply(*tensors):
@@ -47,6 +56,6 @@ def compiled(function: Callable) -> Callable:
 
             return forward(*tensors, **constants), gradient
 
-        return apply(*map(tf.convert_to_tensor, arguments))
+        return apply(*tensors)
 
     return call

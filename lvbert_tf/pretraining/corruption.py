@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 
+from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.pretraining.masking import place
 
 _BLOCK = 256
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _sample(logits, noise, temperature):
+@compiled
+def _sample(logits, noise, *, temperature):
     """Inverse transform sampling in two levels: a block of the vocabulary, then a token in it.
 
     Only the blocks' masses are computed from all logits; nothing of the logits' size is stored.
@@ -71,7 +72,7 @@ def sample_tokens(
     if disallowed is not None:
         off = tf.one_hot(disallowed, logits.shape[-1], -1000.0, 0.0, dtype=tf.float32)
         logits = tf.cast(logits, tf.float32) + off * temperature
-    return _sample(logits, noise, tf.constant(temperature, tf.float32))
+    return _sample(logits, noise, training=True, temperature=temperature)
 
 
 def sample_uniformly(

@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def compiled_stretches(always_compiled):
+    """The tensors here are far below the size from which on training is compiled."""
+
+
 @pytest.fixture(scope="session")
 def x() -> np.ndarray:
     return np.random.default_rng(1).normal(size=(2, 12, 16)).astype(np.float32)

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from lvbert_tf.pretraining.corruption import corrupt, sample_tokens, sample_uniformly
 
+pytestmark = pytest.mark.usefixtures("always_compiled")
+
 DRAWS = 8000
 EVEN_NOISE = ((np.arange(DRAWS, dtype=np.float32) + 0.5) / DRAWS)[None]
 EXTREME_NOISE = np.array([[0.0, 2.0**-24, 0.5, 1.0 - 2.0**-24]], np.float32)

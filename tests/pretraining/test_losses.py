@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from lvbert_tf.pretraining.losses import replaced_token_cross_entropy, token_cross_entropy
 
+pytestmark = pytest.mark.usefixtures("always_compiled")
+
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 5, (2, 3, 11)).astype(np.float32)
 LABELS = RANDOM.integers(0, 11, (2, 3)).astype(np.int32)

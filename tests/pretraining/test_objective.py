@@ -226,6 +226,7 @@ def test_no_loss_reaches_the_other_network(tiny_pretrainer, masking_spec, tiny_m
             assert is_idle == (id(variable) in idle), variable.path
 
 
+@pytest.mark.usefixtures("always_compiled")
 def test_training_without_dropout_is_evaluation(tiny_pretrainer, masking_spec, tiny_masked):
     overrides = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     pretrainer, config = tiny_pretrainer(overrides=overrides, custom_layer_list="F")
