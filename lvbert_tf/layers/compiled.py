@@ -24,9 +24,9 @@ def compiled(function: Callable) -> Callable:
     """Makes `function(*tensors, **constants)` compiled in training and plain otherwise.
 
     The result is called as `f(*tensors, training=..., **constants)`. In training both directions are
-    compiled where it pays, and the backward pass computes the forward pass again from the arguments: that is
-    cheaper than storing and reading what lies between. In inference it is `function` itself, so that
-    an exported model needs no compiler.
+    compiled, where it pays, and the backward pass computes the forward pass again from the arguments:
+    that is cheaper than storing and reading what lies between. In inference it is `function` itself,
+    so that an exported model needs no compiler.
 
     Args:
         function: of tensors; returns a tensor or a tuple. Its numbers and flags are keyword
