@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from absl import app, flags
 
@@ -29,7 +30,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         raise InputError(f"{error}; --help lists the flags") from error
 
 
-def fail(message: str, status: int = EXIT_INPUT_ERROR) -> None:
+def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
     """Prints one line on standard error and exits."""
     print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
     sys.exit(status)

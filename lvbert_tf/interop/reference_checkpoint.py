@@ -83,7 +83,9 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
     reader = _open(path)
     shapes = reader.get_variable_to_shape_map()
     submodules = any("_submodule/" in name for name in shapes)
-    loaded, missing, values = [], [], []
+    loaded: list[str] = []
+    missing: list[str] = []
+    values = []
     for entry in named_weights(pretrainer, submodules):
         absent = [name for name in entry.names if name not in shapes]
         if absent:

@@ -1,6 +1,7 @@
 """Evaluation on held-out records, beside what a model without any knowledge would score."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -41,8 +42,8 @@ class Evaluator:
         batches: Iterable[Mapping[str, tf.Tensor]],
         num_batches: int,
         stopped: Callable[[], bool] = lambda: False,
-        progress: Callable[[int], None] = lambda done: None,
-    ) -> dict[str, float] | None:
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> dict[str, Any] | None:
         """Computes the metrics over at most `num_batches` batches.
 
         Args:

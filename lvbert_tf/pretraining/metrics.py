@@ -59,7 +59,7 @@ def _area_under_roc(fake: np.ndarray, original: np.ndarray) -> float:
     return float(np.sum(fake * (below + 0.5 * original)) / pairs) if pairs else math.nan
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> float:
     return float(numerator) / float(denominator) if denominator else math.nan
 
 

@@ -97,7 +97,7 @@ def pretraining_loss(
     labels, weights = masked["mask_labels"], masked["mask_weights"]
     noise = masked["sampling_noise"]
     disallowed = labels if objective.disallow_correct else None
-    cloze_logits, sums = None, {}
+    cloze_logits, sums = None, dict[str, tf.Tensor]()
 
     # === Generator ===
     if pretrainer.generator is None:
