@@ -4,6 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,22 @@ def test_trains_with_fit(tiny_inputs):
     history = model.fit(tiny_inputs, np.array([0, 1, 0, 1]), batch_size=2, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     assert all(np.any(old != new) for old, new in zip(before, backbone.get_weights(), strict=True))
+
+
+def traced(backbone, training):
+    spec = dict.fromkeys(backbone.input, tf.TensorSpec((None, None), tf.int32))
+    function = tf.function(lambda inputs: backbone(inputs, training=training)["sequence_output"])
+    return function.get_concrete_function(spec)
+
+
+def test_inference_needs_no_compiler_and_takes_any_shape(backbone, tiny_inputs):
+    graph = traced(backbone, training=False)
+    assert "_XlaMustCompile" not in str(graph.graph.as_graph_def())
+    assert "_XlaMustCompile" in str(traced(backbone, training=True).graph.as_graph_def())
+    for rows, length in ((4, 12), (1, 5)):
+        inputs = {name: tf.constant(v[:rows, :length]) for name, v in tiny_inputs.items()}
+        expected = backbone(inputs)["sequence_output"]
+        np.testing.assert_allclose(graph(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_sequences_longer_than_the_position_table_are_refused(backbone):
