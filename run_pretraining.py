@@ -16,16 +16,12 @@ Several machines: start the command on each with TF_CONFIG set; DATA must be a s
 Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
 """
 
-import os
-
-# Before TensorFlow is imported: what it logs is no news to a user; errors come as exceptions.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from absl import flags, logging
 
 from lvbert_tf import cli
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.hparams import describe
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Where vocab.txt and the records are.", required=True)
@@ -46,7 +42,8 @@ __doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(PretrainingCon
 
 def main() -> int:
     """Pre-trains or evaluates."""
-    from lvbert_tf.pretraining.run import pretrain  # imports TensorFlow; --help need not wait
+    import_tensorflow()  # here, so that --help need not wait for it
+    from lvbert_tf.pretraining.run import pretrain
 
     logging.set_verbosity(logging.WARNING)
     return pretrain(

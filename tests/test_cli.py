@@ -130,3 +130,21 @@ def test_the_programs_explain_themselves_without_tensorflow(program, names):
     assert result.returncode == 0, result.stderr
     for name in names:
         assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (
+            "build_pretraining_dataset.py",
+            "--corpus_dir=none",
+            "--vocab_file=none",
+            "--output_dir=x",
+        ),
+        ("run_pretraining.py", "--data_dir=none", "--model_name=x"),
+    ],
+)
+def test_the_programs_refuse_in_one_line(arguments):
+    command = [sys.executable, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert_one_line_error(result, "none")
