@@ -39,8 +39,7 @@ class SelfAttention(keras.layers.Layer):
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, section 3.2).
 
     Query, key and value are one dense layer of three times the width; the dense layer after the
-    heads is the residual block's. Padding is hidden by adding
-    -10000 to its scores, as BERT does.
+    heads is the residual block's. Padding is hidden by adding -10000 to its scores, as BERT does.
 
     Args:
         hidden_dim: width of input and output.

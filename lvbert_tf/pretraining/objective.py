@@ -134,12 +134,12 @@ def pretraining_loss(
         fake_logits = pretrainer.replaced_token_logits(_inputs(masked, corrupted), training)
         if objective.electric:
             log_likelihood = -losses.token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
-            share = objective.masking.mask_prob
-            fake_logits += log_likelihood + math.log(share / (1.0 - share))
+            prior = objective.masking.mask_prob  # that a token is fake
+            fake_logits += log_likelihood + math.log(prior / (1.0 - prior))
         fake_losses = losses.replaced_token_cross_entropy(fake_logits, is_fake)
         sums |= metrics.replaced_token_sums(
             fake_losses, fake_logits, is_fake, masked["padding_mask"]
         )
-        share = sums["disc_loss"] / (global_weights["replaced_token"] + _TINY_WEIGHT)
-        loss += objective.disc_weight * share
+        fake_loss = sums["disc_loss"] / (global_weights["replaced_token"] + _TINY_WEIGHT)
+        loss += objective.disc_weight * fake_loss
     return loss, sums
