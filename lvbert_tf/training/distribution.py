@@ -95,9 +95,10 @@ def agreement(strategy: tf.distribute.Strategy) -> Callable[[bool, int], tuple[b
     replicas_here = strategy.num_replicas_in_sync // workers
 
     def sum_over_replicas(votes):
-        return tf.distribute.get_replica_context().all_reduce("SUM", votes)
+        # An argument has no device yet; the reduction needs to know the replica's.
+        return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(votes))
 
-    @tf.function
+    @tf.function(autograph=False)
     def count(votes):
         results = strategy.run(sum_over_replicas, args=(votes,))
         return strategy.experimental_local_results(results)[0]

@@ -1,0 +1,119 @@
+"""Two replicas, and two workers, compute what one device computes on the same global batch."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_run import NO_DROPOUT, hparams_json, make_data, saved_steps
+
+from lvbert_tf.pretraining.run import pretrain
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 400.0  # seconds, for a busy machine
+SETTINGS = {
+    "num_train_steps": 20,
+    "log_steps": 1,
+    "eval_every_steps": 10,
+    "save_checkpoints_steps": 100,
+    "model_hparam_overrides": NO_DROPOUT,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("replicas") / "data")
+
+
+@pytest.fixture(scope="module")
+def one_device(data):
+    assert pretrain(str(data), "one", hparams_json(**SETTINGS)) == 0
+    return lines(data, "one")
+
+
+def lines(data, name):
+    text = (data / "models" / name / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def start(data, name, *flags, cluster=None, **changes):
+    command = [sys.executable, "run_pretraining.py", "--data_dir", str(data), "--model_name", name]
+    environment = {**os.environ, "TF_CONFIG": json.dumps(cluster)} if cluster else None
+    return subprocess.Popen(
+        [*command, "--hparams", hparams_json(**{**SETTINGS, **changes}), *flags],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def check_equal(ours, theirs):
+    assert [(line["step"], line["split"]) for line in ours] == [
+        (line["step"], line["split"]) for line in theirs
+    ]
+    for name in ("loss", "mlm_loss", "disc_loss", "fake_rate", "gradient_norm", "parameter_norm"):
+        pairs = [(a[name], b[name]) for a, b in zip(ours, theirs, strict=True) if name in b]
+        assert pairs
+        np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_two_replicas_and_accumulation_equal_one_device(data, one_device):
+    process = start(data, "two", "--virtual_devices", "2", gradient_accumulation_steps=2)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    assert "MirroredStrategy, 2 replicas" in output
+    check_equal(lines(data, "two"), one_device)
+
+
+def start_workers(data, **changes):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    clusters = [
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        for index in range(2)
+    ]
+    return [start(data, "workers", cluster=cluster, **changes) for cluster in clusters]
+
+
+def finish(workers):
+    outputs = [worker.communicate(timeout=PATIENCE)[0] for worker in workers]
+    return [worker.returncode for worker in workers], outputs
+
+
+@pytest.mark.slow
+def test_two_workers_stopped_and_continued_equal_one_device(data, one_device):
+    """A signal to the second worker stops both at the same step; the first one saves."""
+    workers = start_workers(data, save_checkpoints_steps=5, iterations_per_loop=1)
+    while not saved_steps(data / "models" / "workers"):
+        assert workers[0].poll() is None, finish(workers)
+        time.sleep(0.002)
+    workers[1].send_signal(signal.SIGTERM)
+    codes, outputs = finish(workers)
+    assert codes == [143, 143], "\n".join(outputs)
+    stopped_at = saved_steps(data / "models" / "workers")[-1]
+    assert 5 <= stopped_at < 20
+
+    codes, outputs = finish(start_workers(data))
+    assert codes == [0, 0], "\n".join(outputs)
+    assert f"2 replicas, 96 examples; from step {stopped_at} to 20" in outputs[0]
+    assert "written to /" in outputs[0]
+    assert "written to /" not in outputs[1]
+    check_equal(lines(data, "workers"), one_device)
