@@ -216,6 +216,7 @@ def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -
     if step is None:
         raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
     metrics = held_out.evaluate_held_out(evaluator, records, config, vocabulary, quiet=not chief)
+    assert metrics is not None  # nothing stops it
     metrics = {"step": step, **metrics}
     if chief:
         path = Path(config.model_dir) / "eval.json"

@@ -142,7 +142,8 @@ class Pace:
 class Steps(Protocol):
     """What the loop drives: see `pretraining.train_step.TrainStep`."""
 
-    step: int
+    @property
+    def step(self) -> int: ...
 
     def run(self, iterator: Iterator, steps: int) -> Any: ...
 
@@ -222,8 +223,8 @@ def train(
         step += count
         hooks.progress(step, float(records.loss[-1]), pace.steps_per_second)
         if logs:
-            figures = {"gradient_norm": float(records.gradient_norm[-1]), **norms}
-            figures["steps_per_second"] = pace.take_steps_per_second()
+            gradient_norm, rate = float(records.gradient_norm[-1]), pace.take_steps_per_second()
+            figures = {"gradient_norm": gradient_norm, **norms, "steps_per_second": rate}
             hooks.log(step, state.take(), figures)
         evaluate_if_due()
         if schedule.saves_at(step):
