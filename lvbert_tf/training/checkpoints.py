@@ -65,7 +65,9 @@ class Checkpoints:
             self._checkpoint.write(str(temporary / _PREFIX))
         except tf.errors.OpError as error:
             shutil.rmtree(temporary)
-            raise InputError(f"cannot write {path}: {error.message}") from error
+            # TensorFlow names its operation and its temporary file first.
+            reason = error.message.split("; ")[-1].split(" [Op:")[0]
+            raise InputError(f"cannot write {path}: {reason}") from error
         for file in (*temporary.iterdir(), temporary):
             _flush(file)
         temporary.rename(path)
