@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import keras_hub
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_run import LENGTH, hparams_json, make_data, saved_steps, write_records
 
 from lvbert_tf.errors import InputError
@@ -95,6 +97,33 @@ def test_starts_from_another_models_weights(data, trained, capsys):
     assert set(source) < set(target)
     for name, value in source.items():
         np.testing.assert_array_equal(target[name], value, err_msg=name)
+
+
+def test_continues_from_a_reference_checkpoint(data, capsys):
+    reference = Path(__file__).parents[1] / "fixtures" / "tiny"
+    changes = {
+        "init_checkpoint": str(reference / "model.ckpt"),
+        "vocab_file": str(reference / "vocab.txt"),
+        "vocab_size": 120,
+        "custom_layer_list": [0, 1, 2, 2, 0, 1],
+        "generator_layer_list": None,
+        "embedding_size": 16,
+        "model_hparam_overrides": {
+            "hidden_size": 32,
+            "intermediate_size": 128,
+            "max_position_embeddings": 64,
+        },
+        "num_train_steps": 1,
+    }
+    assert pretrain(str(data), "continued", settings(**changes)) == 0
+    said = capsys.readouterr().err
+    assert "missing 0; unused 0" in said
+    assert "from step 0 to 1" in said
+    saved = read_weights(data / "models" / "continued" / "checkpoints" / "step-00000001")
+    table = tf.train.load_checkpoint(changes["init_checkpoint"]).get_tensor(
+        "electra/embeddings/word_embeddings"
+    )
+    np.testing.assert_array_equal(saved["discriminator.embeddings.token_table"], table)
 
 
 def test_another_architecture_is_refused(data, trained):
