@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from lvbert_tf.layers.compiled import compiled
+from lvbert_tf.layers.rows import add_row
 
 
 def dense(units: int, initializer_range: float, dtype, name: str) -> keras.layers.Dense:
@@ -25,5 +26,5 @@ def bias_gelu(x, bias):
         x: shape (..., width).
         bias: shape (width,).
     """
-    z = tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)
+    z = tf.cast(add_row(x, bias), tf.float32)
     return tf.cast(0.5 * z * (1.0 + tf.math.erf(z * math.sqrt(0.5))), x.dtype)

@@ -6,13 +6,14 @@ from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.rows import add_row
 from lvbert_tf.layers.self_attention import DIRECTIONS
 
 
 @compiled
 def _gated_linear_unit(product, bias, mask, *, window):
     """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017)."""
-    values, gates = tf.split(product + bias, 2, axis=-1)
+    values, gates = tf.split(add_row(product, bias), 2, axis=-1)
     gated = values * tf.sigmoid(gates) * tf.cast(mask, product.dtype)[:, :, None]
     return tf.pad(gated, ((0, 0), window, (0, 0)))
 

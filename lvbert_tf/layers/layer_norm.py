@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from lvbert_tf.layers.compiled import compiled
+from lvbert_tf.layers.rows import add_row, multiply_row
 
 
 def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
@@ -17,7 +18,7 @@ def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -
     centered = x - tf.reduce_mean(x, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centered), -1, keepdims=True)
     normal = centered * tf.math.rsqrt(variance + epsilon)
-    return normal * tf.cast(gamma, tf.float32) + tf.cast(beta, tf.float32)
+    return add_row(multiply_row(normal, gamma), beta)
 
 
 @compiled

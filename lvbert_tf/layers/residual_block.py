@@ -8,11 +8,12 @@ from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout, keep_scale
 from lvbert_tf.layers.layer_norm import LayerNorm, normalize
+from lvbert_tf.layers.rows import add_row
 
 
 @compiled
 def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
-    x = tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)
+    x = tf.cast(add_row(x, bias), tf.float32)
     return tf.cast(
         normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
     )
@@ -20,8 +21,7 @@ def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
 
 @compiled
 def _dropout_add_norm(x, bias, residual, keep, gamma, beta, *, scale, epsilon):
-    x = tf.cast(x, tf.float32) + tf.cast(bias, tf.float32)
-    x = tf.where(keep, x * scale, 0.0)
+    x = tf.where(keep, tf.cast(add_row(x, bias), tf.float32) * scale, 0.0)
     return tf.cast(
         normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
     )

@@ -9,6 +9,7 @@ from keras import ops
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout, keep_scale
+from lvbert_tf.layers.rows import add_row
 
 DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
@@ -18,20 +19,25 @@ def _split_heads(product, bias, *, num_heads):
     """Adds the bias, scales the query, and puts heads before positions: three (b, heads, l, d)."""
     batch, length, _ = tf.unstack(tf.shape(product))
     head_dim = product.shape[-1] // (3 * num_heads)
-    query_key_value = tf.reshape(product + bias, (batch, length, 3, num_heads, head_dim))
+    query_key_value = tf.reshape(add_row(product, bias), (batch, length, 3, num_heads, head_dim))
     query, key, value = tf.unstack(tf.transpose(query_key_value, (2, 0, 3, 1, 4)))
     return query * tf.cast(1.0 / math.sqrt(head_dim), query.dtype), key, value
 
 
-@compiled
-def _softmax(scores, adder):
-    return tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) + adder), scores.dtype)
+def _probabilities(scores, visible):
+    adder = (1.0 - tf.cast(visible, tf.float32)) * -10000.0
+    return tf.nn.softmax(tf.cast(scores, tf.float32) + adder)
 
 
 @compiled
-def _softmax_dropout(scores, adder, keep, *, scale):
-    probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + adder)
-    return tf.cast(tf.where(keep, probabilities * scale, 0.0), scores.dtype)
+def _softmax(scores, visible):
+    return tf.cast(_probabilities(scores, visible), scores.dtype)
+
+
+@compiled
+def _softmax_dropout(scores, visible, keep, *, scale):
+    dropped = tf.where(keep, _probabilities(scores, visible) * scale, 0.0)
+    return tf.cast(dropped, scores.dtype)
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -85,16 +91,14 @@ class SelfAttention(keras.layers.Layer):
     def build(self, x_shape, padding_mask_shape=None):
         self.query_key_value.build(x_shape)
 
-    def _adder(self, padding_mask):
-        """0 where a query may look at a key, -10000 elsewhere; (batch, 1, 1 or length, length)."""
-        visible = ops.cast(padding_mask, "float32")[:, None, None, :]
-        if self.direction != "both":
-            length = ops.shape(padding_mask)[1]
-            causal = ops.tril(ops.ones((length, length), "float32"))
-            if self.direction == "right_to_left":
-                causal = ops.transpose(causal)
-            visible = visible * causal
-        return (1.0 - visible) * -10000.0
+    def _visible(self, padding_mask):
+        """1 where a query may look at a key, 0 elsewhere; (batch, 1, 1 or length, length)."""
+        visible = ops.cast(padding_mask, "int32")[:, None, None, :]
+        if self.direction == "both":
+            return visible
+        length = ops.shape(padding_mask)[1]
+        causal = ops.tril(ops.ones((length, length), "int32"))
+        return visible * (causal if self.direction == "left_to_right" else ops.transpose(causal))
 
     def call(self, x, padding_mask, training=None):
         batch, length, _ = ops.shape(x)
@@ -103,13 +107,13 @@ class SelfAttention(keras.layers.Layer):
             product, self.query_key_value.bias, training=training, num_heads=self.num_heads
         )
         scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
-        adder = self._adder(padding_mask)
+        visible = self._visible(padding_mask)
         if not training or self.dropout == 0:
-            probabilities = _softmax(scores, adder, training=training)
+            probabilities = _softmax(scores, visible, training=training)
         else:
             keep = self.dropout_layer.keep_mask(ops.shape(scores))
             probabilities = _softmax_dropout(
-                scores, adder, keep, training=training, scale=keep_scale(self.dropout)
+                scores, visible, keep, training=training, scale=keep_scale(self.dropout)
             )
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
         return ops.reshape(context, (batch, length, self.hidden_dim))
