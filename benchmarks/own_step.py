@@ -30,7 +30,7 @@ from lvbert_tf.training.throughput import measure_matmul_peak
 
 def build_step(flags, config: PretrainingConfig, precision: str):
     """Builds the model and returns a function that does one training step."""
-    pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
     optimizer = ReferenceAdam(WarmupPolynomialDecay(5e-4, 1_000_000, 10_000))
     optimizer.build(pretrainer.trainable_variables)
     specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)

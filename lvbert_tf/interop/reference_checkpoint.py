@@ -129,9 +129,26 @@ def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str
     }
 
 
-def _number_of_pairs(shapes: Mapping[str, list[int]]) -> int:
-    indices = [re.match(r"electra/encoder/layer_(\d+)/", name) for name in shapes]
-    return 1 + max((int(match[1]) for match in indices if match), default=0)
+# One variable of each kind of layer, below `electra/encoder/`.
+_LAYER_KINDS = (
+    ("C", re.compile(r"layer_(\d+)/(first|second)_submodule/.*/conv_attn_kernel/kernel$")),
+    ("A", re.compile(r"layer_(\d+)/(?:(first|second)_submodule/)?attention/self/query/kernel$")),
+    ("F", re.compile(r"layer_(\d+)/(?:(first|second)_submodule/)?intermediate/dense/kernel$")),
+)
+
+
+def layers_in_checkpoint(shapes: Mapping[str, list[int]]) -> str:
+    """The discriminator's layer string, as the variables' names tell it."""
+    found = []
+    for name in shapes:
+        _, prefix, rest = name.partition("electra/encoder/")
+        for kind, pattern in _LAYER_KINDS:
+            match = pattern.match(rest) if prefix else None
+            if match:
+                # ELECTRA's own layers have no submodules: attention comes first.
+                half = match[2] or ("first" if kind == "A" else "second")
+                found.append((int(match[1]), half, kind))
+    return "".join(kind for _, _, kind in sorted(found))
 
 
 def load_reference_checkpoint(
@@ -146,8 +163,7 @@ def load_reference_checkpoint(
     Args:
         path: prefix of the checkpoint (`.../model.ckpt-1000000`), or its directory.
         hparams: the reference's dict of hyperparameters. What it leaves out of vocabulary size,
-            embedding size and positions is read off the checkpoint; so are the layers of a
-            checkpoint of ELECTRA's own code, which has no `custom_layer_list`.
+            embedding size, positions and layers is read off the checkpoint.
         on_report: called with what was loaded, missing and unused.
 
     Returns:
@@ -159,13 +175,13 @@ def load_reference_checkpoint(
     shapes = _open(path).get_variable_to_shape_map()
     sizes = _sizes_in_checkpoint(shapes, path)
     values = {"mask_convolution_padding": False, **sizes, **hparams}
-    if not values.get("custom_layer_list") and not any("_submodule/" in name for name in shapes):
-        values["custom_layer_list"] = "AF" * _number_of_pairs(shapes)
+    if not values.get("custom_layer_list"):
+        values["custom_layer_list"] = layers_in_checkpoint(shapes) or None
     overrides = values["model_hparam_overrides"]
     if isinstance(overrides, Mapping):  # anything else is refused with the other bad hparams
         values["model_hparam_overrides"] = {**sizes["model_hparam_overrides"], **overrides}
     config = PretrainingConfig.create("", "reference", values)
-    pretrainer = ElectraPretrainer.from_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
     report = restore_reference_weights(pretrainer, path)
     if on_report is not None:
         on_report(report)

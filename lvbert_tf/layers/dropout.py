@@ -40,7 +40,7 @@ def _next_seed() -> tf.Tensor | None:
     if stream is None:
         return None
     seed, calls = stream
-    return tf.random.experimental.stateless_fold_in(seed, next(calls))
+    return tf.random.experimental.stateless_fold_in(seed, next(calls), alg="philox")
 
 
 def drop_threshold(rate: float) -> int:

@@ -58,7 +58,7 @@ class ElectraPretrainer(keras.Model):
         self.built = True
 
     @classmethod
-    def from_config(cls, config: PretrainingConfig, dtype=None) -> "ElectraPretrainer":
+    def from_pretraining_config(cls, config: PretrainingConfig, dtype=None) -> "ElectraPretrainer":
         """Builds the networks that pre-training hyperparameters describe.
 
         Args:

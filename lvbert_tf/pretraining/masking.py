@@ -100,7 +100,7 @@ def mask_tokens(
     slots = min(spec.max_predictions, length)
 
     def uniform(stream, columns):
-        stream_seed = tf.random.experimental.stateless_fold_in(seed, stream)
+        stream_seed = tf.random.experimental.stateless_fold_in(seed, stream, alg="philox")
         words = tf.random.stateless_uniform(
             [whole, columns], stream_seed, None, None, tf.uint32, alg="philox"
         )

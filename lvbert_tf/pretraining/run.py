@@ -86,7 +86,7 @@ def pretrain(
         config.learning_rate, config.num_train_steps, config.num_warmup_steps, config.lr_decay_power
     )
     with strategy.scope():
-        pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+        pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
         optimizer = ReferenceAdam(schedule, weight_decay_rate=config.weight_decay_rate)
         optimizer.build(pretrainer.trainable_variables)
         loss_scale = LossScale(dynamic=precision == "float16")

@@ -157,8 +157,8 @@ class TrainStep:
             offset=replica * self._rows,
         )
         weights = context.all_reduce("SUM", loss_weights(masked, self.objective))
-        dropout = tf.random.experimental.stateless_fold_in(seed, _DROPOUT_STREAM)
-        dropout = tf.random.experimental.stateless_fold_in(dropout, replica)
+        dropout = tf.random.experimental.stateless_fold_in(seed, _DROPOUT_STREAM, alg="philox")
+        dropout = tf.random.experimental.stateless_fold_in(dropout, replica, alg="philox")
         loss, sums, gradients = self._accumulate(masked, weights, dropout)
 
         used = [index for index, gradient in enumerate(gradients) if gradient is not None]
@@ -196,7 +196,10 @@ class TrainStep:
     def _accumulate(self, masked, weights, seed):
         """Sums loss, metrics and gradients over the parts of a replica's batch."""
         parts = self.config.gradient_accumulation_steps
-        fold_in = tf.random.experimental.stateless_fold_in
+
+        def fold_in(seed, index):
+            return tf.random.experimental.stateless_fold_in(seed, index, alg="philox")
+
         if parts == 1:
             return self._part_gradients(masked, weights, fold_in(seed, 0))
 

@@ -62,7 +62,7 @@ def load_pretrainer(path: str | Path, report: Callable[[str], None]) -> ElectraP
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
     saved = read_weights(_readable(str(path), report))
-    pretrainer = ElectraPretrainer.from_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
     for name, weight in named_weights(pretrainer).items():
         weight.assign(saved[name])
     return pretrainer

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop import load_reference_checkpoint
-from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
+from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint, layers_in_checkpoint
 from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
@@ -253,6 +253,15 @@ def refusal(path, hparams):
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+@pytest.mark.parametrize(
+    ("folder", "layers"),
+    [("tiny", "CAFFCA"), ("electra_order", "AFAF"), ("official_electra", "AF" * 3)],
+)
+def test_the_layers_can_be_read_off_the_names(fixtures, folder, layers):
+    shapes = dict(tf.train.list_variables(str(fixtures / folder / "model.ckpt")))
+    assert layers_in_checkpoint(shapes) == layers
 
 
 def test_a_weight_of_another_shape_is_refused(fixtures, tiny_hparams):

@@ -29,7 +29,9 @@ def test_parameters_are_those_of_the_formula(tiny_pretrainer, option):
 
 
 def test_parameters_of_the_published_small_model():
-    pretrainer = ElectraPretrainer.from_config(PretrainingConfig.create("data", "small", {}))
+    pretrainer = ElectraPretrainer.from_pretraining_config(
+        PretrainingConfig.create("data", "small", {})
+    )
     assert pretrainer.discriminator.count_params() == 12_525_856
     assert pretrainer.count_params() == 13_182_563
 
@@ -94,7 +96,7 @@ def test_layers_of_the_generator(tiny_pretrainer):
 
 def test_shapes_and_precision_of_the_logits(tiny_config, tiny_inputs, tiny_masked):
     for dtype in ("float32", "mixed_bfloat16"):
-        pretrainer = ElectraPretrainer.from_config(tiny_config(), dtype=dtype)
+        pretrainer = ElectraPretrainer.from_pretraining_config(tiny_config(), dtype=dtype)
         logits = pretrainer.masked_lm_logits(tiny_inputs, tiny_masked["mask_positions"])
         assert logits.shape == (4, 4, 50)
         assert keras.backend.standardize_dtype(logits.dtype) == dtype.removeprefix("mixed_")

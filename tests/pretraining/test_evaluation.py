@@ -18,7 +18,7 @@ def evaluator():
     config = PretrainingConfig.create(
         "data", "m", hparams(vocab_size=VOCABULARY, custom_layer_list="F", generator_layer_list="F")
     )
-    pretrainer = ElectraPretrainer.from_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
     objective = Objective.from_config(config, MaskingSpec(0.15, 2, 4, (2, 3, 4)))
     return Evaluator(tf.distribute.get_strategy(), pretrainer, objective, batch_size=4)
 

@@ -18,7 +18,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def pretrainer(tiny_config, randomize):
-    return randomize(ElectraPretrainer.from_config(tiny_config()))
+    return randomize(ElectraPretrainer.from_pretraining_config(tiny_config()))
 
 
 def inputs(*tokens):
@@ -43,7 +43,9 @@ def test_gaps_get_the_likeliest_tokens_of_their_positions(pretrainer, tokenizer)
 
 
 def test_two_towers_fill_gaps_too(tiny_config, randomize, tokenizer):
-    model = randomize(ElectraPretrainer.from_config(tiny_config(electric_objective=True)))
+    model = randomize(
+        ElectraPretrainer.from_pretraining_config(tiny_config(electric_objective=True))
+    )
     ((best,),) = fill_masks(model, tokenizer, "a [MASK] b", num_candidates=1)
     logits = model.cloze_logits(inputs("[CLS]", "a", "[MASK]", "b", "[SEP]")).numpy()[0, 2]
     assert best.token == TOKENS[int(np.argmax(logits[: len(TOKENS)]))]
@@ -75,9 +77,9 @@ def test_empty_and_long_texts_cannot_be_flagged(pretrainer, tokenizer):
 
 
 def test_models_without_the_network_are_refused(tiny_config, tokenizer):
-    uniform = ElectraPretrainer.from_config(tiny_config(uniform_generator=True))
+    uniform = ElectraPretrainer.from_pretraining_config(tiny_config(uniform_generator=True))
     with pytest.raises(InputError, match="no generator"):
         fill_masks(uniform, tokenizer, "[MASK]")
-    masked_lm = ElectraPretrainer.from_config(tiny_config(electra_objective=False))
+    masked_lm = ElectraPretrainer.from_pretraining_config(tiny_config(electra_objective=False))
     with pytest.raises(InputError, match="no discriminator"):
         flag_replacements(masked_lm, tokenizer, "a")

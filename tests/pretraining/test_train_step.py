@@ -19,7 +19,7 @@ BATCH = 8
 def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainStep:
     config = PretrainingConfig.create("data", "m", hparams(vocab_size=VOCABULARY, **changes))
     keras.utils.set_random_seed(0)
-    pretrainer = ElectraPretrainer.from_config(config, dtype=POLICIES[precision])
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
     optimizer = ReferenceAdam(learning_rate)
     optimizer.build(pretrainer.trainable_variables)
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, MASK, SPECIAL)
