@@ -17,6 +17,7 @@ import stepping
 import tensorflow as tf
 
 from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.layers import compiled
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
@@ -56,7 +57,10 @@ def build_step(flags, config: PretrainingConfig, precision: str):
 def main() -> None:
     parser = stepping.argument_parser(__doc__.splitlines()[0], stepping.LV_BERT_SMALL)
     parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
+    parser.add_argument("--plain", action="store_true", help="compile no stretch of the step")
     flags = parser.parse_args()
+    if flags.plain:
+        compiled.SMALLEST_COMPILED = sys.maxsize
     precision = resolve_precision(flags.precision)
     hparams = {
         "custom_layer_list": flags.layers,
@@ -74,6 +78,7 @@ def main() -> None:
         timing,
         framework=f"lvbert_tf, tensorflow {tf.__version__}",
         precision=precision,
+        plain=flags.plain,
         gflop_per_second=rate / 1e9,
         matmul_peak_gflop_per_second=max(peaks) / 1e9,
         share_of_peak=rate / max(peaks),

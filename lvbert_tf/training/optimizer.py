@@ -67,7 +67,9 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         self.first_moments = self.add_optimizer_variables(var_list, "first_moment")
         self.second_moments = self.add_optimizer_variables(var_list, "second_moment")
         self.decays = [
-            0.0 if _NOT_DECAYED.search(variable.path) else self.weight_decay_rate
+            0.0
+            if _NOT_DECAYED.search(getattr(variable, "path", variable.name))
+            else self.weight_decay_rate
             for variable in var_list
         ]
         multiplier = self.rate_multiplier or (lambda variable: 1.0)
