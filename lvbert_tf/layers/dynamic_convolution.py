@@ -13,9 +13,9 @@ from lvbert_tf.layers.self_attention import DIRECTIONS
 @compiled
 def _gated_linear_unit(product, bias, mask, *, window):
     """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017)."""
-    values, gates = tf.split(add_row(product, bias), 2, axis=-1)
-    gated = values * tf.sigmoid(gates) * tf.cast(mask, product.dtype)[:, :, None]
-    return tf.pad(gated, ((0, 0), window, (0, 0)))
+    values, gates = tf.split(tf.cast(add_row(product, bias), tf.float32), 2, axis=-1)
+    gated = values * tf.sigmoid(gates) * tf.cast(mask, tf.float32)[:, :, None]
+    return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
 
 @compiled
