@@ -117,13 +117,12 @@ def _look_at(vocabulary_file: Path, model_dir: Path) -> None:
     print("\nThe discriminator flags words that were replaced (marked with *):")
     for original, changed in REPLACED:
         print(f"\n  {original}")
-        words = zip(
-            original.split(), flag_replacements(pretrainer, tokenizer, changed), strict=True
-        )
-        for before, flagged in words:
-            mark = "*" if flagged.word != before else " "
-            bar = "█" * round(flagged.probability * _BAR_WIDTH)
-            print(f"   {mark} {flagged.word:12} {flagged.probability:4.0%} {bar}")
+        flagged = flag_replacements(pretrainer, tokenizer, changed)
+        largest = max(word.probability for word in flagged)
+        for before, word in zip(original.split(), flagged, strict=True):
+            mark = "*" if word.word != before else " "
+            bar = "█" * round(_BAR_WIDTH * word.probability / largest)
+            print(f"   {mark} {word.word:12} {word.probability:4.0%} {bar}")
 
 
 def _headline(text: str) -> None:
