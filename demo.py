@@ -29,18 +29,18 @@ MODEL_NAME, VOCABULARY_SIZE, LENGTH = "demo", 4096, 64
 # Written for the demo; no address has them.
 GAPS = (
     "The Congress of the United [MASK] has passed a law.",
-    "I ask the [MASK] to act upon this bill during the present [MASK].",
-    "Our relations with all foreign [MASK] continue to be friendly.",
+    "The President of the [MASK] States has signed it.",
+    "It is the duty [MASK] the Government to protect the people.",
 )
 # (as written, with words replaced)
 REPLACED = (
     (
-        "I thank the members of the Congress for their work and ask the people for their support.",
-        "I thank the members of the sea for their work and ask the people were their support.",
+        "The Congress of the United States has passed a law.",
+        "The Congress of the United bread has passed a law.",
     ),
     (
-        "The condition of the Treasury is good, and the public debt has been reduced this year.",
-        "The condition of the Treasury is war, and the public debt has been never this year.",
+        "The report of the Secretary of the Navy is before you.",
+        "The report of the Secretary of the the is before you.",
     ),
 )
 _BAR_WIDTH = 30
