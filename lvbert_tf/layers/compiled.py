@@ -1,7 +1,7 @@
 """Element-wise stretches of a training step, each compiled by XLA into one pass over memory.
 
-On CPUs TensorFlow runs every element-wise operation as a pass of its own; such passes, not the matrix
-products, would take half of a training step (docs/performance.md). Compiling the whole 24-layer step
+On CPUs TensorFlow runs every element-wise operation as a pass of its own over memory; joining them saves
+a tenth of a training step (docs/performance.md). Compiling the whole 24-layer step
 would take minutes; compiling only what lies between two matrix products takes a fraction of a second
 for each shape. Inside a step that is itself compiled (TPU, `jit_compile`) the stretches are inlined.
 """
