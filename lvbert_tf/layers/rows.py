@@ -1,7 +1,7 @@
 """Adding a vector to every row of a tensor, and multiplying by one, with fast gradients.
 
 The vector's gradient is a sum over all rows. Written as a product with a row of ones it runs at the
-speed of memory; XLA's own sum over the leading axes takes five to ten times as long on CPUs.
+speed of memory, which XLA's own sum over the leading axes of bfloat16 does not on CPUs.
 """
 
 import tensorflow as tf
