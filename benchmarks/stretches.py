@@ -38,13 +38,11 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
     def normal(*shape):
         return tf.cast(tf.random.stateless_normal(shape, (1, 2)), dtype)
 
-    def keep(*shape):
-        return tf.random.stateless_uniform(shape, (3, 4)) > 0.1
-
     activations = (BATCH, LENGTH, WIDTH)
     scores = (BATCH, HEADS, LENGTH, LENGTH)
     norm = (tf.ones(WIDTH), tf.zeros(WIDTH))
     visible = tf.ones((BATCH, 1, 1, LENGTH), tf.int32)
+    seed = tf.constant([3, 4], tf.uint32)
     return [
         (
             "bias, GELU",
@@ -55,8 +53,8 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
         (
             "bias, dropout, residual, LayerNorm",
             residual_block._dropout_add_norm,
-            (normal(*activations), normal(WIDTH), normal(*activations), keep(*activations), *norm),
-            {"scale": 1.1, "epsilon": 1e-12},
+            (normal(*activations), normal(WIDTH), normal(*activations), seed, *norm),
+            {"rate": 0.1, "epsilon": 1e-12},
         ),
         (
             "bias, heads",
@@ -67,15 +65,15 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
         (
             "mask, softmax, dropout",
             self_attention._softmax_dropout,
-            (normal(*scores), visible, keep(*scores)),
-            {"scale": 1.1},
+            (normal(*scores), visible, seed),
+            {"rate": 0.1},
         ),
         (
             "bias, gated linear unit",
             dynamic_convolution._gated_linear_unit,
             (
-                normal(BATCH, LENGTH, 2 * WIDTH),
-                normal(2 * WIDTH),
+                normal(BATCH, LENGTH, 2, WIDTH),
+                normal(2, WIDTH),
                 tf.ones((BATCH, LENGTH), tf.int32),
             ),
             {"window": (4, 4)},
@@ -85,6 +83,15 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
             dynamic_convolution._softmax_over_taps,
             (normal(BATCH, LENGTH, HEADS * TAPS), tf.zeros(HEADS * TAPS)),
             {"num_heads": HEADS},
+        ),
+        (
+            "average over a window",
+            dynamic_convolution._average_over_window,
+            (
+                normal(BATCH, LENGTH, HEADS, TAPS),
+                normal(BATCH, LENGTH + TAPS - 1, HEADS, WIDTH // HEADS),
+            ),
+            {},
         ),
         (
             "cross-entropy over the vocabulary",

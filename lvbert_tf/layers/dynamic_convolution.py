@@ -6,27 +6,85 @@ from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.rows import add_row
+from lvbert_tf.layers.depthwise import depthwise_convolution
+from lvbert_tf.layers.rows import add_row, softmax, sum_in_rows
 from lvbert_tf.layers.self_attention import DIRECTIONS
 
 
 @compiled
 def _gated_linear_unit(product, bias, mask, *, window):
-    """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017)."""
-    values, gates = tf.split(tf.cast(add_row(product, bias), tf.float32), 2, axis=-1)
-    gated = values * tf.sigmoid(gates) * tf.cast(mask, tf.float32)[:, :, None]
+    """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017).
+
+    Args:
+        product: shape (batch, length, 2, channels), values then gates.
+        bias: shape (2, channels).
+        mask: shape (batch, length).
+        window: how many zeros before and after.
+    """
+    wide = tf.cast(add_row(product, bias), tf.float32)
+    gated = _gate(wide) * tf.cast(mask, tf.float32)[:, :, tf.newaxis]
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
+
+
+@tf.custom_gradient
+def _gate(x):
+    """`values * sigmoid(gates)`; both gradients in one pass, without joining them afterwards."""
+    values, gates = x[:, :, 0], tf.sigmoid(x[:, :, 1])
+
+    def gradient(upstream):
+        of_values = upstream * gates
+        of_gates = of_values * values * (1.0 - gates)
+        is_value = tf.constant([True, False])[:, tf.newaxis]
+        return tf.where(is_value, of_values[:, :, tf.newaxis], of_gates[:, :, tf.newaxis])
+
+    return values * gates, gradient
 
 
 @compiled
 def _softmax_over_taps(logits, bias, *, num_heads):
-    """(batch, length, heads x taps) -> (batch, heads, length, taps)."""
+    """(batch, length, heads x taps) -> (batch, length, heads, taps)."""
     batch, length, _ = tf.unstack(tf.shape(logits))
     wide = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
-    taps = tf.nn.softmax(
-        tf.reshape(wide, (batch, length, num_heads, logits.shape[-1] // num_heads))
-    )
-    return tf.cast(tf.transpose(taps, (0, 2, 1, 3)), logits.dtype)
+    taps = logits.shape[-1] // num_heads
+    return tf.cast(softmax(tf.reshape(wide, (batch, length, num_heads, taps))), logits.dtype)
+
+
+@compiled
+def _average_over_window(weights, value):
+    """`_weighted_window` in float32, from and to the type of the value."""
+    averaged = _weighted_window(tf.cast(weights, tf.float32), tf.cast(value, tf.float32))
+    return tf.cast(averaged, value.dtype)
+
+
+@tf.custom_gradient
+def _weighted_window(weights: tf.Tensor, value: tf.Tensor):
+    """`y[t, h] = sum over k of weights[t, h, k] value[t + k, h]`.
+
+    Args:
+        weights: shape (batch, length, heads, taps).
+        value: shape (batch, length + taps - 1, heads, head_dim).
+
+    Returns:
+        shape (batch, length, heads, head_dim).
+    """
+    length, taps = tf.shape(weights)[1], weights.shape[-1]
+
+    def weight(tap):
+        return weights[..., tap : tap + 1]
+
+    def gradient(upstream):
+        of_weights = tf.concat(
+            [sum_in_rows(upstream * value[:, tap : tap + length]) for tap in range(taps)], -1
+        )
+        around = ((0, 0), (taps - 1, taps - 1), (0, 0), (0, 0))
+        weighted = tf.pad(upstream, around), tf.pad(weights, around)
+        of_value = 0.0
+        for tap in range(taps):
+            moved = slice(taps - 1 - tap, length + 2 * (taps - 1) - tap)
+            of_value += weighted[0][:, moved] * weighted[1][:, moved, :, tap : tap + 1]
+        return of_weights, of_value
+
+    return sum(weight(tap) * value[:, tap : tap + length] for tap in range(taps)), gradient
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -37,10 +95,9 @@ class DynamicConvolution(keras.layers.Layer):
     dense layer give each position and head a softmax over the taps, with which the head's `value` is
     averaged over the window. The output dense layer is the residual block's.
 
-    Between the depthwise convolution and the softmax everything is linear, so its three kernels are
-    multiplied first and applied as ONE ordinary convolution to `heads x taps` channels: the same
-    function and the same gradients at a fraction of the cost. The weighted average is a product with
-    a banded matrix.
+    Between the depthwise convolution and the softmax everything is linear, so the two kernels there
+    are multiplied first and applied as ONE dense layer to `heads x taps` channels: the same function
+    and the same gradients at a fraction of the cost.
 
     Args:
         hidden_dim: width of input and output.
@@ -122,43 +179,31 @@ class DynamicConvolution(keras.layers.Layer):
             "right_to_left": (0, reach),
         }[self.direction]
 
-    def _taps(self, padded_value, training):
-        """Softmax over the taps: (batch, heads, length, taps)."""
-        linear = ops.matmul(self.pointwise_kernel, self.taps_kernel)
-        kernel = ops.expand_dims(self.depthwise_kernel, -1) * linear
-        bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
-        logits = ops.conv(
-            padded_value, ops.cast(kernel, padded_value.dtype), strides=1, padding="valid"
-        )
-        return _softmax_over_taps(logits, bias, training=training, num_heads=self.num_heads)
-
-    def _weighted_window(self, taps, padded_value):
-        """Sum over the taps of weight x value: (batch, length, hidden_dim).
-
-        Row t of the banded matrix holds the taps in columns t to t + taps - 1. A row of taps padded
-        to the matrix's width + 1, written one after the other and read at the matrix's width, moves
-        one column to the right with each row.
-        """
-        batch, heads, length, size = ops.shape(taps)
-        width = length + size - 1
-        rows = ops.pad(taps, [[0, 0], [0, 0], [0, 0], [0, length]])
-        flat = ops.reshape(rows, (batch, heads, length * (width + 1)))
-        flat = ops.slice(flat, (0, 0, 0), (batch, heads, length * width))
-        band = ops.reshape(flat, (batch, heads, length, width))
-        value = ops.reshape(padded_value, (batch, width, heads, self.hidden_dim // heads))
-        averaged = ops.matmul(band, ops.transpose(value, (0, 2, 1, 3)))
-        return ops.reshape(ops.transpose(averaged, (0, 2, 1, 3)), (batch, length, self.hidden_dim))
-
     def call(self, x, padding_mask, training=None):
         mask = padding_mask if self.mask_padding else ops.ones_like(padding_mask)
+        batch, length, _ = ops.shape(x)
+        product = ops.matmul(x, self.value_gate.kernel)
         padded_value = _gated_linear_unit(
-            ops.matmul(x, self.value_gate.kernel),
-            self.value_gate.bias,
+            ops.reshape(product, (batch, length, 2, self.hidden_dim)),
+            ops.reshape(self.value_gate.bias, (2, self.hidden_dim)),
             mask,
             training=training,
             window=self.window,
         )
-        return self._weighted_window(self._taps(padded_value, training), padded_value)
+        depthwise = depthwise_convolution(padded_value, tf.convert_to_tensor(self.depthwise_kernel))
+        kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)
+        bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
+        weights = _softmax_over_taps(
+            ops.matmul(depthwise, ops.cast(kernel, depthwise.dtype)),
+            bias,
+            training=training,
+            num_heads=self.num_heads,
+        )
+        # XLA's loops are slow where a change of shape ends them, so the heads are apart throughout.
+        head_dim = self.hidden_dim // self.num_heads
+        by_head = ops.reshape(padded_value, (batch, -1, self.num_heads, head_dim))
+        averaged = _average_over_window(weights, by_head, training=training)
+        return ops.reshape(averaged, (batch, length, self.hidden_dim))
 
     def get_config(self):
         return {

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from lvbert_tf.layers.compiled import compiled
-from lvbert_tf.layers.rows import add_row, multiply_row
+from lvbert_tf.layers.rows import add_row, multiply_row, sum_in_rows
 
 
 def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
@@ -15,10 +15,22 @@ def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -
         gamma, beta: shape (width,).
         epsilon: added to the variance.
     """
-    centered = x - tf.reduce_mean(x, -1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centered), -1, keepdims=True)
-    normal = centered * tf.math.rsqrt(variance + epsilon)
-    return add_row(multiply_row(normal, gamma), beta)
+
+    @tf.custom_gradient
+    def standardize(x):
+        width = x.shape[-1]
+        centered = x - sum_in_rows(x) / width
+        scale = tf.math.rsqrt(sum_in_rows(tf.square(centered)) / width + epsilon)
+        normal = centered * scale
+
+        def gradient(upstream):
+            mean = sum_in_rows(upstream) / width
+            slope = sum_in_rows(upstream * normal) / width
+            return scale * (upstream - mean - normal * slope)
+
+        return normal, gradient
+
+    return add_row(multiply_row(standardize(x), gamma), beta)
 
 
 @compiled

@@ -6,7 +6,7 @@ from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.dropout import Dropout, keep_scale
+from lvbert_tf.layers.dropout import Dropout, keep_mask, keep_scale
 from lvbert_tf.layers.layer_norm import LayerNorm, normalize
 from lvbert_tf.layers.rows import add_row
 
@@ -20,8 +20,9 @@ def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
 
 
 @compiled
-def _dropout_add_norm(x, bias, residual, keep, gamma, beta, *, scale, epsilon):
-    x = tf.where(keep, tf.cast(add_row(x, bias), tf.float32) * scale, 0.0)
+def _dropout_add_norm(x, bias, residual, seed, gamma, beta, *, rate, epsilon):
+    keep = keep_mask(seed, ops.shape(x), rate)
+    x = tf.where(keep, tf.cast(add_row(x, bias), tf.float32) * keep_scale(rate), 0.0)
     return tf.cast(
         normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
     )
@@ -80,11 +81,11 @@ class ResidualBlock(keras.layers.Layer):
             product,
             bias,
             x,
-            self.dropout_layer.keep_mask(ops.shape(product)),
+            self.dropout_layer.next_seed(),
             norm.gamma,
             norm.beta,
             training=training,
-            scale=keep_scale(self.dropout),
+            rate=self.dropout,
             epsilon=norm.epsilon,
         )
 

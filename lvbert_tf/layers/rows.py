@@ -1,26 +1,48 @@
-"""Adding a vector to every row of a tensor, and multiplying by one, with fast gradients.
+"""Sums within rows and over rows, and what is made of them, in the form that is fast on CPUs.
 
-The vector's gradient is a sum over all rows. Written as a product with a row of ones it runs at the
-speed of memory, which XLA's own sum over the leading axes of bfloat16 does not on CPUs.
+A sum written as a product with ones runs at the speed of memory. XLA's own sums do not: those over
+the leading axes of bfloat16 (the gradient of a vector that was added to every row) go element by
+element, and those over the last axis store their argument first.
 """
 
 import tensorflow as tf
 
 
-def _sum_of_rows(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    rows = tf.reshape(x, [-1, x.shape[-1]])
+def _sum_of_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(x, [-1, row.shape.num_elements()])
     ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
-    return tf.cast(tf.matmul(ones, rows)[0], dtype)
+    return tf.cast(tf.reshape(tf.matmul(ones, rows), row.shape), row.dtype)
 
 
 @tf.custom_gradient
 def add_row(x: tf.Tensor, row: tf.Tensor):
-    """`x + row`, in the type of `x`: shapes (..., width) and (width,)."""
-    return x + tf.cast(row, x.dtype), lambda upstream: (upstream, _sum_of_rows(upstream, row.dtype))
+    """`x + row`, in the type of `x`: shapes (..., width) and (width,), or more axes in both."""
+    return x + tf.cast(row, x.dtype), lambda upstream: (upstream, _sum_of_rows(upstream, row))
 
 
 @tf.custom_gradient
 def multiply_row(x: tf.Tensor, row: tf.Tensor):
     """`x * row`, in the type of `x`: shapes (..., width) and (width,)."""
     factor = tf.cast(row, x.dtype)
-    return x * factor, lambda upstream: (upstream * factor, _sum_of_rows(upstream * x, row.dtype))
+    return x * factor, lambda upstream: (upstream * factor, _sum_of_rows(upstream * x, row))
+
+
+@tf.custom_gradient
+def sum_in_rows(x: tf.Tensor):
+    """Sum over the last axis, which stays with size 1: float32 of shape (..., width)."""
+    shape = tf.shape(x)
+    sums = tf.matmul(tf.reshape(x, [-1, shape[-1]]), tf.ones([shape[-1], 1], x.dtype))
+    sums = tf.reshape(sums, tf.concat([shape[:-1], [1]], 0))
+    return sums, lambda upstream: tf.broadcast_to(upstream, shape)
+
+
+@tf.custom_gradient
+def softmax(logits: tf.Tensor):
+    """Softmax over the last axis: float32 of shape (..., width)."""
+    exponentials = tf.exp(logits - tf.reduce_max(logits, -1, keepdims=True))
+    probabilities = exponentials * (1.0 / sum_in_rows(exponentials))
+
+    def gradient(upstream):
+        return probabilities * (upstream - sum_in_rows(upstream * probabilities))
+
+    return probabilities, gradient

@@ -8,8 +8,8 @@ from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.dropout import Dropout, keep_scale
-from lvbert_tf.layers.rows import add_row
+from lvbert_tf.layers.dropout import Dropout, keep_mask, keep_scale
+from lvbert_tf.layers.rows import add_row, softmax
 
 DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
@@ -26,7 +26,7 @@ def _split_heads(product, bias, *, num_heads):
 
 def _probabilities(scores, visible):
     adder = (1.0 - tf.cast(visible, tf.float32)) * -10000.0
-    return tf.nn.softmax(tf.cast(scores, tf.float32) + adder)
+    return softmax(tf.cast(scores, tf.float32) + adder)
 
 
 @compiled
@@ -35,8 +35,9 @@ def _softmax(scores, visible):
 
 
 @compiled
-def _softmax_dropout(scores, visible, keep, *, scale):
-    dropped = tf.where(keep, _probabilities(scores, visible) * scale, 0.0)
+def _softmax_dropout(scores, visible, seed, *, rate):
+    keep = keep_mask(seed, ops.shape(scores), rate)
+    dropped = tf.where(keep, _probabilities(scores, visible) * keep_scale(rate), 0.0)
     return tf.cast(dropped, scores.dtype)
 
 
@@ -111,9 +112,9 @@ class SelfAttention(keras.layers.Layer):
         if not training or self.dropout == 0:
             probabilities = _softmax(scores, visible, training=training)
         else:
-            keep = self.dropout_layer.keep_mask(ops.shape(scores))
+            seed = self.dropout_layer.next_seed()
             probabilities = _softmax_dropout(
-                scores, visible, keep, training=training, scale=keep_scale(self.dropout)
+                scores, visible, seed, training=training, rate=self.dropout
             )
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
         return ops.reshape(context, (batch, length, self.hidden_dim))

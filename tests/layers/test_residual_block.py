@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.layers import DynamicConvolution, FeedForward, ResidualBlock, SelfAttention
-from lvbert_tf.layers.dropout import dropout_seed, keep_scale
+from lvbert_tf.layers.dropout import dropout_seed, keep_mask, keep_scale
 
 HIDDEN = 16
 
@@ -89,12 +89,12 @@ def test_dropout_is_where_the_formula_has_it(x, padding_mask, upstream, randomiz
         layer = block.sublayer
         with dropout_seed(seed):  # the same draws in the same order
             if kind == "A":
-                keep = layer.dropout_layer.keep_mask((2, 2, 12, 12))
+                keep = keep_mask(layer.dropout_layer.next_seed(), (2, 2, 12, 12), 0.25)
                 hidden = plain_attention(layer, x, padding_mask, keep, scale)
             else:
                 hidden = x @ layer.intermediate.kernel + layer.intermediate.bias
                 hidden = keras.ops.gelu(hidden, approximate=False)
-            keep = block.dropout_layer.keep_mask((2, 12, HIDDEN))
+            keep = keep_mask(block.dropout_layer.next_seed(), (2, 12, HIDDEN), 0.25)
         dense = hidden @ block.output_dense.kernel + block.output_dense.bias
         total = x + dense * tf.cast(keep, tf.float32) * scale
         mean, variance = tf.nn.moments(total, -1, keepdims=True)
