@@ -22,14 +22,12 @@ from absl import flags
 
 from lvbert_tf import cli
 from lvbert_tf.layers import dense, dynamic_convolution, residual_block, self_attention
-from lvbert_tf.pretraining import losses
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the activations.")
 flags.DEFINE_integer("repeats", 15, "Measurements, of which the median counts.", lower_bound=1)
 
 BATCH, LENGTH, WIDTH, HEADS, TAPS = 32, 128, 256, 4, 9
-MASKED, VOCABULARY = 19, 30522
 
 
 def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
@@ -91,12 +89,6 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
                 normal(BATCH, LENGTH, HEADS, TAPS),
                 normal(BATCH, LENGTH + TAPS - 1, HEADS, WIDTH // HEADS),
             ),
-            {},
-        ),
-        (
-            "cross-entropy over the vocabulary",
-            losses._cross_entropy,
-            (normal(BATCH, MASKED, VOCABULARY), tf.ones((BATCH, MASKED), tf.int32)),
             {},
         ),
     ]

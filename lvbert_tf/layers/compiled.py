@@ -20,17 +20,34 @@ def _is_small(tensors) -> bool:
     return None not in sizes and max(sizes) < SMALLEST_COMPILED
 
 
-def compiled(function: Callable) -> Callable:
+def compiled_without_gradient(function: Callable) -> Callable:
     """Makes `function(*tensors, **constants)` compiled in training and plain otherwise.
 
-    The result is called as `f(*tensors, training=..., **constants)`. In training both directions are
-    compiled, where it pays, and the backward pass computes the forward pass again from the arguments:
-    that is cheaper than storing and reading what lies between. In inference it is `function` itself,
-    so that an exported model needs no compiler.
+    The result is called as `f(*tensors, training=..., **constants)`. In inference it is `function`
+    itself, so that an exported model needs no compiler.
 
     Args:
         function: of tensors; returns a tensor or a tuple. Its numbers and flags are keyword
-            arguments. Floating-point tensors get gradients.
+            arguments.
+    """
+    merged = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.wraps(function)
+    def call(*tensors, training, **constants):
+        plain = not training or _is_small(tensors)
+        return (function if plain else merged)(*tensors, **constants)
+
+    return call
+
+
+def compiled(function: Callable) -> Callable:
+    """As `compiled_without_gradient`, and differentiable: both directions are compiled.
+
+    The backward pass computes the forward pass again from the arguments: that is cheaper than
+    storing and reading what lies between.
+
+    Args:
+        function: as above; floating-point tensors get gradients.
     """
     forward = tf.function(function, jit_compile=True, autograph=False)
 

@@ -1,6 +1,7 @@
 """The heads of pre-training: masked language model, and replaced token detection."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.dense import bias_gelu, dense
@@ -44,7 +45,11 @@ class MaskedLMHead(keras.layers.Layer):
     def call(self, x, token_table, training=None):
         x = bias_gelu(ops.matmul(x, self.dense.kernel), self.dense.bias, training=training)
         x = self.layer_norm(x, training=training)
-        return ops.matmul(x, ops.transpose(ops.cast(token_table, x.dtype))) + self.output_bias
+        table = ops.cast(token_table, x.dtype)
+        logits = tf.matmul(tf.reshape(x, (-1, self.embedding_dim)), table, transpose_b=True)
+        # As `bias_add` of a matrix: TensorFlow merges that into the product, on the CPU.
+        logits = tf.nn.bias_add(logits, tf.convert_to_tensor(self.output_bias))
+        return tf.reshape(logits, (*ops.shape(x)[:-1], self.vocabulary_size))
 
     def compute_output_shape(self, x_shape, token_table_shape=None):
         return (*x_shape[:-1], self.vocabulary_size)

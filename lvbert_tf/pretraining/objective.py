@@ -14,8 +14,9 @@ import tensorflow as tf
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
 from lvbert_tf.pretraining import losses, metrics
-from lvbert_tf.pretraining.corruption import corrupt, sample_tokens, sample_uniformly
+from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
+from lvbert_tf.pretraining.token_logits import read_token_logits, token_cross_entropy
 
 _TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
 
@@ -96,14 +97,14 @@ def pretraining_loss(
     """
     labels, weights = masked["mask_labels"], masked["mask_weights"]
     noise = masked["sampling_noise"]
-    disallowed = labels if objective.disallow_correct else None
     cloze_logits, sums = None, dict[str, tf.Tensor]()
 
     # === Generator ===
     if pretrainer.generator is None:
         vocabulary_size = pretrainer.discriminator.vocabulary_size
         token_losses = tf.fill(tf.shape(labels), math.log(vocabulary_size))
-        predictions = tf.zeros_like(labels)
+        likeliest = tf.zeros_like(labels)
+        disallowed = labels if objective.disallow_correct else None
         sampled = sample_uniformly(noise, vocabulary_size, disallowed)
     else:
         if pretrainer.right_to_left_generator is None:
@@ -113,16 +114,16 @@ def pretraining_loss(
         else:
             cloze_logits = pretrainer.cloze_logits(_inputs(masked, masked["token_ids"]), training)
             logits = tf.gather(cloze_logits, masked["mask_positions"], batch_dims=1)
-        token_losses = losses.token_cross_entropy(logits, labels)
-        predictions = tf.argmax(logits, -1, tf.int32)
-        sampled = sample_tokens(logits, noise, objective.temperature, disallowed)
-    sums |= metrics.masked_lm_sums(token_losses, predictions, labels, weights, sampled)
+        token_losses, likeliest, sampled = read_token_logits(
+            logits, labels, noise, objective.temperature, objective.disallow_correct
+        )
+    sums |= metrics.masked_lm_sums(token_losses, likeliest, labels, weights, sampled)
     if cloze_logits is None:
         generator_loss = sums["mlm_loss"] / (global_weights["masked_lm"] + _TINY_WEIGHT)
     else:
         candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
         candidates = tf.cast(candidates, tf.float32)
-        cloze_losses = losses.token_cross_entropy(cloze_logits, masked["token_ids"])
+        cloze_losses = token_cross_entropy(cloze_logits, masked["token_ids"])
         sums["cloze_loss"] = tf.reduce_sum(cloze_losses * candidates)
         sums["cloze_weight"] = tf.reduce_sum(candidates)
         generator_loss = sums["cloze_loss"] / (global_weights["cloze"] + _TINY_WEIGHT)
@@ -133,7 +134,7 @@ def pretraining_loss(
         corrupted, is_fake = corrupt(masked, sampled, only_changes_are_fake=not objective.electric)
         fake_logits = pretrainer.replaced_token_logits(_inputs(masked, corrupted), training)
         if objective.electric:
-            log_likelihood = -losses.token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
+            log_likelihood = -token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
             prior = objective.masking.mask_prob  # that a token is fake
             fake_logits += log_likelihood + math.log(prior / (1.0 - prior))
         fake_losses = losses.replaced_token_cross_entropy(fake_logits, is_fake)

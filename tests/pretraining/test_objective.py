@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.pretraining.corruption import sample_tokens
 from lvbert_tf.pretraining.masking import mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.token_logits import read_token_logits
 
 OPTIONS = {
     "electra": {},
@@ -72,7 +72,7 @@ def test_electra(build, tiny_masked):
         inputs(masked, masked["masked_token_ids"]), masked["mask_positions"]
     )
     mlm_loss, _ = softmax_loss(logits, masked["mask_labels"], masked["mask_weights"])
-    sampled = sample_tokens(logits, masked["sampling_noise"])
+    sampled = read_token_logits(logits, masked["mask_labels"], masked["sampling_noise"]).sampled
     ids, _ = corrupted_by_hand(masked, sampled)
     is_fake = ids != masked["token_ids"].numpy()
     assert is_fake.any()
@@ -141,7 +141,9 @@ def test_two_towers_and_electric(build, tiny_masked, option):
     candidates = (masked["padding_mask"].numpy() == 1) & ~np.isin(token_ids, [2, 3, 4])
     cloze_loss, _ = softmax_loss(logits, token_ids, candidates)
     at_positions = np.take_along_axis(logits, masked["mask_positions"].numpy()[..., None], 1)
-    sampled = sample_tokens(tf.constant(at_positions), masked["sampling_noise"])
+    sampled = read_token_logits(
+        tf.constant(at_positions), masked["mask_labels"], masked["sampling_noise"]
+    ).sampled
     ids, written = corrupted_by_hand(masked, sampled)
     is_fake = written if electric else ids != token_ids
     fake_logits = pretrainer.replaced_token_logits(inputs(masked, ids)).numpy()

@@ -1,0 +1,177 @@
+"""What logits over the vocabulary say: cross-entropy, likeliest token and a sample, in few passes.
+
+The logits of a batch's masked slots are the largest tensor of a training step. The vocabulary is
+taken in blocks: one pass over the logits finds each block's largest, a second one each block's
+probability mass, and the rest works on these and on one chosen block a slot.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from lvbert_tf.layers.compiled import compiled_without_gradient
+from lvbert_tf.layers.rows import sum_in_rows
+
+_BLOCK = 256
+
+
+class TokenReading(NamedTuple):
+    """Of each slot.
+
+    Attributes:
+        losses: -log softmax(logits)[label], float32; the only one with a gradient.
+        likeliest: the token with the largest logit, the first of equals, int32.
+        sampled: a token drawn from softmax(logits / temperature), int32.
+    """
+
+    losses: tf.Tensor
+    likeliest: tf.Tensor
+    sampled: tf.Tensor
+
+
+def read_token_logits(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    noise: tf.Tensor,
+    temperature: float = 1.0,
+    disallow_correct: bool = False,
+) -> TokenReading:
+    """Reads the logits of the masked slots.
+
+    The reference samples by adding Gumbel noise to every logit; one uniform number a slot and the
+    inverse of the distribution function give the same distribution for a thousandth of the random
+    numbers.
+
+    Args:
+        logits: shape (batch, slots, vocabulary_size), any floating type.
+        labels: int32, shape (batch, slots).
+        noise: float32 uniform in [0, 1), shape (batch, slots).
+        temperature: positive.
+        disallow_correct: never sample the label.
+
+    Returns:
+        tensors of shape (batch, slots).
+    """
+    rows = tf.reshape(logits, [-1, logits.shape[-1]])
+    row_labels = tf.reshape(labels, [-1])
+    log_partition, likeliest, sampled = _read(
+        tf.stop_gradient(rows),
+        row_labels,
+        tf.reshape(noise, [-1]),
+        training=True,
+        temperature=temperature,
+        disallow_correct=disallow_correct,
+    )
+    losses = _loss(rows, row_labels, log_partition)
+    return TokenReading(*(tf.reshape(x, tf.shape(labels)) for x in (losses, likeliest, sampled)))
+
+
+def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """-log softmax(logits)[label], computed in float32.
+
+    Args:
+        logits: shape (..., vocabulary_size), any floating type.
+        labels: int32, shape (...).
+
+    Returns:
+        float32, shape (...).
+    """
+    rows, row_labels = tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(labels, [-1])
+    log_partition = _log_partition(tf.stop_gradient(rows), training=True)
+    return tf.reshape(_loss(rows, row_labels, log_partition), tf.shape(labels))
+
+
+@tf.custom_gradient
+def _loss(logits, labels, log_partition):
+    """The cross-entropy; its gradient includes the part that goes through `log_partition`."""
+
+    def gradient(upstream):
+        of_logits = _loss_gradient(logits, labels, log_partition, upstream, training=True)
+        return of_logits, None, None
+
+    return log_partition - tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32), gradient
+
+
+@compiled_without_gradient
+def _loss_gradient(logits, labels, log_partition, upstream):
+    probabilities = tf.exp(tf.cast(logits, tf.float32) - log_partition[:, tf.newaxis])
+    is_label = tf.range(tf.shape(logits)[-1]) == labels[:, tf.newaxis]
+    difference = tf.where(is_label, probabilities - 1.0, probabilities)
+    return tf.cast(upstream[:, tf.newaxis] * difference, logits.dtype)
+
+
+@compiled_without_gradient
+def _log_partition(logits):
+    top = tf.reduce_max(_block_maxima(logits), -1)
+    return top + tf.math.log(tf.reduce_sum(_block_masses(logits, top, 1.0), -1))
+
+
+@compiled_without_gradient
+def _read(logits, labels, noise, *, temperature, disallow_correct):
+    """Log partition, likeliest and sampled token of each row: of (rows, vocabulary_size)."""
+    maxima = _block_maxima(logits)
+    top = tf.reduce_max(maxima, -1)
+    masses = _block_masses(logits, top, 1.0)
+    log_partition = top + tf.math.log(tf.reduce_sum(masses, -1))
+    block = tf.argmax(maxima, -1, tf.int32)
+    likeliest = block * _BLOCK + tf.argmax(_inside(logits, block), -1, tf.int32)
+    if disallow_correct:
+        off = tf.one_hot(labels, logits.shape[-1], -1000.0 * temperature, 0.0)
+        logits = tf.cast(logits, tf.float32) + off
+        top = tf.reduce_max(_block_maxima(logits), -1)
+    if disallow_correct or temperature != 1.0:
+        masses = _block_masses(logits, top, temperature)
+    return log_partition, likeliest, _sample(logits, top, masses, noise, temperature)
+
+
+def _sample(logits, top, masses, noise, temperature):
+    """Inverse transform sampling in two levels: a block of the vocabulary, then a token in it."""
+    target = noise * tf.reduce_sum(masses, -1)
+    block, before = _first_beyond(masses, target)
+    inside = tf.exp((_inside(logits, block) - top[:, tf.newaxis]) / temperature)
+    # At a block's edge rounding can put the target before the block: on a token without any mass.
+    token, _ = _first_beyond(inside, tf.maximum(target - before, 0.0))
+    return block * _BLOCK + token
+
+
+def _first_beyond(masses, target):
+    """Index of the first of `masses` whose cumulative sum exceeds `target`, and the sum before.
+
+    Rounding can put the target on the very end; the last one with any mass takes it.
+    """
+    count = masses.shape[-1]
+    # As a product: XLA's cumulative sum is quadratic on CPUs.
+    ends = tf.matmul(masses, tf.linalg.band_part(tf.ones([count, count]), 0, -1))
+    index = tf.reduce_sum(tf.cast(ends <= target[:, tf.newaxis], tf.int32), -1)
+    index = tf.minimum(index, count - 1 - tf.argmax(masses[:, ::-1] > 0, -1, tf.int32))
+    return index, tf.gather(ends - masses, index, batch_dims=1)
+
+
+def _pieces(logits):
+    """The whole blocks, (rows, blocks, _BLOCK), and what is left over, as a shorter block."""
+    whole = logits.shape[-1] // _BLOCK * _BLOCK
+    pieces = []
+    if whole:
+        pieces.append(tf.reshape(logits[:, :whole], [-1, whole // _BLOCK, _BLOCK]))
+    if whole < logits.shape[-1]:
+        pieces.append(logits[:, tf.newaxis, whole:])
+    return [tf.cast(piece, tf.float32) for piece in pieces]
+
+
+def _block_maxima(logits):
+    return tf.concat([tf.reduce_max(piece, -1) for piece in _pieces(logits)], -1)
+
+
+def _block_masses(logits, top, temperature):
+    """Sums of exp((logits - top) / temperature) by block: (rows, blocks)."""
+    top = top[:, tf.newaxis, tf.newaxis]
+    masses = [sum_in_rows(tf.exp((piece - top) / temperature)) for piece in _pieces(logits)]
+    return tf.concat(masses, 1)[:, :, 0]
+
+
+def _inside(logits, block):
+    """The logits of one block a row, float32 (rows, _BLOCK); minus infinity beyond the vocabulary."""
+    tokens = block[:, tf.newaxis] * _BLOCK + tf.range(_BLOCK)
+    size = logits.shape[-1]
+    values = tf.gather(logits, tf.minimum(tokens, size - 1), batch_dims=1)
+    return tf.where(tokens < size, tf.cast(values, tf.float32), -float("inf"))
