@@ -77,12 +77,6 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
             {"window": (4, 4)},
         ),
         (
-            "bias, softmax over taps",
-            dynamic_convolution._softmax_over_taps,
-            (normal(BATCH, LENGTH, HEADS * TAPS), tf.zeros(HEADS * TAPS)),
-            {"num_heads": HEADS},
-        ),
-        (
             "average over a window",
             dynamic_convolution._average_over_window,
             (

@@ -40,8 +40,7 @@ def _gate(x):
     return values * gates, gradient
 
 
-@compiled
-def _softmax_over_taps(logits, bias, *, num_heads):
+def _softmax_over_taps(logits, bias, num_heads):
     """(batch, length, heads x taps) -> (batch, length, heads, taps)."""
     batch, length, _ = tf.unstack(tf.shape(logits))
     wide = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
@@ -193,12 +192,8 @@ class DynamicConvolution(keras.layers.Layer):
         depthwise = depthwise_convolution(padded_value, tf.convert_to_tensor(self.depthwise_kernel))
         kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)
         bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
-        weights = _softmax_over_taps(
-            ops.matmul(depthwise, ops.cast(kernel, depthwise.dtype)),
-            bias,
-            training=training,
-            num_heads=self.num_heads,
-        )
+        logits = ops.matmul(depthwise, ops.cast(kernel, depthwise.dtype))
+        weights = _softmax_over_taps(logits, bias, self.num_heads)
         # XLA's loops are slow where a change of shape ends them, so the heads are apart throughout.
         head_dim = self.hidden_dim // self.num_heads
         by_head = ops.reshape(padded_value, (batch, -1, self.num_heads, head_dim))
