@@ -204,6 +204,11 @@ def _parse_text(text: str) -> str:
     return "".join(parts)
 
 
+def interleaved(layer_types: str, num_layers: int) -> LayerString:
+    """The layer types in turn from the embeddings up: AFAFA for 5 layers of "AF"."""
+    return LayerString((layer_types * num_layers)[:num_layers])
+
+
 def sandwich(num_pairs: int, depth: int) -> LayerString:
     """The sandwich order A^depth (AF)^(num_pairs - depth) F^depth of Press et al. (ACL 2020).
 
@@ -219,5 +224,5 @@ def sandwich(num_pairs: int, depth: int) -> LayerString:
 LV_BERT_SMALL = LayerString("CCAFFACFFACCAFCFACFCAAFA")
 """The searched string of LV-BERT-small (Yu et al., Findings of ACL 2021)."""
 
-ELECTRA = LayerString("AF" * 12)
+ELECTRA = interleaved("AF", 24)
 """BERT's and ELECTRA's order: 12 Transformer layers, each attention then feed-forward."""
