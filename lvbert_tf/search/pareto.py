@@ -18,11 +18,11 @@ def pareto_front(candidates: Sequence[Candidate], fitness: str, cost: str) -> li
       fitness, cost: names of two figures.
 
     Returns:
-      the front, cheapest first.
+      the front, cheapest first; without candidates whose figures are not numbers.
     """
     points = _points(candidates, fitness, cost)
-    ranks = domination_ranks(points)
-    front = [candidate for candidate, rank in zip(candidates, ranks, strict=True) if rank == 0]
+    on_front = (domination_ranks(points) == 0) & np.isfinite(points).all(axis=1)
+    front = [candidate for candidate, is_on in zip(candidates, on_front, strict=True) if is_on]
     return sorted(front, key=lambda candidate: (candidate.loss(cost), candidate.number))
 
 
@@ -70,14 +70,16 @@ def crowding_distances(points: np.ndarray, ranks: np.ndarray) -> np.ndarray:
         for values in points[members].T:
             order = np.argsort(values, kind="stable")
             sorted_values = values[order]
-            extent = sorted_values[-1] - sorted_values[0]
-            if not 0 < extent < np.inf:  # all alike, or scores of a supernet that diverged
+            low, high = sorted_values[0], sorted_values[-1]
+            if low == high:  # also the front of all that diverged
                 continue
-            gaps = (sorted_values[2:] - sorted_values[:-2]) / extent
+            gaps = (sorted_values[2:] - sorted_values[:-2]) / (high - low)
             distances[members[order]] += np.concatenate([[np.inf], gaps, [np.inf]])
     return distances
 
 
 def _points(candidates: Sequence[Candidate], fitness: str, cost: str) -> np.ndarray:
-    points = [(candidate.loss(fitness), candidate.loss(cost)) for candidate in candidates]
-    return np.array(points, dtype=np.float64).reshape(-1, 2)
+    losses = [[candidate.loss(fitness), candidate.loss(cost)] for candidate in candidates]
+    points = np.array(losses, dtype=np.float64).reshape(-1, 2)
+    points[~np.isfinite(points).all(axis=1)] = np.inf  # diverged: being cheap does not save it
+    return points

@@ -86,15 +86,16 @@ def _claim(study: optuna.Study, made_with: dict[str, Any], objectives: list[str]
         raise InputError(f"the study {study.study_name!r} has trials but is not of a layer search")
     for name in sorted(missing):  # all of them, unless the process that made the study was killed
         study.set_user_attr(name, made_with[name])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(objectives)
     # Read again, as another process may have made the study at the same time.
     if differences := _differences(made_with, study.user_attrs):
         raise InputError(
             f"the study {study.study_name!r} was made with something else"
             f" ({'; '.join(differences)}); use another --search_name, or what it was made with"
         )
+    if study.metric_names is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(objectives)
 
 
 def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
