@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from lvbert_tf.errors import InputError
 
 LOCK_SECONDS = 30.0  # a write takes milliseconds, so whoever holds the lock longer is stuck
+ATTEMPT_SECONDS = 1.0
 _RECORD_START = b'{"op_code":'
 _BLOCK = 4096  # bytes; a record of a trial has a few thousand
 
@@ -58,9 +59,20 @@ def _open_database(url: str) -> BaseStorage:
             " postgresql://user:password@host/name"
         ) from None
     try:
-        return RDBStorage(url)
+        return _connect(url, attempts=3)
     except (*_DATABASE_ERRORS, ImportError, RuntimeError) as error:
         raise InputError(f"cannot open the study's database {shown}: {_reason(error)}") from error
+
+
+def _connect(url: str, attempts: int) -> BaseStorage:
+    # Processes that create the tables of a database at the same time stop each other.
+    try:
+        return RDBStorage(url)
+    except sqlalchemy.exc.DBAPIError:
+        if attempts == 1:
+            raise
+    time.sleep(ATTEMPT_SECONDS)
+    return _connect(url, attempts - 1)
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ import time
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState
 from synthetic import make_settings, open_synthetic
 
@@ -21,14 +22,19 @@ from lvbert_tf.search.trials import enqueue
 @pytest.fixture
 def journal(tmp_path):
     """A journal of a study with two waiting trials, the second one its last record."""
-    study, space = open_synthetic(tmp_path, make_settings())
-    enqueue(study, space, 0, [Proposal(LayerString(s * 8), "random", 0) for s in "CA"])
+    study, space = open_synthetic(tmp_path, make_settings(num_layers=2))
+    enqueue(study, space, 0, [Proposal(LayerString(s * 2), "random", 0) for s in "CA"])
     return tmp_path / "study.journal"
 
 
 def read(path):
     """The study of a journal, without Optuna's waiting for locks."""
     return optuna.load_study(study_name="synthetic", storage=open_storage(path))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(storage_module, "ATTEMPT_SECONDS", 0.0)
 
 
 def refused(path, url="") -> str:
@@ -44,7 +50,7 @@ def test_a_journal_cut_anywhere_in_its_last_record_is_gone_on_with(journal):
     content = journal.read_bytes()
     last = content[:-1].rfind(b"\n") + 1
     whole = [trial.user_attrs for trial in read(journal).trials]
-    assert len(content) - last > 500
+    assert len(content) - last > 300
     for end in range(last, len(content) + 1):
         journal.write_bytes(content[:end])
         study = read(journal)
@@ -145,6 +151,21 @@ def test_a_journal_that_cannot_be_written_is_refused(journal, monkeypatch):
 def test_databases_that_cannot_be_opened_are_refused(tmp_path, url, words):
     message = refused(tmp_path / "none", url)
     assert words in message and "secret" not in message
+
+
+def test_a_database_whose_tables_another_process_is_making_is_tried_again(tmp_path, monkeypatch):
+    storage, attempts = storage_module.RDBStorage, []
+
+    def racing(url):
+        attempts.append(url)
+        if len(attempts) == 1:
+            raise sqlalchemy.exc.OperationalError("CREATE", {}, Exception("table already exists"))
+        return storage(url)
+
+    monkeypatch.setattr(storage_module, "RDBStorage", racing)
+    url = f"sqlite:///{tmp_path}/x.db"
+    open_storage(tmp_path / "none", url)
+    assert attempts == [url, url]
 
 
 def test_a_database_that_is_none_is_refused(tmp_path):

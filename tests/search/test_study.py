@@ -74,10 +74,10 @@ def test_opening_again_and_asking_for_more_generations_continue(tmp_path, url):
         ({"path_sampling": "fair"}, "path_sampling: fair here, uniform there"),
     ],
 )
-def test_a_study_of_another_search_is_refused(tmp_path, url, changes, line):
-    open_synthetic(tmp_path, make_settings(), url)
-    assert line in refused(tmp_path, make_settings(**changes), url)
-    open_synthetic(tmp_path, make_settings(), url)  # still what it was
+def test_a_study_of_another_search_is_refused(tmp_path, changes, line):
+    open_synthetic(tmp_path, make_settings())
+    assert line in refused(tmp_path, make_settings(**changes))
+    open_synthetic(tmp_path, make_settings())  # still what it was
 
 
 def test_another_seed_model_or_evaluator_is_refused(tmp_path):
