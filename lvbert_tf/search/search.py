@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate
-from lvbert_tf.search.samplers import SAMPLERS
+from lvbert_tf.search.samplers import SAMPLERS, Proposal
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.storage import database_errors
@@ -37,8 +37,8 @@ def search(
     settings: SearchSettings,
     evaluate: Evaluate,
     seed: int,
-    on_candidate: Callable[[Candidate], None] = lambda candidate: None,
-    on_generation: Callable[[int, Sequence[Candidate]], None] = lambda number, candidates: None,
+    on_candidate: Callable[[Candidate], None] = lambda _: None,
+    on_generation: Callable[[int, Sequence[Candidate]], None] = lambda _, __: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Runs a search to its end, from wherever its study is.
@@ -66,32 +66,38 @@ def search(
     worker = Worker(study)
     with database_errors():
         for generation in range(settings.num_generations + 1):
-            first, size = settings.first_number(generation), settings.generation_size(generation)
-            scored = candidates(study)
-            num_scored = sum(first <= candidate.number < first + size for candidate in scored)
-            if num_scored == size:
-                continue
-            earlier = [candidate for candidate in scored if candidate.number < first]
-            rng = np.random.default_rng([seed, generation])
-            proposals = SAMPLERS[settings.sampler](space, settings, generation, earlier, rng)
-            if num_scored < len(proposals):
-                numbers = range(first, first + len(proposals))
-                while not worker.all_finished(numbers):
-                    if stopped():
-                        return Outcome.STOPPED
-                    trial = worker.take(numbers)
-                    if trial is not None:
-                        candidate = _score(worker, trial, settings, evaluate)
-                        if candidate is not None:
-                            on_candidate(candidate)
-                    elif enqueue(study, space, first, proposals):
-                        worker.discard_duplicates()
-                    else:  # others are at the rest
-                        time.sleep(POLL_SECONDS)
+            first = settings.first_number(generation)
+            proposals = _plan(study, space, settings, generation, seed)
+            numbers = range(first, first + len(proposals))
+            took_part = False
+            while not worker.all_finished(numbers):
+                if stopped():
+                    return Outcome.STOPPED
+                took_part = True
+                trial = worker.take(numbers)
+                if trial is not None:
+                    candidate = _score(worker, trial, settings, evaluate)
+                    if candidate is not None:
+                        on_candidate(candidate)
+                elif enqueue(study, space, first, proposals):
+                    worker.discard_duplicates()
+                else:  # others are at the rest
+                    time.sleep(POLL_SECONDS)
+            if took_part:
                 on_generation(generation, candidates(study))
-            if len(proposals) < size:
+            if len(proposals) < settings.generation_size(generation):
                 return Outcome.EXHAUSTED
     return Outcome.COMPLETE
+
+
+def _plan(
+    study: optuna.Study, space: SearchSpace, settings: SearchSettings, generation: int, seed: int
+) -> list[Proposal]:
+    """The proposals of a generation, once all those before have been scored."""
+    first = settings.first_number(generation)
+    earlier = [candidate for candidate in candidates(study) if candidate.number < first]
+    rng = np.random.default_rng([seed, generation])
+    return SAMPLERS[settings.sampler](space, settings, generation, earlier, rng)
 
 
 def _score(
@@ -100,9 +106,9 @@ def _score(
     """Scores a trial that this worker has taken; None if another one had it and was faster."""
     with worker.at_work(trial):
         start = time.perf_counter()
-        scores = evaluate(LayerString.parse(trial.user_attrs["string"]))
+        given = evaluate(LayerString.parse(trial.user_attrs["string"]))
         seconds = time.perf_counter() - start
-        scores = {name: float(value) for name, value in scores.items()}
+        scores = {name: float(value) for name, value in given.items()}
         candidate = to_candidate(trial, scores, seconds)
         values = [candidate.figure(name) for name in settings.objectives]
     return candidate if worker.finish(trial, scores, seconds, values) else None

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Landscape, make_settings, make_space
 
+from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate, ranked
 from lvbert_tf.search.limit import UNLIMITED
 from lvbert_tf.search.pareto import pareto_front
@@ -193,6 +194,26 @@ def test_nsga2_finds_a_better_front_than_random_search_at_equal_evaluations(cost
             )
         ]
         assert len(beaten) > 0.7 * len(fronts["random"])
+
+
+def test_nsga2_breeds_from_the_winners_of_tournaments():
+    # Half of the candidates begin with A and dominate the others, which begin with F.
+    rng = np.random.default_rng(0)
+    candidates = [
+        Candidate(number, string, {"disc_loss": number}, number, 1, 0, "random", 0.0)
+        for number in range(40)
+        for string in [LayerString("AF"[number // 20] + LayerString.random(15, "CAF", rng).letters)]
+    ]
+    chosen = make_settings(
+        sampler="nsga2",
+        population_size=40,
+        num_mutations=400,
+        num_crossovers=0,
+        mutation_probability=0.01,
+    )
+    children = SAMPLERS["nsga2"](no_limits(16), chosen, 1, candidates, rng)
+    share = sum(child.string[0] == "A" for child in children) / len(children)
+    assert abs(share - 0.75) < 0.06  # of two at random, one is of the better half
 
 
 def test_nsga2_weighs_measured_latency():

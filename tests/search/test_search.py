@@ -59,6 +59,18 @@ def test_the_seed_decides(tmp_path, sampler):
     assert without_times(first) == without_times(again) != without_times(other)
 
 
+def test_every_generation_has_random_numbers_of_its_own(tmp_path, monkeypatch):
+    drawn = []
+
+    def spying(space, settings, generation, known, rng):
+        drawn.append(rng.integers(2**62))
+        return SAMPLERS["evolution"](space, settings, generation, known, rng)
+
+    monkeypatch.setitem(search_module.SAMPLERS, "random", spying)
+    run(tmp_path, make_settings(sampler="random"))
+    assert len(drawn) == len(set(drawn)) == 4
+
+
 @samplers
 def test_stopped_before_any_candidate_and_gone_on_with_is_as_if_never_stopped(tmp_path, sampler):
     settings = make_settings(sampler=sampler)

@@ -112,6 +112,13 @@ def test_a_dead_process_of_this_machine_is_taken_over_from_at_once(study):
     assert [number(worker.take(PLACES)) for _ in range(3)] == [0, 1, 2]
 
 
+def test_what_a_dead_process_signed_is_not_held_against_the_next(study, monkeypatch):
+    sign(study, 0, host=Worker(study)._host, pid=ended_process())
+    monkeypatch.setattr(Worker, "_sign", lambda *arguments: None)  # not yet signed
+    assert number(Worker(study).take(range(1))) == 0
+    assert Worker(study).take(range(1)) is None
+
+
 def test_a_living_process_of_this_machine_is_left_its_trial(study):
     host = Worker(study)._host
     sign(study, 0, host=host, pid=os.getppid())
