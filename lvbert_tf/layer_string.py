@@ -204,9 +204,31 @@ def _parse_text(text: str) -> str:
     return "".join(parts)
 
 
-def interleaved(layer_types: str, num_layers: int) -> LayerString:
-    """The layer types in turn from the embeddings up: AFAFA for 5 layers of "AF"."""
-    return LayerString((layer_types * num_layers)[:num_layers])
+def check_layer_types(layer_types: str, layers: LayerString | None = None) -> None:
+    """Refuses what is no set of layer types, and a string that has others.
+
+    Args:
+      layer_types: distinct letters of `LAYER_TYPES`, at least one, in any order.
+      layers: a string that has no other layers.
+
+    Raises:
+      InputError: naming the types and what is allowed.
+    """
+    distinct = set(layer_types)
+    if not distinct or len(distinct) < len(layer_types) or distinct - set(LAYER_TYPES):
+        raise InputError(
+            f"layer types {layer_types!r}: expected at least one letter of {LAYER_TYPES}, none twice"
+        )
+    others = sorted(set(layers or ()) - distinct)
+    if others:
+        raise InputError(
+            f"{layers} has layers of type {', '.join(others)}, not among the types {layer_types}"
+        )
+
+
+def interleaved(layer_types: str, length: int) -> LayerString:
+    """The types in turn: `interleaved("AF", 24)` is ELECTRA's order."""
+    return LayerString((layer_types * length)[:length])
 
 
 def sandwich(num_pairs: int, depth: int) -> LayerString:

@@ -9,9 +9,10 @@ from lvbert_tf import hparams
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
+from lvbert_tf.layer_string import check_layer_types
 from lvbert_tf.search.candidate import COSTS, FITNESS
 from lvbert_tf.search.limit import Limit
-from lvbert_tf.search.space import MAX_LAYERS, SearchSpace, parse_layer_types
+from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         hparams.check(self)
-        object.__setattr__(self, "layer_types", parse_layer_types(self.layer_types))
+        check_layer_types(self.layer_types)
         if self.num_generations and not self.num_mutations + self.num_crossovers:
             raise InputError(
                 f"num_generations {self.num_generations} needs num_mutations or num_crossovers"
@@ -111,14 +112,16 @@ class SearchSettings:
 def split_hparams(user_hparams: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
     """Divides the hparams of a search from those of pre-training its supernet.
 
+    A name that both know goes to both.
+
     Returns:
-      the settings, and what is left for `PretrainingConfig.create`.
+      the settings, and what `PretrainingConfig.create` takes.
 
     Raises:
       InputError: a name that neither knows (with the nearest known one), or see `SearchSettings`.
     """
-    ours = hparams.hparam_fields(SearchSettings)
-    hparams.check_names(user_hparams, ours | hparams.hparam_fields(PretrainingConfig))
+    ours, theirs = map(hparams.hparam_fields, (SearchSettings, PretrainingConfig))
+    hparams.check_names(user_hparams, ours | theirs)
     settings = {name: value for name, value in user_hparams.items() if name in ours}
-    rest = {name: value for name, value in user_hparams.items() if name not in ours}
-    return hparams.build(SearchSettings, settings), rest
+    pretraining = {name: value for name, value in user_hparams.items() if name in theirs}
+    return hparams.build(SearchSettings, settings), pretraining

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LAYER_TYPES, LayerString, interleaved
+from lvbert_tf.layer_string import LAYER_TYPES, LayerString, check_layer_types, interleaved
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.search.limit import Limit
 
@@ -30,21 +30,6 @@ _MODEL_FIELDS = (
 )
 
 
-def parse_layer_types(value: str) -> str:
-    """A set of layer types, each once, in the order of `LAYER_TYPES`.
-
-    Raises:
-      InputError: it is empty or has an unknown type.
-    """
-    if not value.strip():
-        raise InputError(f"layer_types is empty; name some of {', '.join(LAYER_TYPES)}")
-    try:
-        given = LayerString.parse(value)
-    except InputError as error:
-        raise InputError(f"layer_types: {error}") from error
-    return "".join(letter for letter in LAYER_TYPES if letter in given.letters)
-
-
 @dataclass(frozen=True)
 class SearchSpace:
     """All strings of `num_layers` layers over `layer_types` that keep within two limits.
@@ -54,7 +39,7 @@ class SearchSpace:
 
     Args:
       num_layers: layers of every string.
-      layer_types: letters of C, A and F.
+      layer_types: letters of C, A and F, in any order.
       model: the encoder whose costs count; its own layer string does not matter.
       sequence_length: tokens, for the FLOPs.
       max_parameters: of the whole encoder; None: as many as A and F in turn have, whatever the
@@ -76,7 +61,9 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if not 1 <= self.num_layers <= MAX_LAYERS:
             raise InputError(f"num_layers: {self.num_layers} is not allowed; use 1 to {MAX_LAYERS}")
-        object.__setattr__(self, "layer_types", parse_layer_types(self.layer_types))
+        check_layer_types(self.layer_types)
+        in_order = "".join(letter for letter in LAYER_TYPES if letter in self.layer_types)
+        object.__setattr__(self, "layer_types", in_order)
         baseline = interleaved("AF", self.num_layers)
         object.__setattr__(self, "model", self.encoder(baseline))
         if self.max_parameters is None:

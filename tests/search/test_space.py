@@ -128,9 +128,9 @@ def test_large_spaces_are_counted_and_drawn_from_exactly():
 
 
 def test_is_a_value():
-    space = make_space(6, "fac")
+    space = make_space(6, "FAC")
     assert space.layer_types == "CAF"
-    assert space == make_space(6, "012") and hash(space) == hash(make_space(6, "CAF"))
+    assert space == make_space(6, "ACF") and hash(space) == hash(make_space(6, "CAF"))
     assert space != make_space(7)
     other = SearchSpace(6, "CAF", MODEL.replace(layer_string="CCC"), 16)
     assert space == other  # the string of the model does not matter
@@ -142,9 +142,9 @@ def test_is_a_value():
     [
         ((0, "CAF"), "num_layers: 0 is not allowed"),
         ((10**9, "CAF"), "num_layers: 1000000000 is not allowed; use 1 to 512"),
-        ((4, ""), "layer_types is empty; name some of C, A, F"),
-        ((4, " "), "layer_types is empty"),
-        ((4, "CAX"), "layer_types: layer code 'X' at position 2"),
+        ((4, ""), "layer types '': expected at least one letter of CAF"),
+        ((4, "CAX"), "layer types 'CAX': expected at least one letter of CAF, none twice"),
+        ((4, "CAC"), "layer types 'CAC'"),
     ],
 )
 def test_bad_spaces_are_refused(arguments, words):
