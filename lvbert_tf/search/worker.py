@@ -9,11 +9,11 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
+import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +22,7 @@ from lvbert_tf.search.trials import counting_trials
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 60.0  # without a heartbeat, on another machine
 UNSIGNED_SECONDS = 5.0  # from taking a trial to signing it are two writes
-_PROCESS = uuid.uuid4().hex  # the system gives a process's number to another one later
+_CLOCK_SECONDS = 2.0
 
 
 class Worker:
@@ -124,7 +124,7 @@ class Worker:
         signature = {
             "host": self._host,
             "pid": os.getpid(),
-            "process": _PROCESS,
+            "started": psutil.Process().create_time(),
             "heartbeat": beats,
         }
         with contextlib.suppress(UpdateFinishedTrialError):
@@ -153,17 +153,18 @@ class Worker:
 def _is_gone(signature: Any, host: str) -> bool:
     """Whether it is known that the process which signed has ended; only of this machine's it is."""
     match signature:
-        case {"host": str(signed_on), "pid": int(pid), "process": str(process)}:
+        case {"host": str(signed_on), "pid": int(pid), "started": float(started)}:
             if signed_on != host:
                 return False
         case _:
             return False
-    if pid == os.getpid():
-        return process != _PROCESS
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        # The system gives the number to another process later. The clock may have been set since.
+        return abs(process.create_time() - started) > _CLOCK_SECONDS
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
         return True
-    except PermissionError:  # another user's
+    except psutil.AccessDenied:  # another user's
         return False
-    return False

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 from optuna.trial import TrialState
 from synthetic import make_settings, open_synthetic
@@ -51,7 +52,7 @@ def sign(study, place, **changes):
     """Makes a trial one that another process has taken."""
     trial = counting_trials(study)[place]
     study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    signature = {"host": "elsewhere", "pid": 1, "process": "x", "heartbeat": 0}
+    signature = {"host": "elsewhere", "pid": 1, "started": 1.0, "heartbeat": 0}
     study._storage.set_trial_user_attr(trial._trial_id, "worker", {**signature, **changes})
     return trial
 
@@ -106,10 +107,19 @@ def ended_process() -> int:
 def test_a_dead_process_of_this_machine_is_taken_over_from_at_once(study):
     host = Worker(study)._host
     sign(study, 0, host=host, pid=ended_process())
-    sign(study, 1, host=host, pid=os.getpid())  # one that had our number before us
+    sign(study, 1, host=host, pid=os.getpid(), started=1.0)  # had our number before us
     sign(study, 2, host=host, pid=2**70)
     worker = Worker(study)
     assert [number(worker.take(PLACES)) for _ in range(3)] == [0, 1, 2]
+
+
+def test_a_process_that_nobody_has_reaped_is_dead(study):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    started = psutil.Process(process.pid).create_time()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    sign(study, 0, host=Worker(study)._host, pid=process.pid, started=started)
+    assert number(Worker(study).take(range(1))) == 0
+    process.wait()
 
 
 def test_what_a_dead_process_signed_is_not_held_against_the_next(study, monkeypatch):
@@ -121,8 +131,8 @@ def test_what_a_dead_process_signed_is_not_held_against_the_next(study, monkeypa
 
 def test_a_living_process_of_this_machine_is_left_its_trial(study):
     host = Worker(study)._host
-    sign(study, 0, host=host, pid=os.getppid())
-    sign(study, 1, host=host, pid=1)  # whoever's it is
+    for place, pid in enumerate((os.getpid(), os.getppid())):
+        sign(study, place, host=host, pid=pid, started=psutil.Process(pid).create_time())
     worker = Worker(study)
     assert number(worker.take(PLACES)) == 2
     assert worker.take(PLACES) is None
