@@ -12,7 +12,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,6 +79,18 @@ def check(config: Any) -> None:
         object.__setattr__(config, name, value)  # the dataclass is frozen
 
 
+def check_names(names: Iterable[str], known: Collection[str]) -> None:
+    """Refuses unknown names.
+
+    Raises:
+      InputError: naming the first unknown one and the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+            raise InputError(f"unknown hparam {name!r}; the nearest known one is {nearest!r}")
+
+
 def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:
     """Brings a user's values to the types of the fields and validates each by itself.
 
@@ -90,11 +102,9 @@ def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:
         naming the hparam, the value and what is allowed.
     """
     known, hints = hparam_fields(config_type), typing.get_type_hints(config_type)
+    check_names(hparams, known)
     converted = {}
     for name, given in hparams.items():
-        if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
-            raise InputError(f"unknown hparam {name!r}; the nearest known one is {nearest!r}")
         value = _convert_value(name, given, hints[name])
         legal = known[name].metadata["legal"]
         if legal is not None and value is not None and value not in legal:

@@ -204,6 +204,33 @@ def _parse_text(text: str) -> str:
     return "".join(parts)
 
 
+def check_layer_types(layer_types: str, layers: LayerString | None = None) -> None:
+    """Refuses what is no set of layer types, and a string that has others.
+
+    Args:
+      layer_types: distinct letters of `LAYER_TYPES`, at least one, in any order.
+      layers: a string that has no other layers.
+
+    Raises:
+      InputError: naming the types and what is allowed.
+    """
+    distinct = set(layer_types)
+    if not distinct or len(distinct) < len(layer_types) or distinct - set(LAYER_TYPES):
+        raise InputError(
+            f"layer types {layer_types!r}: expected at least one letter of {LAYER_TYPES}, none twice"
+        )
+    others = sorted(set(layers or ()) - distinct)
+    if others:
+        raise InputError(
+            f"{layers} has layers of type {', '.join(others)}, not among the types {layer_types}"
+        )
+
+
+def interleaved(layer_types: str, length: int) -> LayerString:
+    """The types in turn: `interleaved("AF", 24)` is ELECTRA's order."""
+    return LayerString((layer_types * length)[:length])
+
+
 def sandwich(num_pairs: int, depth: int) -> LayerString:
     """The sandwich order A^depth (AF)^(num_pairs - depth) F^depth of Press et al. (ACL 2020).
 
@@ -219,5 +246,5 @@ def sandwich(num_pairs: int, depth: int) -> LayerString:
 LV_BERT_SMALL = LayerString("CCAFFACFFACCAFCFACFCAAFA")
 """The searched string of LV-BERT-small (Yu et al., Findings of ACL 2021)."""
 
-ELECTRA = LayerString("AF" * 12)
+ELECTRA = interleaved("AF", 24)
 """BERT's and ELECTRA's order: 12 Transformer layers, each attention then feed-forward."""

@@ -1,0 +1,78 @@
+"""A layer string that was scored, and what its scores mean."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.layer_string import LayerString
+
+DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
+    "disc_loss": "minimize",
+    "disc_auc": "maximize",
+    "disc_accuracy": "maximize",
+    "mlm_loss": "minimize",
+    "mlm_accuracy": "maximize",
+    "parameters": "minimize",
+    "flops": "minimize",
+    "latency": "minimize",
+}
+"""Which way each figure of a candidate is better, in Optuna's words."""
+
+FITNESS = ("disc_loss", "disc_auc", "disc_accuracy", "mlm_loss", "mlm_accuracy")
+"""Scores that can be searched on."""
+
+COSTS = ("parameters", "flops", "latency")
+"""What a candidate costs; an evaluator that measures the latency returns it among the scores."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layer string and its scores.
+
+    Args:
+      number: its place in the search, from 0; the order in which the sampler proposed.
+      string: the layers.
+      scores: what the evaluator returned, by name.
+      parameters: of the encoder, trainable.
+      flops: of one forward pass of the encoder over one sequence.
+      generation: of the sampler, from 0; None where the sampler has none.
+      origin: "random", "mutation", "crossover", "immigrant" or "nsga2".
+      seconds: that the evaluator took.
+    """
+
+    number: int
+    string: LayerString
+    scores: Mapping[str, float]
+    parameters: int
+    flops: int
+    generation: int | None
+    origin: str
+    seconds: float
+
+    def figure(self, name: str) -> float:
+        """A score or a cost by its name.
+
+        Not a number (a path of the supernet that diverged) becomes the worst there is.
+
+        Raises:
+          InputError: the evaluator gave no such score.
+        """
+        if name in ("parameters", "flops"):
+            return float(getattr(self, name))
+        if name not in self.scores:
+            raise InputError(f"the evaluator gives no {name}, only {', '.join(self.scores)}")
+        value = float(self.scores[name])
+        if not math.isnan(value):
+            return value
+        return math.inf if DIRECTIONS[name] == "minimize" else -math.inf
+
+    def loss(self, name: str) -> float:
+        """The figure, with its sign turned where higher is better: lower is always better."""
+        return self.figure(name) if DIRECTIONS[name] == "minimize" else -self.figure(name)
+
+
+def ranked(candidates: Iterable[Candidate], fitness: str) -> list[Candidate]:
+    """The candidates from best to worst; of equals, the earlier first."""
+    return sorted(candidates, key=lambda candidate: (candidate.loss(fitness), candidate.number))

@@ -1,0 +1,48 @@
+"""NSGA-II: fitness against a cost (Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002).
+
+Optuna's own NSGAIISampler draws from the state of its process and knows neither the limits of the
+space nor what was visited, so the operators are the space's and the state is the study's.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.search.candidate import Candidate
+from lvbert_tf.search.pareto import crowded_order
+from lvbert_tf.search.samplers.proposals import Proposal, collect, proposed, random_strings
+from lvbert_tf.search.settings import SearchSettings
+from lvbert_tf.search.space import SearchSpace
+
+
+def nsga2(
+    space: SearchSpace,
+    settings: SearchSettings,
+    generation: int,
+    candidates: Sequence[Candidate],
+    rng: np.random.Generator,
+) -> list[Proposal]:
+    """Breeds from the survivors of non-dominated sorting; see `Sampler`.
+
+    Generation 0 is random. Of all candidates so far, the first `population_size` in crowded order
+    survive; the parents of a child are the winners of two tournaments of two survivors, and the
+    child is their crossover, mutated. Immigrants fill up as in `evolution`.
+    """
+    visited = {candidate.string for candidate in candidates}
+    size = settings.generation_size(generation)
+    if generation == 0:
+        return proposed(generation, random=random_strings(space, size, visited, rng))
+    in_order = crowded_order(candidates, settings.fitness, settings.cost)
+    survivors = [candidate.string for candidate in in_order[: settings.population_size]]
+
+    def winner() -> LayerString:
+        return survivors[rng.integers(len(survivors), size=2).min()]
+
+    def child() -> LayerString:
+        crossed = space.cross(winner(), winner(), rng)
+        return space.mutate(crossed, rng, settings.mutation_probability)
+
+    children = collect(child, size, visited)
+    immigrants = random_strings(space, size - len(children), visited, rng)
+    return proposed(generation, nsga2=children, immigrant=immigrants)

@@ -1,0 +1,127 @@
+"""The settings of a search, beside those of pre-training its supernet."""
+# ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lvbert_tf import hparams
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
+from lvbert_tf.layer_string import check_layer_types
+from lvbert_tf.search.candidate import COSTS, FITNESS
+from lvbert_tf.search.limit import Limit
+from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What is searched, and how.
+
+    A search has `num_generations` + 1 generations, of `generation_size` candidates each, whatever
+    the sampler: so samplers compare at equal evaluations. `num_eval_steps` and `seed` are those of
+    pre-training. The defaults of the evolution are single-path one-shot's (Guo et al., 2020).
+
+    Raises:
+      InputError: a value of the wrong type or outside its legal range, or values that exclude each
+        other.
+    """
+
+    # The space
+    num_layers: int = hparam(24, Range(1, MAX_LAYERS), "layers of a candidate")
+    layer_types: str = hparam("CAF", doc="letters of the layer types a candidate may have")
+    max_parameters: Limit | None = hparam(
+        None, doc='of the encoder, or "unlimited"; by default as many as A and F in turn have'
+    )
+    max_flops: Limit | None = hparam(
+        None, doc='of a forward pass over a sequence, or "unlimited"; by default likewise'
+    )
+
+    # The supernet
+    path_sampling: str = hparam(
+        "uniform", ("uniform", "fair"), "one random path a step, or paths that cover every block"
+    )
+
+    # The sampler
+    sampler: str = hparam("evolution", ("evolution", "random", "nsga2"), "what proposes candidates")
+    fitness: str = hparam("disc_loss", FITNESS, "the held-out score to search on")
+    cost: str = hparam("parameters", COSTS, "what nsga2 weighs against the fitness")
+    population_size: int = hparam(50, AT_LEAST_1, "candidates of the first generation, at random")
+    num_generations: int = hparam(20, AT_LEAST_0, "further generations")
+    num_parents: int = hparam(10, AT_LEAST_1, "best candidates so far that evolution breeds from")
+    num_mutations: int = hparam(25, AT_LEAST_0, "mutants a generation")
+    mutation_probability: float = hparam(0.1, FRACTION, "that a mutation redraws a layer")
+    num_crossovers: int = hparam(25, AT_LEAST_0, "crossovers a generation")
+
+    def __post_init__(self) -> None:
+        hparams.check(self)
+        check_layer_types(self.layer_types)
+        if self.num_generations and not self.num_mutations + self.num_crossovers:
+            raise InputError(
+                f"num_generations {self.num_generations} needs num_mutations or num_crossovers"
+                " above 0"
+            )
+
+    def generation_size(self, generation: int) -> int:
+        """Candidates of a generation, counted from 0."""
+        return self.num_mutations + self.num_crossovers if generation else self.population_size
+
+    def first_number(self, generation: int) -> int:
+        """Candidates of all generations before this one."""
+        return sum(self.generation_size(earlier) for earlier in range(generation))
+
+    @property
+    def num_candidates(self) -> int:
+        """Candidates of the whole search."""
+        return self.first_number(self.num_generations + 1)
+
+    @property
+    def objectives(self) -> list[str]:
+        """The figures of a candidate that the sampler optimises, fitness first."""
+        return [self.fitness, self.cost] if self.sampler == "nsga2" else [self.fitness]
+
+    def space(self, config: PretrainingConfig) -> SearchSpace:
+        """The space over the encoder that `config` pre-trains.
+
+        Raises:
+          InputError: limits that no string keeps.
+        """
+        return SearchSpace(
+            self.num_layers,
+            self.layer_types,
+            config.discriminator,
+            config.max_seq_length,
+            self.max_parameters,
+            self.max_flops,
+        )
+
+    def check_fitness(self, objective: str) -> None:
+        """Refuses a score that the pre-training objective does not give, or gives all candidates alike.
+
+        Args:
+          objective: see `PretrainingConfig.objective`. Candidates share the generator, so under
+            ELECTRA its scores say nothing about them.
+        """
+        prefix = "mlm_" if objective == "masked_lm" else "disc_"
+        if not self.fitness.startswith(prefix):
+            allowed = " | ".join(name for name in FITNESS if name.startswith(prefix))
+            raise InputError(f"fitness {self.fitness}: the objective is {objective}; use {allowed}")
+
+
+def split_hparams(user_hparams: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
+    """Divides the hparams of a search from those of pre-training its supernet.
+
+    A name that both know goes to both.
+
+    Returns:
+      the settings, and what `PretrainingConfig.create` takes.
+
+    Raises:
+      InputError: a name that neither knows (with the nearest known one), or see `SearchSettings`.
+    """
+    ours, theirs = map(hparams.hparam_fields, (SearchSettings, PretrainingConfig))
+    hparams.check_names(user_hparams, ours | theirs)
+    settings = {name: value for name, value in user_hparams.items() if name in ours}
+    pretraining = {name: value for name, value in user_hparams.items() if name in theirs}
+    return hparams.build(SearchSettings, settings), pretraining

@@ -1,0 +1,170 @@
+"""One process's part in a study that several may serve: taking trials, and taking over from the dead.
+
+Nothing is lost or wrong if a worker that still lives is taken for dead: two then score the same
+string, and the first one's scores are kept.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+import psutil
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from lvbert_tf.search.trials import counting_trials
+
+HEARTBEAT_SECONDS = 10.0
+GRACE_SECONDS = 60.0  # without a heartbeat, on another machine
+UNSIGNED_SECONDS = 5.0  # from taking a trial to signing it are two writes
+_CLOCK_SECONDS = 2.0
+
+
+class Worker:
+    """Takes trials of a study one at a time.
+
+    A worker signs the trial that it takes and renews the signature while it scores. On the machine
+    of the signature, a process that is gone is noticed at once; on another machine, when the
+    signature is not renewed for a minute, by this machine's own clock. Machines that share a study
+    need different host names.
+
+    Args:
+      study: see `open_study`.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        # Optuna has no public way to take a given trial, nor to give one back.
+        self._storage = study._storage
+        self._host = socket.gethostname()
+        self._seen: dict[int, tuple[Any, float]] = {}
+
+    def all_finished(self, numbers: range) -> bool:
+        """Whether all these places have been scored."""
+        trials = counting_trials(self._study)
+        return all(
+            number in trials and trials[number].state == TrialState.COMPLETE for number in numbers
+        )
+
+    def take(self, numbers: range) -> FrozenTrial | None:
+        """Takes the first trial of these places that waits, or whose worker is dead."""
+        trials = counting_trials(self._study)
+        for number in numbers:
+            trial = trials.get(number)
+            if trial is None or trial.state == TrialState.COMPLETE:
+                continue
+            if trial.state == TrialState.RUNNING and self._is_orphaned(trial):
+                self.give_back(trial)
+            elif trial.state == TrialState.RUNNING:
+                continue
+            if self._set_state(trial, TrialState.RUNNING):
+                self._sign(trial, 0)
+                return trial
+        return None
+
+    def give_back(self, trial: FrozenTrial) -> None:
+        """Lets a trial wait again."""
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(trial._trial_id, "worker", None)
+        self._set_state(trial, TrialState.WAITING)
+
+    def finish(
+        self,
+        trial: FrozenTrial,
+        scores: Mapping[str, float],
+        seconds: float,
+        values: Sequence[float],
+    ) -> bool:
+        """Writes the outcome of a trial; False if another process did so before."""
+        try:
+            self._storage.set_trial_user_attr(trial._trial_id, "scores", dict(scores))
+            self._storage.set_trial_user_attr(trial._trial_id, "seconds", seconds)
+        except UpdateFinishedTrialError:
+            return False
+        return self._set_state(trial, TrialState.COMPLETE, values)
+
+    @contextlib.contextmanager
+    def at_work(self, trial: FrozenTrial) -> Iterator[None]:
+        """Renews the signature meanwhile; after an exception, gives the trial back."""
+        stop = threading.Event()
+
+        def renew() -> None:
+            beats = 0
+            while not stop.wait(HEARTBEAT_SECONDS):
+                beats += 1
+                # The trial may be another's by now, and a failing storage fails the main thread too.
+                with contextlib.suppress(Exception):
+                    self._sign(trial, beats)
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            stop.set()
+            thread.join()
+            self.give_back(trial)
+            raise
+        stop.set()
+        thread.join()
+
+    def discard_duplicates(self) -> None:
+        """Fails waiting trials of places that have an earlier trial."""
+        counting = counting_trials(self._study)
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if counting[trial.user_attrs["number"]].number < trial.number:
+                self._set_state(trial, TrialState.FAIL)
+
+    def _sign(self, trial: FrozenTrial, beats: int) -> None:
+        signature = {
+            "host": self._host,
+            "pid": os.getpid(),
+            "started": psutil.Process().create_time(),
+            "heartbeat": beats,
+        }
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(trial._trial_id, "worker", signature)
+
+    def _set_state(
+        self, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        try:
+            return self._storage.set_trial_state_values(trial._trial_id, state, values)
+        except UpdateFinishedTrialError:
+            return False
+
+    def _is_orphaned(self, trial: FrozenTrial) -> bool:
+        signature = trial.user_attrs.get("worker")
+        if _is_gone(signature, self._host):
+            return True
+        now = time.monotonic()
+        seen, since = self._seen.get(trial.number, (None, now))
+        if trial.number not in self._seen or seen != signature:
+            self._seen[trial.number] = (signature, now)
+            return False
+        return now - since > (GRACE_SECONDS if signature else UNSIGNED_SECONDS)
+
+
+def _is_gone(signature: Any, host: str) -> bool:
+    """Whether it is known that the process which signed has ended; only of this machine's it is."""
+    match signature:
+        case {"host": str(signed_on), "pid": int(pid), "started": float(started)}:
+            if signed_on != host:
+                return False
+        case _:
+            return False
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        # The system gives the number to another process later. The clock may have been set since.
+        return abs(process.create_time() - started) > _CLOCK_SECONDS
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
+        return True
+    except psutil.AccessDenied:  # another user's
+        return False
