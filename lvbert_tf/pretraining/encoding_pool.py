@@ -1,11 +1,11 @@
-"""Encodes units of text in one or many processes, in order, a bounded number at a time."""
+"""Encodes units of text in threads or processes, in order, a bounded number at a time."""
 
 import collections
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
@@ -32,20 +32,25 @@ def encode_units(
     Raises:
         InputError: if a process is killed, which is what happens when memory runs out.
     """
+    executor: Executor
+    encode: Callable[[Unit], tuple[EncodedSplit, EncodedSplit]]
     if num_processes == 1:
         import_tensorflow()
-        yield from map(UnitEncoder(settings), units)
-        return
-    executor = ProcessPoolExecutor(
-        num_processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(settings,),
-    )
+        # TensorFlow tokenizes without holding the interpreter: one unit is tokenized while
+        # another is packed and a third one is read.
+        executor, encode = ThreadPoolExecutor(_UNITS_AHEAD), UnitEncoder(settings)
+    else:
+        executor = ProcessPoolExecutor(
+            num_processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(settings,),
+        )
+        encode = _encode
     try:
         pending: collections.deque[Future] = collections.deque()
         for unit in units:
-            pending.append(executor.submit(_encode, unit))
+            pending.append(executor.submit(encode, unit))
             if len(pending) >= _UNITS_AHEAD * num_processes:
                 yield pending.popleft().result()
         while pending:

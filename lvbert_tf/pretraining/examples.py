@@ -99,30 +99,3 @@ def pack(
 def as_spans(spans: Sequence[tuple[int, int, int]]) -> Spans:
     """Turns what `pack` returns into arrays."""
     return Spans(*np.asarray(spans, np.int64).reshape(-1, 3).T)
-
-
-def assemble(
-    tokens: np.ndarray, spans: Spans, max_seq_length: int, cls_id: int, sep_id: int
-) -> np.ndarray:
-    """Lays the examples out with their special tokens.
-
-    Args:
-        tokens: int32 `[n]`, at least one.
-        spans: the examples.
-        max_seq_length: width of the result.
-        cls_id: id of [CLS].
-        sep_id: id of [SEP].
-
-    Returns:
-        int32 `[examples, max_seq_length]`, zero (as in the reference) after an example's end.
-    """
-    column = np.arange(max_seq_length)
-    first = spans.first_lengths[:, None]
-    length = spans.lengths[:, None]
-    # One token on the left is not text in the first segment ([CLS]), two in the second.
-    source = spans.start[:, None] + column - 1 - (column >= first)
-    ids = tokens[np.clip(source, 0, len(tokens) - 1)]
-    ids[:, 0] = cls_id
-    ids[(column == first - 1) | (column == length - 1)] = sep_id
-    ids[column >= length] = 0
-    return ids

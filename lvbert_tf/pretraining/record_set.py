@@ -59,7 +59,7 @@ class RecordSet:
             lowercase: the model's; None does not check it.
             allow_missing_manifest: whether to accept files without one, such as the reference's;
                 their records are then counted by reading them.
-            skip_corrupt_records: whether to read all files through first (about 100 MB/s) and
+            skip_corrupt_records: whether to read all files through first (about 300 MB/s) and
                 leave out what is damaged, listed in `corrupt_records`.
 
         Raises:

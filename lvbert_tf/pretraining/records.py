@@ -6,109 +6,105 @@ number: at 128 numbers a feature and three features an example, that is where a 
 
 import struct
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
+import google_crc32c
 import numpy as np
+
+from lvbert_tf.pretraining.examples import Spans
 
 MAX_VOCABULARY_SIZE = 1 << 21  # ids are encoded in at most three bytes
 FRAME_BYTES = 16  # length, its checksum, the data's checksum
-_CRC32C_POLYNOMIAL = 0x82F63B78
 _CRC_MASK_DELTA = 0xA282EAD8
 _LENGTH_DELIMITED = 2
-_CRC_BLOCK_BYTES = 1 << 20  # looked up at once; takes 12 times as much memory
 
 
-def encode_examples(ids: np.ndarray, first_lengths: np.ndarray, lengths: np.ndarray) -> list[bytes]:
-    """Serialises examples in the reference's schema.
+class ExampleEncoder:
+    """Lays examples out with their special tokens and serialises them in the reference's schema.
 
     Args:
-        ids: int32 `[examples, max_seq_length]`, each below `MAX_VOCABULARY_SIZE`.
-        first_lengths: `[examples]`, tokens of the first segment with [CLS] and [SEP].
-        lengths: `[examples]`, tokens that are not padding.
-
-    Returns:
-        A `tf.train.Example` message each, with int64 features `input_ids`, `input_mask` (1 where
-        there is a token) and `segment_ids` (1 in the second segment), of `max_seq_length` values.
+        vocabulary_size: ids are below it; at most `MAX_VOCABULARY_SIZE`.
+        max_seq_length: number of values of each feature.
+        cls_id: id of [CLS].
+        sep_id: id of [SEP].
     """
-    width = ids.shape[1]
-    payload, ends = _varints(ids)
-    starts = [0, *ends[:-1]]
-    return [
-        _header(end - start, width)
-        + payload[start:end]
-        + _mask_entry(length, width)
-        + _segments_entry(first, length, width)
-        for start, end, first, length in zip(
-            starts, ends, first_lengths.tolist(), lengths.tolist(), strict=True
-        )
-    ]
+
+    def __init__(self, vocabulary_size: int, max_seq_length: int, cls_id: int, sep_id: int):
+        self._width = max_seq_length
+        self._cls, self._sep = _varint(cls_id), _varint(sep_id)
+        ids = np.arange(vocabulary_size, dtype=np.uint32)
+        two, three = ids >= 1 << 7, ids >= 1 << 14
+        # Four bytes an id, of which the first one to three are its varint.
+        self._varints = (
+            (ids & 127 | two << 7) | (ids >> 7 & 127 | three << 7) << 8 | ids >> 14 << 16
+        ).astype("<u4")
+        self._sizes = 1 + two.astype(np.int64) + three
+        self._used = (np.arange(4) < self._sizes[:, None]).view(np.uint32)[:, 0]
+
+    def __call__(self, tokens: np.ndarray, spans: Spans) -> list[bytes]:
+        """Encodes examples.
+
+        Args:
+            tokens: int32 `[n]`, a run of ids.
+            spans: where the examples lie in it.
+
+        Returns:
+            A `tf.train.Example` message each, with int64 features `input_ids` ([CLS] a [SEP], or
+            [CLS] a [SEP] b [SEP]), `input_mask` (1 where there is a token) and `segment_ids` (1 in
+            the second segment), all zero after an example's end.
+        """
+        # The run is encoded once; an example's ids are then slices of it.
+        payload = np.compress(
+            self._used.take(tokens).view(bool), self._varints.take(tokens).view(np.uint8)
+        ).tobytes()
+        places = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum(self._sizes.take(tokens), out=places[1:])
+        cls, sep, width = self._cls, self._sep, self._width
+        messages = []
+        for start, split, end, first, length in zip(
+            places[spans.start].tolist(),
+            places[spans.split].tolist(),
+            places[spans.end].tolist(),
+            spans.first_lengths.tolist(),
+            spans.lengths.tolist(),
+            strict=True,
+        ):
+            second = payload[split:end] + sep if first < length else b""
+            size = len(cls) + split - start + len(sep) + len(second) + width - length
+            messages.append(
+                b"".join(
+                    (
+                        _header(size, width),
+                        cls,
+                        payload[start:split],
+                        sep,
+                        second,
+                        _padding_and_mask_entry(length, width),
+                        _segments_entry(first, length, width),
+                    )
+                )
+            )
+        return messages
 
 
 def frame(messages: Sequence[bytes]) -> list[bytes]:
-    """Adds to each message (of at least 4 bytes) the length and checksums of a TFRecord."""
-    if not messages:
-        return []
-    headers = [struct.pack("<Q", len(message)) for message in messages]
-    distinct = sorted(set(headers))
-    header_checksums = dict(zip(distinct, masked_crc32c(distinct), strict=True))
+    """Adds to each message the length and checksums of a TFRecord."""
     return [
-        b"".join((header, header_checksums[header], message, checksum))
-        for header, message, checksum in zip(
-            headers, messages, masked_crc32c(messages), strict=True
-        )
+        b"".join((_frame_start(len(message)), message, masked_crc32c(message)))
+        for message in messages
     ]
 
 
-def masked_crc32c(messages: Sequence[bytes]) -> list[bytes]:
-    """TFRecord's checksum of each message (of at least 4 bytes), 4 bytes little-endian.
-
-    CRC is linear: the checksum is the exclusive or of what each byte contributes at its distance
-    from the end, so all messages are looked up at once in a table of contributions.
-    """
-    longest = max(map(len, messages), default=0)
-    rows = max(1, _CRC_BLOCK_BYTES // max(1, longest))
-    checksums = []
-    for first in range(0, len(messages), rows):
-        checksums += _masked_crc32c(messages[first : first + rows], longest)
-    return checksums
+def masked_crc32c(data: bytes) -> bytes:
+    """TFRecord's checksum, 4 bytes little-endian."""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _CRC_MASK_DELTA & 0xFFFFFFFF).to_bytes(4, "little")
 
 
-def _masked_crc32c(messages: Sequence[bytes], longest: int) -> list[bytes]:
-    lengths = np.array([len(message) for message in messages])
-    column = np.arange(longest)
-    # Right-aligned, because leading zeros contribute nothing.
-    aligned = np.zeros((len(messages), longest), np.uint8)
-    aligned[column >= (longest - lengths)[:, None]] = np.frombuffer(b"".join(messages), np.uint8)
-    # Starting from all ones is the same as inverting the first four bytes.
-    first = (longest - lengths)[:, None] + np.arange(4)
-    aligned[np.arange(len(messages))[:, None], first] ^= 0xFF
-    contributions = _contributions(1 << (longest - 1).bit_length())[-longest:]
-    crc = ~np.bitwise_xor.reduce(contributions[column, aligned], axis=1)
-    masked = ((crc >> 15) | (crc << 17)) + np.uint32(_CRC_MASK_DELTA)
-    data = masked.astype("<u4").tobytes()
-    return [data[at : at + 4] for at in range(0, len(data), 4)]
-
-
-@cache
-def _contributions(length: int) -> np.ndarray:
-    """uint32 `[length, 256]`: what a byte adds to the checksum; row `length - 1` is the last."""
-    single = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        single = np.where(single & 1, (single >> 1) ^ np.uint32(_CRC32C_POLYNOMIAL), single >> 1)
-    rows = [single]
-    for _ in range(length - 1):
-        rows.append((rows[-1] >> 8) ^ single[rows[-1] & 0xFF])
-    return np.stack(rows[::-1])
-
-
-def _varints(ids: np.ndarray) -> tuple[bytes, list[int]]:
-    """All ids as varints, and where each row of them ends."""
-    ids = ids.astype(np.uint32)
-    two, three = ids >= 1 << 7, ids >= 1 << 14
-    septets = np.stack([ids & 127 | two << 7, ids >> 7 & 127 | three << 7, ids >> 14], axis=-1)
-    present = np.stack([np.ones_like(two), two, three], axis=-1)
-    payload = septets.astype(np.uint8)[present].tobytes()
-    return payload, np.cumsum(present.sum(axis=(1, 2))).tolist()
+@lru_cache(maxsize=1 << 14)
+def _frame_start(size: int) -> bytes:
+    length = struct.pack("<Q", size)
+    return length + masked_crc32c(length)
 
 
 def _varint(value: int) -> bytes:
@@ -139,13 +135,14 @@ def _entry_start(name: bytes, size: int) -> bytes:
 @lru_cache(maxsize=1 << 14)
 def _header(size: int, width: int) -> bytes:
     ids_start = _entry_start(b"input_ids", size)
-    rest = len(_mask_entry(0, width)) + len(_segments_entry(0, 0, width))
+    rest = len(_padding_and_mask_entry(width, width)) + len(_segments_entry(0, 0, width))
     return _start(1, len(ids_start) + size + rest) + ids_start
 
 
 @lru_cache(maxsize=1 << 13)
-def _mask_entry(length: int, width: int) -> bytes:
-    return _entry_start(b"input_mask", width) + b"\1" * length + bytes(width - length)
+def _padding_and_mask_entry(length: int, width: int) -> bytes:
+    padding = bytes(width - length)
+    return padding + _entry_start(b"input_mask", width) + b"\1" * length + padding
 
 
 @lru_cache(maxsize=1 << 14)

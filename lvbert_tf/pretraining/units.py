@@ -7,6 +7,7 @@ gives the same files.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lvbert_tf.pretraining import examples, records
 from lvbert_tf.pretraining.manifest import Counts
@@ -18,21 +19,21 @@ _MAX_UNIT_CHARACTERS = 4 * UNIT_CHARACTERS
 _FIRST_GROUP = 10
 
 
-@dataclass(frozen=True)
-class DocumentText:
-    """A document, or a part of a very long one; `starts` tells the first part."""
-
-    document: int
-    starts: bool
-    text: str
-
-
 @dataclass
 class Unit:
-    """Consecutive documents, about `UNIT_CHARACTERS` long."""
+    """Consecutive documents, about `UNIT_CHARACTERS` long.
+
+    Args:
+        index: of the unit.
+        document: index of the first document.
+        starts: whether the first text starts that document; a very long one is divided.
+        texts: the lines of each document.
+    """
 
     index: int
-    documents: list[DocumentText]
+    document: int
+    starts: bool
+    texts: list[str]
 
 
 @dataclass
@@ -68,31 +69,22 @@ class EncodingSettings:
 
 def divide(texts: Iterable[tuple[bool, str]]) -> Iterator[Unit]:
     """Gathers `(starts_document, text)`, as `Corpus.read` gives them, into units."""
-    index, document, length = 0, -1, 0
-    gathered: list[tuple[bool, list[str]]] = []
-
-    def unit() -> Unit:
-        first = document - len(gathered) + 1
-        return Unit(
-            index,
-            [
-                DocumentText(first + position, starts, "\n".join(parts))
-                for position, (starts, parts) in enumerate(gathered)
-            ],
-        )
-
+    unit = None
+    document, length = -1, 0
     for starts, text in texts:
-        limit = UNIT_CHARACTERS if starts else _MAX_UNIT_CHARACTERS
-        if gathered and length >= limit:
-            yield unit()
-            index, gathered, length = index + 1, [], 0
         document += starts
-        if starts or not gathered:
-            gathered.append((starts, []))
-        gathered[-1][1].append(text)
+        if unit is None or length >= (UNIT_CHARACTERS if starts else _MAX_UNIT_CHARACTERS):
+            if unit:
+                yield unit
+            unit = Unit(unit.index + 1 if unit else 0, document, starts, [text])
+            length = 0
+        elif starts:
+            unit.texts.append(text)
+        else:
+            unit.texts[-1] += "\n" + text
         length += len(text)
-    if gathered:
-        yield unit()
+    if unit:
+        yield unit
 
 
 def is_held_out(document: int, fraction: float, seed: int) -> bool:
@@ -109,8 +101,14 @@ def is_held_out(document: int, fraction: float, seed: int) -> bool:
         begin, size = 1, first_group - 1
     else:
         begin, size = document - (document - first_group) % period, period
+    return document - begin == _chosen(size, seed, begin)
+
+
+@lru_cache(maxsize=2)
+def _chosen(size: int, seed: int, begin: int) -> int:
+    """Which member of the group that begins with this document is held out."""
     digest = hashlib.blake2b(f"{seed}:{begin}".encode(), digest_size=8).digest()
-    return document - begin == int.from_bytes(digest, "big") % size
+    return int.from_bytes(digest, "big") % size
 
 
 class UnitEncoder:
@@ -123,38 +121,43 @@ class UnitEncoder:
         self._tokenizer = Tokenizer(
             settings.vocabulary_file, settings.lowercase, settings.strip_accents
         )
+        vocabulary = self._tokenizer.vocabulary
+        self._encode = records.ExampleEncoder(
+            vocabulary.size, settings.max_seq_length, vocabulary.cls_id, vocabulary.sep_id
+        )
 
     def __call__(self, unit: Unit) -> tuple[EncodedSplit, EncodedSplit]:
         """Tokenizes and packs a unit; returns its training and its held-out part."""
-        settings, vocabulary = self.settings, self._tokenizer.vocabulary
+        settings = self.settings
         # Half a surrogate pair, which JSON can hold, is no character.
-        texts = [document.text.encode(errors="ignore") for document in unit.documents]
-        lines = [text.split(b"\n") for text in texts]
-        ids = self._tokenizer([line for document in lines for line in document])
+        texts = [text.encode(errors="ignore") for text in unit.texts]
+        lines: list[bytes] = []
+        last_lines = []
+        for text in texts:
+            lines += text.split(b"\n")
+            last_lines.append(len(lines))
+        ids = self._tokenizer(lines)
         tokens, row_splits = ids.values.numpy(), ids.row_splits.numpy().tolist()
 
         draws = examples.random_draws(settings.seed, unit.index)
         training, held_out = EncodedSplit(), EncodedSplit()
         spans, owners = [], []
         first_line = 0
-        for document, text, document_lines in zip(unit.documents, texts, lines, strict=True):
-            begin = row_splits[first_line]
-            line_ends = row_splits[first_line + 1 : first_line + 1 + len(document_lines)]
-            first_line += len(document_lines)
+        for document, (text, last_line) in enumerate(
+            zip(texts, last_lines, strict=True), unit.document
+        ):
+            begin, *line_ends = row_splits[first_line : last_line + 1]
             packed = examples.pack(line_ends, begin, settings.max_seq_length, draws)
             spans += packed
-            held = is_held_out(document.document, settings.held_out_fraction, settings.seed)
+            held = is_held_out(document, settings.held_out_fraction, settings.seed)
             split = held_out if held else training
-            split.documents += document.starts
+            split.documents += unit.starts or first_line > 0
             split.text_bytes += len(text)
             split.tokens += line_ends[-1] - begin
             owners += [split] * len(packed)
+            first_line = last_line
         if spans:
-            layout = examples.as_spans(spans)
-            laid_out = examples.assemble(
-                tokens, layout, settings.max_seq_length, vocabulary.cls_id, vocabulary.sep_id
-            )
-            encoded = records.encode_examples(laid_out, layout.first_lengths, layout.lengths)
-            for split, record in zip(owners, records.frame(encoded), strict=True):
+            messages = self._encode(tokens, examples.as_spans(spans))
+            for split, record in zip(owners, records.frame(messages), strict=True):
                 split.records.append(record)
         return training, held_out

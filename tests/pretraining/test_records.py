@@ -3,16 +3,8 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.pretraining import record_scan
-from lvbert_tf.pretraining.records import encode_examples, frame
-
-
-def make_examples(count: int, width: int, seed: int = 0):
-    generator = np.random.default_rng(seed)
-    ids = generator.integers(0, 1 << 21, (count, width)) >> generator.integers(
-        0, 15, (count, width)
-    )
-    lengths = generator.integers(3, width + 1, count)
-    return ids.astype(np.int32), generator.integers(2, lengths), lengths
+from lvbert_tf.pretraining.examples import Spans
+from lvbert_tf.pretraining.records import MAX_VOCABULARY_SIZE, ExampleEncoder, frame
 
 
 def values(record: bytes) -> dict[str, list[int]]:
@@ -21,17 +13,30 @@ def values(record: bytes) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("width", [5, 128, 512])
-def test_records_are_the_reference_schema(width):
-    ids, first, lengths = make_examples(7, width)
-    for row, record in enumerate(encode_examples(ids, first, lengths)):
-        mask = np.arange(width) < lengths[row]
-        assert values(record) == {
-            "input_ids": ids[row].tolist(),
-            "input_mask": mask.astype(int).tolist(),
-            "segment_ids": (mask & (np.arange(width) >= first[row])).astype(int).tolist(),
+@pytest.mark.parametrize("cls_id, sep_id", [(2, 3), (101, 102), (130, 1 << 20)])
+def test_records_are_the_reference_schema(width, cls_id, sep_id):
+    generator = np.random.default_rng(width)
+    # Ids of one, two and three bytes.
+    tokens = generator.integers(0, MAX_VOCABULARY_SIZE, 4 * width) >> generator.integers(
+        0, 15, 4 * width
+    )
+    start = np.arange(7) * (width // 2)
+    split = start + generator.integers(1, width - 3, 7)
+    end = np.minimum(split + generator.integers(0, width, 7), start + width - 3)
+    encode = ExampleEncoder(MAX_VOCABULARY_SIZE, width, cls_id, sep_id)
+    messages = encode(tokens.astype(np.int32), Spans(start, split, end))
+    for row, message in enumerate(messages):
+        first = [cls_id, *tokens[start[row] : split[row]], sep_id]
+        second = [*tokens[split[row] : end[row]], sep_id] if split[row] < end[row] else []
+        padding = [0] * (width - len(first) - len(second))
+        assert values(message) == {
+            "input_ids": first + second + padding,
+            "input_mask": [1] * len(first + second) + padding,
+            "segment_ids": [0] * len(first) + [1] * len(second) + padding,
         }
         # Not only readable: as compact as TensorFlow's own.
-        assert len(record) == len(tf.train.Example.FromString(record).SerializeToString())
+        assert len(message) == len(tf.train.Example.FromString(message).SerializeToString())
+    assert len(messages) == 7
 
 
 def test_frames_are_what_tensorflow_writes(tmp_path):

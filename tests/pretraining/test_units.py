@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvbert_tf.pretraining import units
-from lvbert_tf.pretraining.units import DocumentText, divide, is_held_out
+from lvbert_tf.pretraining.units import Unit, divide, is_held_out
 
 
 @pytest.fixture(autouse=True)
@@ -13,22 +13,21 @@ def small_units(monkeypatch):
 
 
 def test_units_end_between_documents():
-    found = list(divide([(True, "a" * 6), (False, "b" * 6), (True, "c" * 3), (True, "d" * 9)]))
-    assert [unit.index for unit in found] == [0, 1]
-    assert found[0].documents == [DocumentText(0, True, "aaaaaa\nbbbbbb")]
-    assert found[1].documents == [DocumentText(1, True, "ccc"), DocumentText(2, True, "d" * 9)]
+    texts = [(True, "a" * 6), (False, "b" * 6), (True, "c" * 3), (True, "d" * 9)]
+    assert list(divide(texts)) == [
+        Unit(0, 0, True, ["aaaaaa\nbbbbbb"]),
+        Unit(1, 1, True, ["ccc", "d" * 9]),
+    ]
 
 
 def test_a_very_long_document_is_divided():
     texts = [(True, "x"), *[(number == 0, str(number) * 9) for number in range(5)], (True, "y")]
-    found = list(divide(texts))
-    assert [[(d.document, d.starts) for d in unit.documents] for unit in found] == [
-        [(0, True), (1, True)],
-        [(1, False)],
-        [(2, True)],
+    assert list(divide(texts)) == [
+        Unit(0, 0, True, ["x", "000000000\n111111111\n222222222"]),
+        Unit(1, 1, False, ["333333333\n444444444"]),
+        Unit(2, 2, True, ["y"]),
     ]
-    parts = [d.text for unit in found for d in unit.documents if d.document == 1]
-    assert "\n".join(parts) == "\n".join(str(number) * 9 for number in range(5))
+    assert list(divide([])) == []
 
 
 @given(

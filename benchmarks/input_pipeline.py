@@ -1,0 +1,118 @@
+"""How fast the input pipeline gives shuffled batches, beside what a training step consumes.
+
+    python -m benchmarks.input_pipeline --corpus data/sotu.jsonl.gz --vocab_file vocab.txt
+    python -m benchmarks.input_pipeline --records 'data/pretrain_tfrecords/pretrain_data.tfrecord*'
+
+Batches are taken as fast as they come, epoch after epoch, after the first one, which waits for a whole
+window to be read. The processor's time is over all threads, so a busy machine changes it little. The
+step is LV-BERT-small's, in a process of its own (benchmarks/own_step.py).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import flags
+from tqdm import tqdm
+
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.pretraining.input_pipeline import training_dataset
+from lvbert_tf.pretraining.manifest import TRAINING_PREFIX
+from lvbert_tf.pretraining.record_set import RecordSet
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("records", None, "Records to read; --corpus and --vocab_file build some.")
+flags.DEFINE_string("corpus", None, "The text: what build_pretraining_dataset.py takes.")
+flags.DEFINE_string("vocab_file", None, "A BERT vocabulary.")
+flags.DEFINE_integer("max_seq_length", 128, "Tokens per example.", lower_bound=5)
+flags.DEFINE_multi_integer("batch_size", [32, 128], "Examples of a batch; may be repeated.")
+flags.DEFINE_integer("examples", 500_000, "How many are taken.", lower_bound=1)
+flags.DEFINE_integer("steps", 5, "Timed training steps, at the smallest batch.", lower_bound=1)
+
+
+@dataclass
+class Reading:
+    """Seconds until the first batch, then wall-clock and processor seconds of `examples`."""
+
+    first: float
+    seconds: float
+    cpu_seconds: float
+    examples: int
+
+
+def main() -> None:
+    """Prints the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        records = RecordSet.open(
+            FLAGS.records or _build(Path(folder, "records")),
+            FLAGS.max_seq_length,
+            allow_missing_manifest=True,
+        )
+        record_bytes = sum(map(os.path.getsize, records.files)) / records.num_examples
+        print(
+            f"{records.num_examples:,} examples of length {FLAGS.max_seq_length},"
+            f" {record_bytes:.0f} bytes each"
+        )
+        print("| batch | examples/s | MB/s | examples a processor second | first batch |")
+        print("|---|---|---|---|---|")
+        for batch_size in FLAGS.batch_size:
+            reading = _read(records, batch_size)
+            rate = reading.examples / reading.seconds
+            print(
+                f"| {batch_size} | {rate:,.0f} | {rate * record_bytes / 1e6:.0f}"
+                f" | {reading.examples / reading.cpu_seconds:,.0f} | {reading.first:.2f} s |",
+                flush=True,
+            )
+    batch_size = min(FLAGS.batch_size)
+    consumed = _step_examples_per_second(batch_size)
+    print(f"training steps at batch {batch_size} consume {consumed:.1f} examples/s")
+
+
+def _build(output: Path) -> str:
+    """Builds a set of records and returns the pattern of its training files."""
+    if not FLAGS.corpus or not FLAGS.vocab_file:
+        raise InputError("what is to be read? Give --records, or --corpus and --vocab_file")
+    corpus = Corpus(FLAGS.corpus)
+    with tqdm(total=corpus.total_bytes, desc="records", unit="B", unit_scale=True) as bar:
+        settings = BuildSettings(FLAGS.vocab_file, str(output), FLAGS.max_seq_length)
+        build_dataset(corpus, settings, bar.update)
+    return f"{output}/{TRAINING_PREFIX}-*"
+
+
+def _read(records: RecordSet, batch_size: int) -> Reading:
+    batches = -(-FLAGS.examples // batch_size)
+    start = time.perf_counter()
+    iterator = iter(training_dataset(records, batch_size, seed=0))
+    next(iterator)
+    first = time.perf_counter() - start
+    cpu, start = time.process_time(), time.perf_counter()
+    for _ in range(batches):
+        next(iterator)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
+    return Reading(first, seconds, cpu_seconds, batches * batch_size)
+
+
+def _step_examples_per_second(batch_size: int) -> float:
+    command = [sys.executable, str(Path(__file__).with_name("own_step.py"))]
+    command += ["--batch_size", str(batch_size), "--max_seq_length", str(FLAGS.max_seq_length)]
+    command += ["--steps", str(FLAGS.steps)]
+    process = subprocess.run(command, capture_output=True, text=True)
+    lines = process.stdout.strip().splitlines()
+    if process.returncode or not lines:
+        reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
+        raise InputError(f"{command[1]} failed: {reason}")
+    return json.loads(lines[-1])["sequences_per_second"]
+
+
+if __name__ == "__main__":
+    cli.run(main)
