@@ -40,7 +40,7 @@ REPLACED = (
     ),
     (
         "The report of the Secretary of the Navy is before you.",
-        "The report of the Secretary of the the is before you.",
+        "The report of the Secretary of the of is before you.",
     ),
 )
 _BAR_WIDTH = 30
