@@ -12,7 +12,9 @@ from lvbert_tf.errors import InputError
 EXIT_INPUT_ERROR = 2
 _HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 # The user's disk or permissions, not our code.
-_ENVIRONMENT_ERRORS = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM}
+_ENVIRONMENT_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+}
 
 
 def _underscore(argument: str) -> str:

@@ -1,6 +1,8 @@
 """Shared by all tests: a quiet TensorFlow, the reference's numbers, tiny models and batches."""
 
+import contextlib
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +137,22 @@ def randomize() -> Callable:
         return layer
 
     return assign
+
+
+@pytest.fixture(scope="session")
+def full_disk() -> Callable:
+    """A context in which writing a file beyond so many bytes fails, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limit(size):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limit
 
 
 @pytest.fixture

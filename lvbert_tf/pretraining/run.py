@@ -41,6 +41,8 @@ from lvbert_tf.training.throughput import measure_matmul_peak
 
 # What TensorFlow raises where it reads records that were damaged or removed.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+# What it raises within seconds after another worker was killed, or no longer answers.
+_LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError)
 EXIT_FAILURE = 1
 
 
@@ -197,6 +199,11 @@ def pretrain(
             cli.fail(str(error), EXIT_FAILURE)
         except _READING_ERRORS as error:
             raise explain_data_error(error, training_records) from error
+        except _LOST_WORKER_ERRORS as error:
+            raise InputError(
+                "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
+                " start them again: they continue from the last checkpoint"
+            ) from error
         log.close()
         if not complete:
             say(f"stopped at step {train_step.step}, saved; the same command continues")

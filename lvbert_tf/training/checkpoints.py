@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
 
 _NAME = re.compile(r"step-\d+")
 _TEMPORARY = ".writing-"
@@ -57,21 +57,19 @@ class Checkpoints:
         path = self.path(step)
         if not self.writer or path.exists():
             return path
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
         temporary = self.directory / f"{_TEMPORARY}{step}"
-        temporary.mkdir()
         try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._remove_leftovers()
+            temporary.mkdir()
             self._checkpoint.write(str(temporary / _PREFIX))
-        except tf.errors.OpError as error:
-            shutil.rmtree(temporary)
-            # TensorFlow names its operation and its temporary file first.
-            reason = error.message.split("; ")[-1].split(" [Op:")[0]
-            raise InputError(f"cannot write {path}: {reason}") from error
-        for file in (*temporary.iterdir(), temporary):
-            _flush(file)
-        temporary.rename(path)
-        _flush(self.directory)
+            for file in (*temporary.iterdir(), temporary):
+                _flush(file)
+            temporary.rename(path)
+            _flush(self.directory)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise InputError(f"cannot write {path}: {reason(error)}") from error
         for old in self.steps()[: -self.keep] if self.keep else []:
             shutil.rmtree(self.path(old))
         return path

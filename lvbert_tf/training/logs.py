@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 from tqdm import tqdm
 
+from lvbert_tf.errors import InputError, reason
+
 TRAIN, EVAL = "train", "eval"
 
 
@@ -103,10 +105,23 @@ class TrainingLog:
         self._bar.set_postfix(figures)
 
     def figures(self, step: int, split: str, values: Mapping[str, Any]) -> None:
-        """Records the figures of a step; `split` is `train` or `eval`. Only numbers are plotted."""
+        """Records the figures of a step; `split` is `train` or `eval`. Only numbers are plotted.
+
+        Raises:
+          InputError: they cannot be written, e.g. on a full disk.
+        """
         if not self._file:
             return
-        self._file.append(step, split, values)
+        try:
+            self._file.append(step, split, values)
+            self._plot(step, split, values)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(
+                f"cannot write the figures of step {step} to {self._file.path.parent}:"
+                f" {reason(error)}"
+            ) from error
+
+    def _plot(self, step: int, split: str, values: Mapping[str, Any]) -> None:
         if split not in self._events:
             directory = str(self._event_directory / split)
             self._events[split] = tf.summary.create_file_writer(directory)

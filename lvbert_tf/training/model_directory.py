@@ -12,19 +12,28 @@ from typing import Any
 import keras_hub
 
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
+
+_PRESET_OVERHEAD = 1 << 20  # bytes beside the float32 arrays: their names, and JSON
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes JSON under a temporary name and renames it: readers see the old file or the new."""
+    """Writes JSON under a temporary name and renames it: readers see the old file or the new.
+
+    Raises:
+      InputError: it cannot be written, e.g. on a full disk.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.writing")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:
@@ -58,7 +67,11 @@ def check_architecture(config: PretrainingConfig) -> None:
 
 
 def save_preset(backbone: keras_hub.models.Backbone, directory: Path, step: int) -> None:
-    """Saves a KerasHub preset; kept as it is if it is already the one of this step."""
+    """Saves a KerasHub preset; kept as it is if it is already the one of this step.
+
+    Raises:
+      InputError: the disk has no room for it.
+    """
     stamp = directory / "step.json"
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == {"step": step}:
         return
@@ -66,6 +79,10 @@ def save_preset(backbone: keras_hub.models.Backbone, directory: Path, step: int)
     replaced = directory.with_name(f".{directory.name}.replaced")
     for leftover in (temporary, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
+    # Asked first, because HDF5 crashes where a write fails.
+    needed = 4 * backbone.count_params() + _PRESET_OVERHEAD
+    if shutil.disk_usage(directory.parent).free < needed:
+        raise InputError(f"cannot write {directory}: it needs {needed / 1e6:,.0f} MB of free space")
     temporary.mkdir()
     backbone.save_to_preset(str(temporary))
     write_json(temporary / "step.json", {"step": step})

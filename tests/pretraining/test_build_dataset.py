@@ -1,13 +1,14 @@
 import hashlib
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -140,19 +141,6 @@ def test_shards_list_where_blocks_start(tmp_path, monkeypatch):
     assert first.block_offsets == (sizes[0], sizes[3], sizes[6])
 
 
-def test_a_full_disk_names_the_directory(tmp_path, monkeypatch, corpus_file, vocabulary_file):
-    # Writing to /dev/full fails as on a full disk.
-    monkeypatch.setattr(ShardWriter, "_path", lambda self, index: Path("/dev/full"))
-    monkeypatch.setattr(Path, "open", _open_existing)
-    with pytest.raises(InputError, match=r"No space left on device: .*out; nothing was written"):
-        build_dataset(Corpus(str(corpus_file)), BuildSettings(vocabulary_file, tmp_path / "out"))
-    assert not list(tmp_path.iterdir())
-
-
-def _open_existing(path, mode, buffering=-1, **options):
-    return open(path, mode.replace("x", "w"), buffering, **options)
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -200,35 +188,50 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, vocabulary_file):
         assert done.stderr.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
+def command_for(corpus, vocabulary_file, output, *flags):
+    command = [sys.executable, PROGRAM, "--corpus_dir", corpus, "--vocab_file", vocabulary_file]
+    return [*command, "--output_dir", output, *flags]
+
+
 @pytest.mark.slow
-def test_a_killed_process_ends_the_run(tmp_path, corpus_file, vocabulary_file):
+def test_a_full_disk_leaves_nothing_and_the_same_command_works_later(
+    corpus_file, vocabulary_file, tmp_path, full_disk
+):
+    command = command_for(corpus_file, vocabulary_file, tmp_path / "out")
+    with full_disk(5000):  # of about 20,000 bytes a file
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    expected = f"error: File too large: {tmp_path / 'out'}; nothing was written"
+    assert done.stderr.splitlines()[-1] == expected
+    assert not list(tmp_path.iterdir())
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert max(shard.stat().st_size for shard in (tmp_path / "out").iterdir()) > 5000
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run(corpus_file, vocabulary_file, tmp_path):
     """Out of memory, the kernel kills a worker: no hang, no traceback, nothing left behind."""
-    script = f"""
-import os, signal, sys
-from lvbert_tf.pretraining import encoding_pool, units
-
-def die(unit):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-encoding_pool._encode = die
-from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
-from lvbert_tf.pretraining.corpus import Corpus
-
-if __name__ == "__main__":
+    corpus = tmp_path / "corpus.txt"
+    text = corpus_file.read_text() + "\n"
+    corpus.write_text(text * (50_000_000 // len(text)))
+    command = command_for(corpus, vocabulary_file, tmp_path / "out", "--num_processes=2")
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        settings = BuildSettings({str(vocabulary_file)!r}, {str(tmp_path / "out")!r}, num_processes=2)
-        build_dataset(Corpus({str(corpus_file)!r}), settings)
-    except InputError as error:
-        sys.exit(str(error))
-"""
-    (tmp_path / "main.py").write_text(script)
-    environment = {**os.environ, "PYTHONPATH": str(PROGRAM.parent)}
-    done = subprocess.run(
-        [sys.executable, tmp_path / "main.py"], capture_output=True, text=True, env=environment
-    )
-    assert "a building process was killed" in done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and [path.name for path in tmp_path.iterdir()] == ["main.py"]
+        while not any(file.stat().st_size for file in tmp_path.glob(".tmp-out-*/*tfrecord*")):
+            assert program.poll() is None, program.stderr.read()
+            time.sleep(0.005)
+        children = psutil.Process(program.pid).children()
+        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        assert len(workers) == 2
+        workers[1].kill()
+        _, errors = program.communicate(timeout=60)
+    finally:
+        program.kill()
+    assert program.returncode == 2 and "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("error: a building process was killed")
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+    assert not psutil.wait_procs(children, timeout=10)[1]
 
 
 @pytest.mark.slow

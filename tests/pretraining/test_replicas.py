@@ -84,13 +84,13 @@ def test_two_replicas_and_accumulation_equal_one_device(data, one_device):
     check_equal(lines(data, "two"), one_device)
 
 
-def start_workers(data, **changes):
+def start_workers(data, name, **changes):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     clusters = [
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         for index in range(2)
     ]
-    return [start(data, "workers", cluster=cluster, **changes) for cluster in clusters]
+    return [start(data, name, cluster=cluster, **changes) for cluster in clusters]
 
 
 def finish(workers):
@@ -101,7 +101,7 @@ def finish(workers):
 @pytest.mark.slow
 def test_two_workers_stopped_and_continued_equal_one_device(data, one_device):
     """A signal to the second worker stops both at the same step; the first one saves."""
-    workers = start_workers(data, save_checkpoints_steps=5, iterations_per_loop=1)
+    workers = start_workers(data, "workers", save_checkpoints_steps=5, iterations_per_loop=1)
     while not saved_steps(data / "models" / "workers"):
         assert workers[0].poll() is None, finish(workers)
         time.sleep(0.002)
@@ -111,9 +111,37 @@ def test_two_workers_stopped_and_continued_equal_one_device(data, one_device):
     stopped_at = saved_steps(data / "models" / "workers")[-1]
     assert 5 <= stopped_at < 20
 
-    codes, outputs = finish(start_workers(data))
+    codes, outputs = finish(start_workers(data, "workers"))
     assert codes == [0, 0], "\n".join(outputs)
     assert f"2 replicas, 96 examples; from step {stopped_at} to 20" in outputs[0]
     assert "written to /" in outputs[0]
     assert "written to /" not in outputs[1]
     check_equal(lines(data, "workers"), one_device)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_other_and_both_continue(data, one_device):
+    """TensorFlow notices in about 10 seconds; what follows equals a run that nobody killed."""
+    model_dir = data / "models" / "killed"
+    step = 0
+    for victim in (1, 0):
+        workers = start_workers(data, "killed", save_checkpoints_steps=1, iterations_per_loop=1)
+        survivor = workers[1 - victim]
+        try:
+            while len(saved_steps(model_dir)) < step + 3:
+                assert workers[0].poll() is None, finish(workers)
+                time.sleep(0.002)
+            workers[victim].kill()
+            output, _ = survivor.communicate(timeout=120)
+        finally:
+            for worker in workers:
+                worker.kill()
+        assert survivor.returncode == 2 and "Traceback" not in output, output
+        assert output.splitlines()[-1].startswith("error: another worker, or the TPU, was killed")
+        step = saved_steps(model_dir)[-1]
+        assert step < 20
+
+    codes, outputs = finish(start_workers(data, "killed"))
+    assert codes == [0, 0], "\n".join(outputs)
+    assert f"from step {step} to 20" in outputs[0]
+    check_equal(lines(data, "killed"), one_device)

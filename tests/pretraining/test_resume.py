@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tensorflow as tf
 from tiny_run import hparams_json, make_data, saved_steps
 
 from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.training.checkpoints import find_damage
 
 ROOT = Path(__file__).parents[2]
 STEPS = 240
@@ -46,13 +48,18 @@ def start(data, name, changes):
     )
 
 
-def signal_after(process, model_dir, step, number):
-    """Sends a signal once there is a checkpoint of `step` or later; returns the exit code."""
+def wait_for_checkpoint(process, model_dir, step):
+    """Waits until a running process has written the checkpoint of `step` or a later one."""
     deadline = time.monotonic() + PATIENCE
     while not any(saved >= step for saved in saved_steps(model_dir)):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+def signal_after(process, model_dir, step, number):
+    """Sends a signal once there is a checkpoint of `step` or later; returns the exit code."""
+    wait_for_checkpoint(process, model_dir, step)
     process.send_signal(number)
     return process.wait(PATIENCE)
 
@@ -109,6 +116,25 @@ def test_killed_and_continued_equals_never_killed(data, capfd):
     assert pretrain(str(data), "whole", hparams_json(**SETTINGS)) == 0
     assert "already trained to step 240" in capfd.readouterr().err
     assert {file: file.stat().st_mtime_ns for file in (whole / "preset").iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_continues(data, capfd):
+    model_dir = data / "models" / "full"
+    process = start(data, "full", SLOW)
+    wait_for_checkpoint(process, model_dir, 20)
+    # Room for the figures of a step, not for another checkpoint.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2 and "Traceback" not in output, output
+    *before, last = saved_steps(model_dir)
+    failed = model_dir / "checkpoints" / f"step-{last + 20:08d}"
+    assert output.splitlines()[-1] == f"error: cannot write {failed}: File too large"
+    assert before == list(range(20, last, 20)) and last < STEPS
+    assert find_damage(model_dir / "checkpoints" / f"step-{last:08d}") is None
+
+    assert pretrain(str(data), "full", hparams_json(**SETTINGS)) == 0
+    assert f"from step {last} to {STEPS}" in capfd.readouterr().err
 
 
 def test_interrupted_in_its_own_process(data, monkeypatch):

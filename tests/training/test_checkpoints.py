@@ -130,15 +130,23 @@ def test_only_the_writer_writes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unwritable_place_is_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize("room", [0, 20])
+def test_a_full_disk_is_one_line_and_keeps_the_older_one(tmp_path, full_disk, room):
     run = Run(tmp_path)
     run.save(1)
-
-    def full(prefix):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
-
-    monkeypatch.setattr(run.checkpoints._checkpoint, "write", full)
-    with pytest.raises(InputError, match=r"cannot write .*No space left"):
+    with (
+        full_disk(room),
+        pytest.raises(InputError, match=r"cannot write .*step-00000002: File") as e,
+    ):
         run.save(2)
-    assert run.checkpoints.steps() == [1]
+    assert str(e.value).endswith("File too large")
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    assert find_damage(run.checkpoints.path(1)) is None
+    run.save(2)
+    assert run.checkpoints.steps() == [1, 2]
+
+
+def test_an_unwritable_place_is_one_line(tmp_path):
+    (tmp_path / "checkpoints").write_text("in the way")
+    with pytest.raises(InputError, match=r"cannot write .*step-00000001: "):
+        Run(tmp_path / "checkpoints").save(1)

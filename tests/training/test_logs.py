@@ -1,8 +1,10 @@
 import json
 import math
 
+import pytest
 import tensorflow as tf
 
+from lvbert_tf.errors import InputError
 from lvbert_tf.training.logs import EVAL, TRAIN, MetricsFile, TrainingLog
 
 
@@ -50,3 +52,14 @@ def test_other_workers_write_nothing(tmp_path):
         log.figures(10, TRAIN, {"loss": 2.0})
         log.message("hello")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [100, 600])
+def test_a_full_disk_is_one_line(tmp_path, full_disk, room):
+    """Whether the JSON line or TensorBoard's events, which are longer, meet its end."""
+    values = {f"figure_{number}": 1.0 for number in range(20)}
+    with TrainingLog(tmp_path, total_steps=20) as log:
+        log.figures(1, TRAIN, {"loss": 1.0})
+        with full_disk(room), pytest.raises(InputError, match="cannot write the fig") as error:
+            log.figures(2, TRAIN, values)
+    assert str(error.value).endswith(f"of step 2 to {tmp_path}: File too large")
