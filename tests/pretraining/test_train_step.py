@@ -142,6 +142,14 @@ def test_float16_skips_overflows_and_counts_them():
         np.testing.assert_array_equal(ours, theirs)
     assert step.step == 2
     assert float(step.loss_scale.scale) == 2.0**38
+    norms = []
+    for scale in (64.0, 256.0):
+        for variable, value in zip(step.pretrainer.trainable_variables, before, strict=True):
+            variable.assign(value)
+        step.optimizer.iterations.assign(0)
+        step.loss_scale.scale.assign(scale)
+        norms.append(step.run(batches(), 1).gradient_norm[0])
+    assert norms[0] == pytest.approx(norms[1], rel=0.01)
     step.loss_scale.scale.assign(64.0)
     records = step.run(source, 4)
     np.testing.assert_array_equal(records.skipped, np.zeros(4))
