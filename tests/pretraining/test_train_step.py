@@ -8,7 +8,7 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.pretraining.train_step import StepRecords, TrainStep
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
 
@@ -124,6 +124,20 @@ def test_a_poisoned_weight_is_a_failure(plain):
     variable = step.pretrainer.discriminator.trainable_variables[0]
     variable.assign(np.full(variable.shape, np.nan, np.float32))
     assert step.run(source, 3).first_failure() == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "skipped", "failure"),
+    [
+        ([1, 1, 1], [1, np.inf, 1], [0, 1, 0], None),
+        ([1, 1, 1], [1, 1, np.nan], [0, 0, 0], 2),
+        ([1, np.inf, np.nan], [1, 1, 1], [0, 0, 0], 1),
+        ([1, np.nan, 1], [1, np.nan, 1], [0, 1, 0], 1),
+    ],
+)
+def test_only_an_overflow_of_the_gradient_is_excused(loss, norm, skipped, failure):
+    records = StepRecords({}, *(np.array(rows, np.float32) for rows in (loss, norm, skipped)))
+    assert records.first_failure() == failure
 
 
 def test_float16_skips_overflows_and_counts_them():
