@@ -1,4 +1,5 @@
 import json
+import signal
 
 import pytest
 from absl import flags
@@ -55,7 +56,9 @@ def test_the_demo_runs_and_a_second_one_finds_everything_done(tmp_path, monkeypa
 
     assert demo.main() == 0
     printed = capfd.readouterr().out
-    for part in ("build_pretraining_dataset.py", "masked LM accuracy", "[MASK]", "* "):
+    evaluation = json.loads((tmp_path / "output" / "models" / "demo" / "eval.json").read_text())
+    table = demo.held_out_table(evaluation)
+    for part in ("build_pretraining_dataset.py", table, "[MASK]", "* bread", "  Congress"):
         assert part in printed
     curves = (tmp_path / "output" / "models" / "demo" / "metrics.jsonl").read_text()
 
@@ -68,5 +71,35 @@ def test_the_demo_stops_with_the_code_of_the_program_that_failed(tmp_path, monke
     monkeypatch.setattr(demo, "CORPUS", str(tmp_path / "missing"))
     flags.FLAGS(["demo.py", "--output_dir", str(tmp_path / "output")])
     assert demo.main() == 2
-    assert "missing" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "missing" in printed.err
+    assert "2 of 3" not in printed.out
     assert not (tmp_path / "output").exists()
+
+
+def test_a_stopped_training_stops_the_demo(tmp_path, monkeypatch, capsys):
+    statuses = iter([0, 143])
+    monkeypatch.setattr(demo, "_run", lambda *arguments: next(statuses))
+    flags.FLAGS(["demo.py", "--output_dir", str(tmp_path)])
+    assert demo.main() == 143
+    printed = capsys.readouterr()
+    assert "stopped; make demo continues" in printed.err
+    assert "3 of 3" not in printed.out
+
+
+@pytest.mark.parametrize(("whom", "code"), [("getpid()", 137), ("getppid()", 143)])
+def test_a_killed_program_has_the_code_that_a_shell_reports(whom, code):
+    """The program kills itself; then it terminates the demo, which terminates the program."""
+
+    def ignore(number, frame):
+        """A demo that does not pass a termination on must not end the tests."""
+
+    program = (
+        f"import os, time\nfor _ in range(50): os.kill(os.{whom}, {code - 128}); time.sleep(0.1)"
+    )
+    before = signal.signal(signal.SIGTERM, ignore)
+    try:
+        assert demo._run("-c", program) == code
+        assert signal.getsignal(signal.SIGTERM) is ignore
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -8,7 +8,7 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.pretraining.train_step import StepRecords, TrainStep
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
 
@@ -126,6 +126,20 @@ def test_a_poisoned_weight_is_a_failure(plain):
     assert step.run(source, 3).first_failure() == 0
 
 
+@pytest.mark.parametrize(
+    ("loss", "norm", "skipped", "failure"),
+    [
+        ([1, 1, 1], [1, np.inf, 1], [0, 1, 0], None),
+        ([1, 1, 1], [1, 1, np.nan], [0, 0, 0], 2),
+        ([1, np.inf, np.nan], [1, 1, 1], [0, 0, 0], 1),
+        ([1, np.nan, 1], [1, np.nan, 1], [0, 1, 0], 1),
+    ],
+)
+def test_only_an_overflow_of_the_gradient_is_excused(loss, norm, skipped, failure):
+    records = StepRecords({}, *(np.array(rows, np.float32) for rows in (loss, norm, skipped)))
+    assert records.first_failure() == failure
+
+
 def test_float16_skips_overflows_and_counts_them():
     step = make_step(
         "float16",
@@ -142,7 +156,16 @@ def test_float16_skips_overflows_and_counts_them():
         np.testing.assert_array_equal(ours, theirs)
     assert step.step == 2
     assert float(step.loss_scale.scale) == 2.0**38
+    norms = []
+    for scale in (64.0, 256.0):
+        for variable, value in zip(step.pretrainer.trainable_variables, before, strict=True):
+            variable.assign(value)
+        step.optimizer.iterations.assign(0)
+        step.loss_scale.scale.assign(scale)
+        norms.append(step.run(batches(), 1).gradient_norm[0])
+    assert norms[0] == pytest.approx(norms[1], rel=0.01)
     step.loss_scale.scale.assign(64.0)
+    step.loss_scale.finite_steps.assign(0)
     records = step.run(source, 4)
     np.testing.assert_array_equal(records.skipped, np.zeros(4))
     assert float(step.loss_scale.scale) == 128.0

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -64,6 +67,8 @@ def test_weights_have_readable_names(tmp_path):
 
 def test_nothing_saved_restores_nothing(tmp_path):
     assert Run(tmp_path / "none").restore() is None
+    (tmp_path / "step-00000001.old").mkdir()
+    assert Run(tmp_path).restore() is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,37 @@ def test_keeps_the_newest(tmp_path, keep, left):
     for step in (1, 2, 3):
         run.save(step)
     assert run.checkpoints.steps() == left
+
+
+def test_a_step_is_saved_once(tmp_path):
+    run = Run(tmp_path)
+    first = run.save(1)
+    written = first.stat().st_mtime_ns
+    assert run.save(1) == first
+    assert first.stat().st_mtime_ns == written
+
+
+def test_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    rename, done = Path.rename, []
+
+    def note_rename(path, target):
+        assert not target.exists()
+        done.append("renamed")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(Path, "rename", note_rename)
+    saved = Run(tmp_path).save(1)
+    before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
+    assert set(before) == {path.stat().st_ino for path in (saved, *saved.iterdir())}
+    assert after == [tmp_path.stat().st_ino]
+
+
+def test_half_of_a_state_is_not_restored(tmp_path):
+    Run(tmp_path).save(1)
+    larger = Checkpoints(tmp_path, 0, note=tf.Variable("", dtype=tf.string), more=tf.Variable(0.0))
+    with pytest.raises(AssertionError):
+        larger.restore_latest(print)
 
 
 def cut(file):

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.training import distribution
 from lvbert_tf.training.distribution import (
     TpuAddress,
     agreement,
@@ -58,7 +59,31 @@ def test_malformed_cluster(monkeypatch, config):
         make_strategy("multi_worker")
 
 
-def test_contradictions():
+def test_auto_takes_the_cluster(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "worker")
+    with pytest.raises(InputError, match=r"multi_worker: TF_CONFIG is 'worker'"):
+        make_strategy()
+
+
+@pytest.mark.parametrize(("task", "expected"), [(("chief", 0), (0, 3)), (("worker", 1), (2, 3))])
+def test_the_chief_is_the_first_worker(task, expected):
+    class Workers(tf.distribute.MultiWorkerMirroredStrategy):
+        cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"chief": ["a:1"], "worker": ["b:1", "c:1"]}),
+            task_type=task[0],
+            task_id=task[1],
+        )
+
+        def __init__(self):
+            """Starts nothing."""
+
+    assert worker_of(Workers()) == expected
+
+
+def test_contradictions(monkeypatch):
+    monkeypatch.setattr(distribution, "_split_cpu", lambda count: None)
+    with pytest.raises(InputError, match=r"one_device contradicts --virtual_devices 2"):
+        make_strategy("one_device", virtual_devices=2)
     with pytest.raises(InputError, match=r"a TPU is named"):
         make_strategy("mirrored", tpu=TpuAddress("pod"))
     with pytest.raises(InputError, match=r"name the TPU"):
@@ -67,10 +92,18 @@ def test_contradictions():
         make_strategy(virtual_devices=-1)
 
 
-def test_unreachable_tpu_is_one_line():
-    with pytest.raises(InputError, match=r"--tpu 'nowhere' cannot be reached") as error:
+def test_unreachable_tpu_is_refused():
+    with pytest.raises(InputError, match=r"--tpu 'nowhere' cannot be reached"):
         make_strategy(tpu=TpuAddress("nowhere"))
-    assert "\n" not in str(error.value)
+
+
+def test_why_a_tpu_is_unreachable_is_one_line(monkeypatch):
+    def refuse(**address):
+        raise RuntimeError("no\n  answer")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", refuse)
+    with pytest.raises(InputError, match=r"cannot be reached: no answer; expected"):
+        make_strategy(tpu=TpuAddress("nowhere"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -18,40 +19,71 @@ def test_lines_are_json_and_nan_is_null(tmp_path):
     assert lines(file.path) == [{"step": 10, "split": "train", "loss": 1.5, "disc_auc": None}]
 
 
-def test_continuing_removes_what_will_be_written_again(tmp_path):
+def test_continuing_removes_what_will_be_written_again(tmp_path, capsys):
     file = MetricsFile(tmp_path / "metrics.jsonl")
     for step in (10, 20, 30):
         file.append(step, TRAIN, {"loss": step})
         file.append(step, EVAL, {"loss": step})
     with file.path.open("a") as cut_short:
         cut_short.write('{"step": 40, "split": "tr')
-    file.truncate(step=20, evaluated_step=10)
+    with TrainingLog(tmp_path, total_steps=40, step=20, evaluated_step=10) as log:
+        assert "20/40" in capsys.readouterr().err
+        log.progress(30, 2.0)
+    assert "30/40" in capsys.readouterr().err
     kept = [(line["step"], line["split"]) for line in lines(file.path)]
     assert kept == [(10, TRAIN), (10, EVAL), (20, TRAIN)]
 
 
-def test_tensorboard_has_the_same_figures(tmp_path):
-    with TrainingLog(tmp_path, total_steps=20) as log:
-        log.progress(10, 2.0, 5.0)
-        log.figures(10, TRAIN, {"loss": 2.0, "disc_auc": math.nan, "commonest_token": "the"})
-        log.figures(20, EVAL, {"loss": 1.0})
-    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [10, 20]
+def test_no_line_is_lost_if_continuing_fails(tmp_path, monkeypatch):
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    file.append(10, TRAIN, {"loss": 1.5})
+    before = file.path.read_bytes()
+
+    def full(path, text, **options):
+        path.write_bytes(text[:5].encode())
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        file.truncate(step=10, evaluated_step=-1)
+    assert file.path.read_bytes() == before
+
+
+def plotted(model_dir):
+    """What TensorBoard shows, by split, step and name."""
     found = {}
     for split in (TRAIN, EVAL):
-        (file,) = (tmp_path / "tensorboard" / split).iterdir()
+        (file,) = (model_dir / "tensorboard" / split).iterdir()
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
                 found[split, event.step, value.tag] = float(tf.make_ndarray(value.tensor))
-    assert found == {(TRAIN, 10, "loss"): 2.0, (EVAL, 20, "loss"): 1.0}
+    return found
 
 
-def test_other_workers_write_nothing(tmp_path):
+def test_tensorboard_has_the_same_figures_at_once(tmp_path):
+    with TrainingLog(tmp_path, total_steps=20) as log:
+        log.figures(10, TRAIN, {"loss": 2.0, "disc_auc": math.nan, "commonest_token": "the"})
+        log.figures(20, EVAL, {"loss": 1.0})
+        assert plotted(tmp_path) == {(TRAIN, 10, "loss"): 2.0, (EVAL, 20, "loss"): 1.0}
+    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [10, 20]
+
+
+def test_messages_go_beside_the_bar(tmp_path, capsys):
+    with TrainingLog(tmp_path, total_steps=20) as log:
+        log.message("hello")
+    printed = capsys.readouterr()
+    assert "hello\n" in printed.err
+    assert printed.out == ""
+
+
+def test_other_workers_write_nothing(tmp_path, capsys):
     with TrainingLog(tmp_path, total_steps=20, writer=False) as log:
         log.progress(10, 2.0)
         log.figures(10, TRAIN, {"loss": 2.0})
         log.message("hello")
     assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("room", [100, 600])

@@ -1,6 +1,6 @@
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ class Steps:
     """Step number s has loss 1 / s, exact to float32 as a real one's."""
 
     def __init__(self, step=0, bad_step=None):
-        self.step, self.bad_step, self.calls = step, bad_step, []
+        self.step, self.bad_step, self.calls, self.measured = step, bad_step, [], []
 
     def run(self, iterator, steps):
         numbers = np.arange(self.step + 1, self.step + steps + 1)
@@ -36,7 +36,9 @@ class Steps:
         return Records((1 / numbers).astype(np.float32), int(bad[0]) if len(bad) else None)
 
     def run_measured(self, iterator, steps):
-        return self.run(iterator, steps), {"update_norm": 0.5}
+        records = self.run(iterator, steps)
+        self.measured.append(self.step)
+        return records, {"update_norm": 0.5}
 
 
 class Checkpoints:
@@ -105,6 +107,7 @@ def test_events_come_in_order_and_calls_are_short():
     assert steps.step == 20
     assert steps.calls[0] == 1
     assert max(steps.calls) <= SCHEDULE.iterations_per_loop
+    assert steps.measured == [1, 6, 12, 18, 20]
 
 
 def test_evaluates_only_at_the_end_by_default():
@@ -120,9 +123,44 @@ def test_slow_steps_return_often(monkeypatch):
     assert max(steps.calls) == 2
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 8, 13])
-def test_stopped_and_continued_logs_the_same_sums(stop_at):
-    _, _, whole, _ = train(Steps())
+def test_figures_are_of_the_last_steps(monkeypatch):
+    steps, losses, logged = Steps(), {}, {}
+    # From step 6 on a step takes 2 seconds instead of 1.
+    monkeypatch.setattr(loop.time, "monotonic", lambda: max(steps.step, 2.0 * steps.step - 6))
+    hooks = loop.Hooks(
+        lambda step, loss, rate: losses.update({step: loss}),
+        lambda step, sums, figures: logged.update({step: figures}),
+        lambda step: True,
+    )
+    loop.train(steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), hooks, StopRequest())
+    assert losses == {step: np.float32(1 / step) for step in losses}
+    for step, rate in ((6, 1.0), (12, 0.5), (18, 0.5), (20, 0.5)):
+        gradient_norm = np.float32(1 / step)
+        assert logged[step] == {
+            "gradient_norm": gradient_norm,
+            "update_norm": 0.5,
+            "steps_per_second": rate,
+        }
+
+
+def test_steps_are_those_that_workers_agree_on():
+    steps = Steps()
+    hooks = loop.Hooks(
+        lambda *_: None, lambda *_: None, lambda step: True, lambda stop, steps: (stop, 1)
+    )
+    loop.train(steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), hooks, StopRequest())
+    assert steps.calls == [1] * 20
+
+
+def test_sums_of_another_version_are_dropped():
+    state = loop.HostState({"loss": np.ones(2)})
+    state.add({"loss": np.ones((3, 4))})
+    np.testing.assert_array_equal(state.take()["loss"], [3, 3, 3, 3])
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 8, 9, 13])
+def test_stopped_and_continued_logs_and_evaluates_the_same(stop_at):
+    _, all_events, whole, _ = train(Steps())
     stop = StopRequest()
 
     def interrupt(step):
@@ -136,7 +174,11 @@ def test_stopped_and_continued_logs_the_same_sums(stop_at):
     saved = loop.HostState()
     saved.variable.assign(state.variable)
     saved.load()
-    _, _, second, _ = train(Steps(steps.step), state=saved)
+    _, later_events, second, _ = train(Steps(steps.step), state=saved)
+    for kind in ("log", "evaluate"):
+        assert [e for e in events + later_events if e[0] == kind] == [
+            e for e in all_events if e[0] == kind
+        ]
     both = first | second
     assert both.keys() == whole.keys()
     for step, sums in whole.items():
@@ -155,7 +197,7 @@ def test_an_interrupted_evaluation_is_made_up_for():
 
 def test_a_failure_names_the_step_and_saves_nothing():
     with pytest.raises(loop.NonFiniteLoss, match=r"at step 14; .*step-10 \(step 10\)"):
-        train(Steps(bad_step=14))
+        train(Steps(bad_step=14), replace(SCHEDULE, save_checkpoints_steps=5))
     with pytest.raises(loop.NonFiniteLoss, match=r"at step 3; .*none was written yet"):
         train(Steps(bad_step=3))
 
@@ -168,4 +210,11 @@ def test_signals_are_noted_and_handlers_put_back(number, code):
         os.kill(os.getpid(), number)
         assert stop
         assert stop.exit_code == code
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.exit_code == code
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # a second one kills
     assert signal.getsignal(number) is before
+
+
+def test_stopped_for_another_workers_sake_is_terminated():
+    assert StopRequest().exit_code == 143

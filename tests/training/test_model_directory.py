@@ -1,10 +1,88 @@
+"""What is in a model directory is whole, and belongs to one run at a time."""
+
+import json
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.training.model_directory import save_preset, write_json
+from lvbert_tf.training import model_directory
+from lvbert_tf.training.model_directory import locked, read_config, save_preset, write_json
+
+
+def test_the_lock_is_free_again_after_its_run(tmp_path):
+    for _ in range(2):
+        with (
+            locked(tmp_path / "m"),
+            pytest.raises(InputError, match="another process is training"),
+            locked(tmp_path / "m"),
+        ):
+            pass
+
+
+def test_a_place_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"cannot create .*file/m: Not a directory"),
+        locked(tmp_path / "file" / "m"),
+    ):
+        pass
+
+
+def test_json_is_replaced_whole(tmp_path):
+    path = tmp_path / "eval.json"
+    write_json(path, {"step": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"step": 2, "of no JSON type": object()})
+    assert json.loads(path.read_text()) == {"step": 1}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_config_is_one_line(tmp_path, text):
+    assert read_config(tmp_path) is None
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config.json cannot be read"):
+        read_config(tmp_path)
+
+
+class Backbone:
+    """Saves its text as a preset; None is a kill in the middle."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def count_params(self):
+        return 1
+
+    def save_to_preset(self, directory):
+        (Path(directory) / "weights").write_text(self.text or "half")
+        if self.text is None:
+            raise KeyboardInterrupt
+
+
+def test_a_preset_is_the_old_or_the_new_one(tmp_path):
+    preset = tmp_path / "preset"
+    save_preset(Backbone("first"), preset, step=4)
+    save_preset(Backbone("another"), preset, step=4)
+    assert (preset / "weights").read_text() == "first"
+    with pytest.raises(KeyboardInterrupt):
+        save_preset(Backbone(None), preset, step=5)
+    assert (preset / "weights").read_text() == "first"
+    save_preset(Backbone("second"), preset, step=5)
+    assert (preset / "weights").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["preset"]
+
+
+def test_json_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    replace, done = model_directory.os.replace, []
+    monkeypatch.setattr(model_directory.os, "fsync", lambda file: done.append("flushed"))
+    monkeypatch.setattr(
+        model_directory.os, "replace", lambda *paths: (done.append("renamed"), replace(*paths))
+    )
+    write_json(tmp_path / "eval.json", {})
+    assert done == ["flushed", "renamed"]
 
 
 def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monkeypatch):

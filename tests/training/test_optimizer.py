@@ -80,7 +80,37 @@ def test_schedule_warms_up_linearly_and_ends_at_zero():
     rates = [float(schedule(update)) for update in range(100)]
     np.testing.assert_allclose(rates[4], 0.1 * 0.95**2 * 0.5, rtol=1e-6)
     np.testing.assert_allclose(rates[49], 0.1 * 0.5**2, rtol=1e-6)
-    assert rates[99] == 0.0
+    assert rates[99] == float(schedule(150)) == 0.0
+    assert float(WarmupPolynomialDecay(0.1, num_train_steps=100)(0)) == pytest.approx(0.099)
+
+
+def test_settings_survive_serialisation():
+    schedule = WarmupPolynomialDecay(0.1, 100, 10, 2.0)
+    settings = {"weight_decay_rate": 0.3, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.1}
+    copy = ReferenceAdam.from_config(ReferenceAdam(schedule, **settings).get_config())
+    assert {name: getattr(copy, name) for name in settings} == settings
+    assert copy._learning_rate.get_config() == schedule.get_config()
+    assert [float(copy._learning_rate(n)) for n in (3, 50)] == [float(schedule(n)) for n in (3, 50)]
+
+
+def test_norms_and_biases_of_our_networks_are_not_decayed(tiny_pretrainer):
+    variables = tiny_pretrainer()[0].trainable_variables
+    optimizer = ReferenceAdam()
+    optimizer.build(variables)
+    for variable, decay in zip(variables, optimizer.decays, strict=True):
+        expected = 0.0 if variable.name.endswith(("gamma", "beta", "bias")) else 0.01
+        assert decay == expected, variable.path
+
+
+def test_large_weights_are_updated_as_small_ones():
+    random = np.random.default_rng(0)
+    start, gradient = random.normal(size=(2, 4, 1 << 14)).astype(np.float32)
+    whole, *rows = (keras.Variable(value) for value in (start, *start))
+    optimizer = ReferenceAdam(0.1)
+    optimizer.build([whole, *rows])
+    for _ in range(2):
+        optimizer.apply([gradient, *gradient], [whole, *rows])
+    np.testing.assert_allclose(whole.numpy(), [row.numpy() for row in rows], rtol=1e-5, atol=1e-6)
 
 
 def test_sparse_gradients_move_only_what_dense_ones_would():

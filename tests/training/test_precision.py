@@ -20,6 +20,17 @@ def test_auto_follows_the_processor(monkeypatch, tmp_path, flags, expected):
     assert resolve_precision("auto") == expected
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [([(8, 0), (9, 0)], "bfloat16"), ([(9, 0), (7, 5)], "float32"), ([None], "float32")],
+)
+def test_auto_follows_the_slowest_gpu(monkeypatch, capabilities, expected):
+    details = [{"compute_capability": pair} if pair else {} for pair in capabilities]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: details)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: gpu)
+    assert resolve_precision("auto") == expected
+
+
 def test_unknown_processor_is_safe(tmp_path):
     assert cpu_flags(str(tmp_path / "none")) == set()
 
@@ -40,6 +51,6 @@ def test_loss_scale_halves_on_overflow_and_doubles_after_a_while():
 
 
 def test_loss_scale_is_one_outside_float16():
-    scale = LossScale(dynamic=False)
-    scale.update(tf.constant(False))
+    scale = LossScale(dynamic=False, growth_steps=1)
+    scale.update(tf.constant(True))
     assert float(scale.scale) == 1.0
