@@ -1,5 +1,7 @@
 """Dropout: the rate, the expectation, and where the randomness comes from."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,6 +75,22 @@ def test_an_inner_seed_ends_with_its_block():
         np.testing.assert_array_equal(draw(layer), second)
 
 
+def test_a_seed_is_of_its_own_thread():
+    """Replicas are traced in threads; none may take another's place in the pass."""
+    layer = Dropout(0.5)
+    first, _ = masks([1, 2], [layer, layer])
+    with dropout_seed(tf.constant([1, 2])), ThreadPoolExecutor(1) as pool:
+        pool.submit(draw, layer).result()
+        np.testing.assert_array_equal(draw(layer), first)
+
+
+@pytest.mark.parametrize("other", [[1, 3], [2, 2]])
+def test_both_numbers_of_a_seed_count(other):
+    seeds = (tf.constant(seed, tf.uint32) for seed in ([1, 2], other))
+    first, second = (keep_mask(seed, (5, 7), 0.5).numpy() for seed in seeds)
+    assert np.any(first != second)
+
+
 def test_without_a_seed_keras_provides_one():
     layer = Dropout(0.5)
     state = layer.seed_generator.state.numpy()
@@ -107,6 +125,10 @@ def test_nothing_is_dropped_in_inference_or_at_rate_0():
     np.testing.assert_array_equal(Dropout(0.5)(x, training=False), x)
     np.testing.assert_array_equal(Dropout(0.0)(x, training=True), x)
     assert not Dropout(0.0).variables
+
+
+def test_the_rate_survives_serialisation():
+    assert Dropout.from_config(Dropout(0.3).get_config()).rate == 0.3
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
