@@ -6,7 +6,7 @@ matplotlib is imported where it draws: who only searches need not wait for it.
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
@@ -22,7 +22,7 @@ LAYER_NAMES = {"C": "C dynamic convolution", "A": "A self-attention", "F": "F fe
 REFERENCE_STYLES = ((0, (8, 3)), (0, (1, 2)), (0, (8, 3, 1, 3)))
 REFERENCE_MARKERS = ("s", "D", "^")
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
     "text.parse_math": False,
     "font.sans-serif": ["DejaVu Sans", "Arial"],
@@ -32,7 +32,6 @@ _STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#E5E5E5",
-    "legend.framealpha": 0.9,
     "legend.fontsize": 10,
 }
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -29,7 +29,8 @@ def progress(results: Results) -> Markup:
         _draw_best_so_far(axes, results, results.candidates, "the search", drawing.SEARCH)
         if results.random_search:
             _draw_best_so_far(axes, results, results.random, "random search", drawing.RANDOM)
-        if losses := results.losses(results.finite(results.random)).tolist():
+        losses = results.losses(results.finite(results.random))
+        if len(losses):
             axes.plot(
                 np.arange(1, len(losses) + 1),
                 results.fitness(expected_best(losses)),
@@ -39,17 +40,17 @@ def progress(results: Results) -> Markup:
             )
         for candidate, style in zip(_shown(results), drawing.REFERENCE_STYLES, strict=False):
             value = candidate.figure(results.settings.fitness)
-            axes.axhline(
-                value, color=drawing.GREY, linestyle=style, linewidth=1.2, label=candidate.origin
-            )
+            label = f"{candidate.origin}, {quantity(results.settings.fitness).text(value)}"
+            axes.axhline(value, color=drawing.GREY, linestyle=style, linewidth=1.2, label=label)
         axes.set(xlabel="evaluations (strings scored)", xlim=(0, len(results.candidates) + 1))
-        _legend(axes, results)
+        _legend_above(axes)
 
     return drawing.svg("Best fitness by number of evaluations", 10, 4.6, plot)
 
 
 def generations(results: Results) -> Markup:
     """How the fitness is distributed in each generation."""
+    from matplotlib.ticker import MaxNLocator
 
     def plot(figure: "Figure") -> None:
         axes = _fitness_axes(figure.subplots(), results)
@@ -75,15 +76,16 @@ def generations(results: Results) -> Markup:
         )
         best = [results.fitness(results.losses(group).min()) for group in by_generation.values()]
         axes.plot(list(by_generation), best, "o", color=drawing.SEARCH, markersize=4, label="best")
-        if losses := results.losses(results.finite(results.random)).tolist():
+        losses = results.losses(results.finite(results.random))
+        if len(losses):
             low, middle, high = results.fitness(np.quantile(losses, (0.25, 0.5, 0.75)))
             axes.axhspan(low, high, color=drawing.RANDOM, alpha=0.15, linewidth=0, zorder=0)
             axes.axhline(
                 middle, color=drawing.RANDOM, linestyle=(0, (4, 2)), label="random strings"
             )
         axes.set(xlabel="generation", xlim=(min(by_generation) - 0.7, max(by_generation) + 0.7))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        _legend(axes, results)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _legend_above(axes)
 
     return drawing.svg("Distribution of the fitness by generation", 10, 4.2, plot)
 
@@ -93,8 +95,8 @@ def layer_types(results: Results) -> Markup:
 
     def plot(figure: "Figure") -> None:
         groups = {
-            f"the best {len(results.among_the_best)} strings": results.among_the_best,
-            f"{len(results.random)} random strings": results.random,
+            f"the best {len(results.among_the_best):,} strings": results.among_the_best,
+            f"{len(results.random):,} random strings": results.random,
         }
         panels = figure.subplots(2, sharex=True, sharey=True)
         for axes, (title, group) in zip(panels, groups.items(), strict=True):
@@ -106,7 +108,6 @@ def layer_types(results: Results) -> Markup:
             else:
                 drawing.says_nothing(axes, "none")
         panels[1].set(xlabel="layer, counted from the embeddings")
-        panels[1].xaxis.get_major_locator().set_params(integer=True)
         handles, labels = panels[0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
@@ -135,9 +136,8 @@ def _fitness_axes(axes: "Axes", results: Results) -> "Axes":
     return axes
 
 
-def _legend(axes: "Axes", results: Results) -> None:
-    falls = DIRECTIONS[results.settings.fitness] == "minimize"
-    axes.legend(loc="upper right" if falls else "lower right")
+def _legend_above(axes: "Axes") -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
 
 
 def _draw_best_so_far(
@@ -181,6 +181,8 @@ def _draw_shares(axes: "Axes", shares: np.ndarray, results: Results) -> None:
                 )
         bottom += share
     axes.set_xlim(0.4, len(depths) + 0.6)
+    if len(depths) <= _MOST_LETTERS:
+        axes.set_xticks(depths)
 
 
 def _draw_front(axes: "Axes", results: Results, cost: str, front: list[Candidate]) -> None:
@@ -197,7 +199,7 @@ def _draw_front(axes: "Axes", results: Results, cost: str, front: list[Candidate
         axes.scatter(
             [candidate.figure(cost) for candidate in group],
             [candidate.figure(fitness) for candidate in group],
-            s=14,
+            s=18,
             alpha=0.35,
             color=colour,
             linewidth=0,
@@ -213,6 +215,18 @@ def _draw_front(axes: "Axes", results: Results, cost: str, front: list[Candidate
         linewidth=1.2,
         label="Pareto front",
     )
+    best = results.best
+    if best in finite:
+        axes.plot(
+            [best.figure(cost)],
+            [best.figure(fitness)],
+            "*",
+            color="#F0E442",
+            markeredgecolor="black",
+            markersize=15,
+            linestyle="",
+            label="best string",
+        )
     for candidate, marker in zip(_shown(results), drawing.REFERENCE_MARKERS, strict=False):
         if cost in ("parameters", "flops", *candidate.scores):
             axes.plot(

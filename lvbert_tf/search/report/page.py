@@ -36,6 +36,7 @@ def report_html(results: Results) -> str:
         nan=math.nan,
         worse_by=lambda compared: _worse_by(results, compared),
         diverged=len(results.candidates) - len(results.finite(results.candidates)),
+        immigrants=sum(candidate.origin == "immigrant" for candidate in results.candidates),
         rows=results.ranked[:_MOST_ROWS],
         fronts={cost: {each.number for each in front} for cost, front in results.fronts.items()},
         plots={
@@ -61,11 +62,11 @@ def _worse_by(results: Results, compared: Compared) -> str:
 def _flat(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Names and values, also those of tables within: (`versions, keras`, `3.13.2`)."""
     for name, value in values.items():
-        inner = (*path, str(name))
+        inner = (*path, "time" if name == "seconds" else str(name))
         if isinstance(value, Mapping):
             yield from _flat(value, inner)
         else:
-            yield ", ".join(inner), _text(value, is_time="seconds" in path)
+            yield ", ".join(inner), _text(value, is_time="time" in path)
 
 
 def _text(value: Any, is_time: bool) -> str:

@@ -154,7 +154,7 @@ class Results:
         label = f"best of {len(sandwiches)} {SANDWICH}s"
         lines += [_compared(label, candidate) for candidate in self._best(sandwiches)]
         if self.random_search:
-            label = f"best of {len(self.random)} strings of random search"
+            label = f"best of {len(self.random):,} random strings"
             lines += [_compared(label, candidate) for candidate in self._best(self.random)]
         return [*lines, *self._random_mean()]
 
@@ -169,7 +169,7 @@ class Results:
             name: float(np.mean([figures.get(name, math.nan) for figures in finite]))
             for name in self.figure_names
         }
-        return [Compared(f"mean of {len(finite)} random strings", None, means)]
+        return [Compared(f"mean of {len(finite):,} random strings", None, means)]
 
 
 def _compared(label: str, candidate: Candidate) -> Compared:

@@ -7,12 +7,12 @@ import numpy as np
 from lvbert_tf.search.candidate import Candidate
 
 
-def best_so_far(losses: Sequence[float]) -> np.ndarray:
+def best_so_far(losses: np.ndarray) -> np.ndarray:
     """The lowest loss of the first 1, 2, ... candidates."""
-    return np.minimum.accumulate(np.asarray(losses, np.float64))
+    return np.minimum.accumulate(losses)
 
 
-def expected_best(losses: Sequence[float]) -> np.ndarray:
+def expected_best(losses: np.ndarray) -> np.ndarray:
     """The lowest loss of 1, 2, ... of these candidates, the mean over all choices.
 
     It is unbiased for candidates drawn independently, and so says nothing about more of them than
@@ -26,8 +26,8 @@ def expected_best(losses: Sequence[float]) -> np.ndarray:
     Returns:
       [candidates]
     """
-    in_order = np.sort(np.asarray(losses, np.float64))
-    total = len(in_order)
+    in_order = np.sort(losses)
+    total = len(losses)
     # The chance that none of the `rank` lowest is among those chosen, for ranks 0 to `total`.
     none_chosen = np.ones(total + 1)
     expected = np.empty(total)

@@ -29,7 +29,7 @@ def candidates_csv(results: Results) -> str:
 
 def report_json(results: Results) -> str:
     """Everything. A number that is not finite is the text "nan", "inf" or "-inf"."""
-    finite = results.losses(results.finite(results.random)).tolist()
+    random = results.losses(results.finite(results.random))
     layer_types = results.space.layer_types
     groups = {"best": results.among_the_best, "random": results.random}
     value = {
@@ -42,7 +42,7 @@ def report_json(results: Results) -> str:
         "best_so_far": {
             "search": results.fitness(best_so_far(results.losses(results.candidates))),
             "random": results.fitness(best_so_far(results.losses(results.random))),
-            "random_expected": results.fitness(expected_best(finite)),
+            "random_expected": results.fitness(expected_best(random)),
         },
         "layer_types": {
             name: {
