@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Quantity:
@@ -53,7 +51,8 @@ def short_count(value: float) -> str:
     """A count in four digits: `12.89 M`."""
     for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= scale:
-            return f"{np.format_float_positional(value / scale, 4, fractional=False)} {prefix}"
+            decimals = max(0, 3 - int(math.log10(value / scale)))
+            return f"{value / scale:.{decimals}f} {prefix}"
     return f"{value:g}"
 
 
