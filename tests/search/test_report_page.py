@@ -166,14 +166,10 @@ def test_what_is_given_brings_no_markup():
     )
     html = page.report_html(results)
     read_page = Page(html)
-    assert html.count("<script>") == page_scripts() == 1
+    assert html.count("<script") == 1
     assert "alert(1)</script>" not in html
     assert read_page.text.count(HOSTILE) > len(hostile)
     assert not [name for _, name, _ in read_page.attributes if name.startswith("on")]
-
-
-def page_scripts() -> int:
-    return page.report_html(make_results()).count("<script>")
 
 
 @pytest.mark.filterwarnings("error")  # numpy's and matplotlib's, of odd numbers
