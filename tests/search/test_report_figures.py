@@ -87,6 +87,8 @@ def test_layer_types(axes_of):
         assert heights[0].tolist() == [0.5] * 8  # C
         assert heights[1].tolist() == [0.0] * 4 + [0.5] * 4  # A
         assert heights[2].tolist() == [0.5] * 4 + [0.0] * 4  # F
+        tops = [bar.get_y() + bar.get_height() for bar in axes.patches[-8:]]
+        assert tops == [1.0] * 8
     assert above.get_title(loc="left") == "the best 2 strings"
     assert [text.get_text() for text in above.texts[:8]] == ["C"] * 8
 
@@ -98,6 +100,9 @@ def test_fronts(axes_of):
         xs, ys = line(axes, "Pareto front")
         assert xs == [candidate.figure(cost) for candidate in front]
         assert ys == [candidate.scores["disc_loss"] for candidate in front]
+        # Between two of the front's costs the cheaper one is the best that can be had.
+        (drawn_front,) = [each for each in axes.lines if each.get_label() == "Pareto front"]
+        assert drawn_front.get_drawstyle() == "steps-post"
         assert line(axes, "best string")[1] == [0.125]
         bred, drawn = (each.get_offsets().data.tolist() for each in axes.collections)
         assert [y for _, y in bred] == [0.25, 0.125, 0.35]

@@ -72,8 +72,12 @@ def _flat(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 def _text(value: Any, is_time: bool) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(item, is_time) for item in value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return {True: "yes", False: "no", None: "–"}.get(value, str(value))
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, (int, float)):
+        return str(value)
     if is_time:
         return duration(value)
     return f"{value:,}" if isinstance(value, int) or not math.isfinite(value) else f"{value:.6g}"
