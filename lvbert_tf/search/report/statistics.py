@@ -1,0 +1,48 @@
+"""Figures of many candidates: the best so far, what random search is expected to find, layer types."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lvbert_tf.search.candidate import Candidate
+
+
+def best_so_far(losses: np.ndarray) -> np.ndarray:
+    """The lowest loss of the first 1, 2, ... candidates."""
+    return np.minimum.accumulate(losses)
+
+
+def expected_best(losses: np.ndarray) -> np.ndarray:
+    """The lowest loss of 1, 2, ... of these candidates, the mean over all choices.
+
+    It is unbiased for candidates drawn independently, and so says nothing about more of them than
+    there are.
+
+    Source: Tang et al., Showing Your Work Doesn't Always Work, ACL 2020.
+
+    Args:
+      losses: [candidates], finite.
+
+    Returns:
+      [candidates]
+    """
+    in_order = np.sort(losses)
+    total = len(losses)
+    # The chance that none of the `rank` lowest is among those chosen, for ranks 0 to `total`.
+    none_chosen = np.ones(total + 1)
+    expected = np.empty(total)
+    for chosen in range(total):
+        left = np.maximum(total - chosen - np.arange(total + 1), 0)
+        none_chosen = none_chosen * left / (total - chosen)
+        expected[chosen] = (none_chosen[:-1] - none_chosen[1:]) @ in_order
+    return expected
+
+
+def layer_shares(candidates: Sequence[Candidate], layer_types: str) -> np.ndarray:
+    """Which share of the candidates has each layer type at each position.
+
+    Returns:
+      [layer types, layers], sums to 1 over the types.
+    """
+    layers = np.array([list(candidate.string) for candidate in candidates])
+    return np.stack([(layers == layer_type).mean(axis=0) for layer_type in layer_types])
