@@ -18,7 +18,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.model_overrides import ModelOverrides
 from lvbert_tf.sizes import SIZES
@@ -39,6 +39,7 @@ _ARCHITECTURE = (
 )
 _NETWORKS = (
     "objective",
+    "layer_types",
     "untied_generator",
     "untied_generator_embeddings",
     "uniform_generator",
@@ -89,6 +90,13 @@ class PretrainingConfig:
     model_hparam_overrides: ModelOverrides = hparam(
         ModelOverrides(), doc="widths, dropout and table sizes, e.g. {'hidden_size': 128}"
     )
+    layer_types: str | None = hparam(
+        None,
+        doc="train a supernet of these types, e.g. CAF; custom_layer_list is what is evaluated",
+    )
+    path_sampling: str = hparam(
+        "uniform", ("uniform", "fair"), "strings of a supernet in a step: one, or one a layer type"
+    )
     embedding_size: int | None = hparam(None, AT_LEAST_1, "width of the embeddings, by size")
     vocab_size: int = hparam(30522, AT_LEAST_1, "tokens in the vocabulary")
     do_lower_case: bool = hparam(True, doc="lower-case the text")
@@ -113,7 +121,8 @@ class PretrainingConfig:
     generator_layers: float = hparam(1.0, FRACTION, "share of the layers, from the embeddings up")
     generator_hidden_size: float = hparam(0.25, FRACTION, "width, share of the discriminator's")
     generator_layer_list: LayerString | None = hparam(
-        None, doc="the generator's own layers; by default the discriminator's"
+        None,
+        doc="the generator's own layers; by default the discriminator's, a supernet's: AFAF...",
     )
 
     # Optimisation
@@ -218,7 +227,8 @@ class PretrainingConfig:
         if self.model_hparam_overrides.num_hidden_layers:
             return LayerString("AF" * self.model_hparam_overrides.num_hidden_layers)
         layers = SIZES[self.model_size].layer_string
-        return layers.first(_DEBUG_LAYERS) if self.debug else layers
+        layers = layers.first(_DEBUG_LAYERS) if self.debug else layers
+        return interleaved(self.layer_types, len(layers)) if self.layer_types else layers
 
     @property
     def objective(self) -> str:
@@ -277,8 +287,10 @@ class PretrainingConfig:
         if not self.has_own_generator:
             return self.discriminator
         hidden_dim = max(1, round(self._hidden_dim * self.generator_hidden_size))
-        layers = self.generator_layer_list or self.layer_string.first(
-            max(1, round(len(self.layer_string) * self.generator_layers))
+        depth = len(self.layer_string)
+        layers = interleaved("AF", depth) if self.layer_types else self.layer_string
+        layers = self.generator_layer_list or layers.first(
+            max(1, round(depth * self.generator_layers))
         )
         return self.discriminator.replace(
             layer_string=layers,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.layer_string import check_layer_types
 
 if TYPE_CHECKING:
     from lvbert_tf.config import PretrainingConfig
@@ -16,6 +17,7 @@ def check_combinations(config: "PretrainingConfig") -> None:
     """
     _check_run(config)
     _check_generator(config)
+    _check_supernet(config)
     for name in ("discriminator", "generator"):
         try:
             getattr(config, name)
@@ -62,4 +64,24 @@ def _check_generator(config: "PretrainingConfig") -> None:
         raise InputError(
             f"generator_layers {config.generator_layers} cuts the discriminator's layers and"
             " generator_layer_list replaces them; give one of the two"
+        )
+
+
+def _check_supernet(config: "PretrainingConfig") -> None:
+    if config.layer_types is None:
+        return
+    try:
+        check_layer_types(config.layer_types, config.layer_string)
+    except InputError as error:
+        raise InputError(f"layer_types: {error}") from error
+    # Candidates are compared by what they say of one fixed generator's replacements.
+    fixed = config.uniform_generator or config.has_own_generator
+    if (
+        config.objective == "electric"
+        or config.two_tower_generator
+        or (config.objective == "electra" and not fixed)
+    ):
+        raise InputError(
+            "layer_types, a supernet, needs electra_objective false, or a generator of its own"
+            " (untied_generator or uniform_generator) with one tower"
         )

@@ -66,12 +66,16 @@ class ModelConfig:
         rows = self.vocabulary_size + self.max_sequence_length + self.num_segments
         return rows * self.embedding_dim + layer_costs.layer_norm_parameters(self.embedding_dim)
 
-    def num_parameters(self) -> int:
-        """Trainable parameters: embeddings, projection if there is one, and the layers."""
+    def input_parameters(self) -> int:
+        """Trainable parameters below the layers: embeddings, and projection if there is one."""
         total = self.embedding_parameters()
         if self.has_projection:
             total += layer_costs.dense_parameters(self.embedding_dim, self.hidden_dim)
-        return total + self.layer_string.num_parameters(
+        return total
+
+    def num_parameters(self) -> int:
+        """Trainable parameters of embeddings, projection and layers."""
+        return self.input_parameters() + self.layer_string.num_parameters(
             self.hidden_dim, self.num_heads, self.intermediate_dim
         )
 

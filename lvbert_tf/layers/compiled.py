@@ -20,6 +20,16 @@ def _is_small(tensors) -> bool:
     return None not in sizes and max(sizes) < SMALLEST_COMPILED
 
 
+def _local(tensors):
+    """The tensors as ones of the graph that is being built.
+
+    In the gradient of a conditional they may come from its branch. TensorFlow fetches them from there
+    by one protocol inside a call that XLA compiles and by another outside, and loses those that
+    change between the two.
+    """
+    return [tf.identity(tensor) for tensor in tensors]
+
+
 def compiled_without_gradient(function: Callable) -> Callable:
     """Makes `function(*tensors, **constants)` compiled in training and plain otherwise.
 
@@ -68,10 +78,10 @@ def compiled(function: Callable) -> Callable:
         @tf.custom_gradient
         def apply(*tensors):
             def gradient(*upstream):
-                gradients = iter(backward(tensors, upstream, constants))
+                gradients = iter(backward(_local(tensors), upstream, constants))
                 return [next(gradients) if t.dtype.is_floating else None for t in tensors]
 
-            return forward(*tensors, **constants), gradient
+            return forward(*_local(tensors), **constants), gradient
 
         return apply(*tensors)
 

@@ -1,6 +1,7 @@
-"""Models built from the layers: the backbone and the ELECTRA pre-trainer."""
+"""Models built from the layers: the backbone, the supernet and the ELECTRA pre-trainer."""
 
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
+from lvbert_tf.models.supernet import Supernet
 
-__all__ = ["ElectraPretrainer", "LVBertBackbone"]
+__all__ = ["ElectraPretrainer", "LVBertBackbone", "Supernet"]

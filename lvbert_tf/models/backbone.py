@@ -4,14 +4,9 @@ import keras
 from keras_hub.models import Backbone
 
 from lvbert_tf.layer_string import LayerString
-from lvbert_tf.layers import (
-    DynamicConvolution,
-    Embeddings,
-    FeedForward,
-    ResidualBlock,
-    SelfAttention,
-)
+from lvbert_tf.layers import Embeddings
 from lvbert_tf.model_config import ModelConfig
+from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -74,65 +69,28 @@ class LVBertBackbone(Backbone):
         dtype=None,
         **kwargs,
     ):
-        layers = LayerString.parse(layer_string)
-        embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
-        attention_dropout = dropout if attention_dropout is None else attention_dropout
+        config = ModelConfig(
+            vocabulary_size=vocabulary_size,
+            layer_string=LayerString.parse(layer_string),
+            hidden_dim=hidden_dim,
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            embedding_dim=hidden_dim if embedding_dim is None else embedding_dim,
+            dropout=dropout,
+            attention_dropout=dropout if attention_dropout is None else attention_dropout,
+            max_sequence_length=max_sequence_length,
+            num_segments=num_segments,
+            initializer_range=initializer_range,
+            mask_convolution_padding=mask_convolution_padding,
+        )
 
         # === Layers ===
-        def sublayer(kind: str):
-            if kind == "C":
-                return DynamicConvolution(
-                    hidden_dim,
-                    num_heads,
-                    mask_padding=mask_convolution_padding,
-                    direction=direction,
-                    initializer_range=initializer_range,
-                    dtype=dtype,
-                    name="dynamic_convolution",
-                )
-            if kind == "A":
-                return SelfAttention(
-                    hidden_dim,
-                    num_heads,
-                    dropout=attention_dropout,
-                    direction=direction,
-                    initializer_range=initializer_range,
-                    dtype=dtype,
-                    name="self_attention",
-                )
-            return FeedForward(
-                hidden_dim,
-                intermediate_dim,
-                initializer_range=initializer_range,
-                dtype=dtype,
-                name="feed_forward",
-            )
-
         if embeddings is None:
-            embeddings = Embeddings(
-                vocabulary_size,
-                embedding_dim,
-                max_sequence_length=max_sequence_length,
-                num_segments=num_segments,
-                dropout=dropout,
-                initializer_range=initializer_range,
-                dtype=dtype,
-                name="embeddings",
-            )
-        projection = None
-        if embedding_dim != hidden_dim:
-            # The reference leaves this layer at TensorFlow's default initialiser, Glorot.
-            projection = keras.layers.Dense(hidden_dim, dtype=dtype, name="embeddings_projection")
+            embeddings = make_embeddings(config, dtype)
+        projection = make_projection(config, dtype)
         encoder_layers = [
-            ResidualBlock(
-                sublayer(kind),
-                hidden_dim,
-                dropout=dropout,
-                initializer_range=initializer_range,
-                dtype=dtype,
-                name=f"layer_{index}",
-            )
-            for index, kind in enumerate(str(layers))
+            make_block(layer_type, config, f"layer_{index}", direction, dtype)
+            for index, layer_type in enumerate(config.layer_string)
         ]
 
         # === Functional model ===
@@ -154,16 +112,16 @@ class LVBertBackbone(Backbone):
 
         # === Config ===
         self.vocabulary_size = vocabulary_size
-        self.layer_string = str(layers)
+        self.layer_string = str(config.layer_string)
         self.num_heads = num_heads
         self.hidden_dim = hidden_dim
         self.intermediate_dim = intermediate_dim
-        self.embedding_dim = embedding_dim
+        self.embedding_dim = config.embedding_dim
         self.dropout = dropout
         self.max_sequence_length = max_sequence_length
         self.num_segments = num_segments
         self.mask_convolution_padding = mask_convolution_padding
-        self.attention_dropout = attention_dropout
+        self.attention_dropout = config.attention_dropout
         self.direction = direction
         self.initializer_range = initializer_range
         self.embeddings = embeddings

@@ -6,6 +6,7 @@ from keras import ops
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.models.backbone import LVBertBackbone
+from lvbert_tf.models.supernet import Supernet
 
 
 class ElectraPretrainer(keras.Model):
@@ -25,8 +26,8 @@ class ElectraPretrainer(keras.Model):
 
     def __init__(
         self,
-        discriminator: LVBertBackbone,
-        generator: LVBertBackbone | None,
+        discriminator: LVBertBackbone | Supernet,
+        generator: LVBertBackbone | Supernet | None,
         right_to_left_generator: LVBertBackbone | None = None,
         detects_replacements: bool = True,
         **kwargs,
@@ -65,8 +66,11 @@ class ElectraPretrainer(keras.Model):
             config: the hyperparameters.
             dtype: Keras dtype policy, as "float32" or "mixed_bfloat16".
         """
-        discriminator = LVBertBackbone.from_model_config(
-            config.discriminator, dtype=dtype, name="discriminator"
+        model = config.discriminator
+        discriminator = (
+            Supernet(model, config.layer_types, dtype=dtype, name="discriminator")
+            if config.layer_types
+            else LVBertBackbone.from_model_config(model, dtype=dtype, name="discriminator")
         )
         detects = config.electra_objective or config.electric_objective
         if config.uniform_generator:

@@ -7,11 +7,39 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.masking import mask_tokens
+from lvbert_tf.pretraining.masking import Features, MaskingSpec, mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
 
 # Of masks and replacements: the same at every evaluation of every run, so that figures compare.
 EVALUATION_SEED = 20_210_601
+
+
+def rows_of_replica(batch: Features) -> tuple[Features, tf.Tensor]:
+    """This replica's share of a batch that every replica has whole; call it in a replica context.
+
+    Returns:
+      (its rows, the index of the first of them).
+    """
+    context = tf.distribute.get_replica_context()
+    replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
+    size = next(iter(batch.values())).shape[0] // replicas
+    rows = {
+        name: tf.reshape(value, [replicas, size, *value.shape[1:]])[replica]
+        for name, value in batch.items()
+    }
+    return rows, replica * size
+
+
+def mask_for_evaluation(batch: Features, index: tf.Tensor, spec: MaskingSpec) -> Features:
+    """Masks this replica's rows of the held-out batch of this index, always alike.
+
+    Returns:
+      as `mask_tokens`.
+    """
+    rows, offset = rows_of_replica(batch)
+    seed = tf.stack([tf.constant(EVALUATION_SEED), index])
+    whole = batch["input_ids"].shape[0]
+    return mask_tokens(rows, seed, spec, global_batch_size=whole, offset=offset)
 
 
 class Evaluator:
@@ -21,7 +49,6 @@ class Evaluator:
       strategy: where the model was created; replicas share each batch.
       pretrainer: the networks.
       objective: what is masked and how the losses are weighted.
-      batch_size: sequences in a batch, a multiple of the replicas.
     """
 
     def __init__(
@@ -29,12 +56,10 @@ class Evaluator:
         strategy: tf.distribute.Strategy,
         pretrainer: ElectraPretrainer,
         objective: Objective,
-        batch_size: int,
     ):
         self.strategy = strategy
         self.pretrainer = pretrainer
         self.objective = objective
-        self.batch_size = batch_size
         self._sums = tf.function(self._batch_sums, autograph=False)
 
     def evaluate(
@@ -47,7 +72,8 @@ class Evaluator:
         """Computes the metrics over at most `num_batches` batches.
 
         Args:
-          batches: int32 features of shape (batch_size, length); every worker reads all of them.
+          batches: int32 features of shape (batch, length), the batch a multiple of the replicas;
+            every worker reads all of them.
           num_batches: at most this many.
           stopped: asked before each batch.
           progress: called after each batch with the number done.
@@ -85,21 +111,7 @@ class Evaluator:
         }
 
     def _replica_sums(self, batch, index):
-        context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
-        rows = self.batch_size // replicas
-        replica = context.replica_id_in_sync_group
-        shares = {
-            name: tf.reshape(value, [replicas, rows, value.shape[-1]])[replica]
-            for name, value in batch.items()
-        }
-        masked = mask_tokens(
-            shares,
-            tf.stack([tf.constant(EVALUATION_SEED), index]),
-            self.objective.masking,
-            global_batch_size=self.batch_size,
-            offset=replica * rows,
-        )
+        masked = mask_for_evaluation(batch, index, self.objective.masking)
         weights = loss_weights(masked, self.objective)
         _, sums = pretraining_loss(self.pretrainer, self.objective, masked, weights, training=False)
         sums["answers"] = tf.math.unsorted_segment_sum(
@@ -107,6 +119,6 @@ class Evaluator:
             tf.reshape(masked["mask_labels"], [-1]),
             self.pretrainer.discriminator.vocabulary_size,
         )
-        real = tf.reduce_any(shares["input_mask"] > 0, axis=-1)
+        real = tf.reduce_any(masked["padding_mask"] > 0, axis=-1)
         sums["examples"] = tf.reduce_sum(tf.cast(real, tf.float32))
-        return context.all_reduce("SUM", sums)
+        return tf.distribute.get_replica_context().all_reduce("SUM", sums)

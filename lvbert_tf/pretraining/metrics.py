@@ -76,23 +76,33 @@ def summarize(sums: dict[str, np.ndarray], gen_weight: float, disc_weight: float
         where there was nothing to average.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
-    metrics = {
-        "mlm_loss": _ratio(sums["mlm_loss"], sums["mlm_weight"]),
-        "mlm_accuracy": _ratio(sums["mlm_correct"], sums["mlm_weight"]),
-        "sampled_mlm_accuracy": _ratio(sums["sampled_correct"], sums["mlm_weight"]),
-    }
+    metrics = masked_lm_metrics(sums)
     cloze_loss = metrics["mlm_loss"]
     if "cloze_weight" in sums:
         cloze_loss = metrics["cloze_loss"] = _ratio(sums["cloze_loss"], sums["cloze_weight"])
     loss = gen_weight * cloze_loss
     if "disc_weight" in sums:
-        metrics |= {
-            "disc_loss": _ratio(sums["disc_loss"], sums["disc_weight"]),
-            "disc_accuracy": _ratio(sums["disc_correct"], sums["disc_weight"]),
-            "disc_auc": _area_under_roc(sums["histogram_fake"], sums["histogram_original"]),
-            "disc_precision": _ratio(sums["disc_caught"], sums["disc_flagged"]),
-            "disc_recall": _ratio(sums["disc_caught"], sums["disc_fake"]),
-            "fake_rate": _ratio(sums["disc_fake"], sums["disc_weight"]),
-        }
+        metrics |= replaced_token_metrics(sums)
         loss += disc_weight * metrics["disc_loss"]
     return {"loss": loss, **metrics}
+
+
+def masked_lm_metrics(sums: dict[str, np.ndarray]) -> dict[str, float]:
+    """The part of `summarize` that is about the masked LM."""
+    return {
+        "mlm_loss": _ratio(sums["mlm_loss"], sums["mlm_weight"]),
+        "mlm_accuracy": _ratio(sums["mlm_correct"], sums["mlm_weight"]),
+        "sampled_mlm_accuracy": _ratio(sums["sampled_correct"], sums["mlm_weight"]),
+    }
+
+
+def replaced_token_metrics(sums: dict[str, np.ndarray]) -> dict[str, float]:
+    """The part of `summarize` that is about the discriminator."""
+    return {
+        "disc_loss": _ratio(sums["disc_loss"], sums["disc_weight"]),
+        "disc_accuracy": _ratio(sums["disc_correct"], sums["disc_weight"]),
+        "disc_auc": _area_under_roc(sums["histogram_fake"], sums["histogram_original"]),
+        "disc_precision": _ratio(sums["disc_caught"], sums["disc_flagged"]),
+        "disc_recall": _ratio(sums["disc_caught"], sums["disc_fake"]),
+        "fake_rate": _ratio(sums["disc_fake"], sums["disc_weight"]),
+    }

@@ -16,7 +16,7 @@ from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
 from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
-from lvbert_tf.pretraining.token_logits import read_token_logits, token_cross_entropy
+from lvbert_tf.pretraining.token_logits import TokenReading, read_token_logits, token_cross_entropy
 
 _TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
 
@@ -75,6 +75,44 @@ def _inputs(masked: Features, token_ids: tf.Tensor) -> Features:
     }
 
 
+def read_generator(
+    pretrainer: ElectraPretrainer, objective: Objective, masked: Features, training: bool
+) -> tuple[TokenReading, tf.Tensor | None]:
+    """What the generator says of the masked slots.
+
+    Args:
+        pretrainer: the networks; without a generator the replacements are uniformly random.
+        objective: how to sample.
+        masked: what `masking.mask_tokens` returns, or a slice of it.
+        training: whether dropout is on.
+
+    Returns:
+        losses, likeliest and sampled tokens; and the logits of every token, if there are two towers.
+    """
+    labels, noise = masked["mask_labels"], masked["sampling_noise"]
+    if pretrainer.generator is None:
+        vocabulary_size = pretrainer.discriminator.vocabulary_size
+        disallowed = labels if objective.disallow_correct else None
+        reading = TokenReading(
+            losses=tf.fill(tf.shape(labels), math.log(vocabulary_size)),
+            likeliest=tf.zeros_like(labels),
+            sampled=sample_uniformly(noise, vocabulary_size, disallowed),
+        )
+        return reading, None
+    cloze_logits = None
+    if pretrainer.right_to_left_generator is None:
+        logits = pretrainer.masked_lm_logits(
+            _inputs(masked, masked["masked_token_ids"]), masked["mask_positions"], training
+        )
+    else:
+        cloze_logits = pretrainer.cloze_logits(_inputs(masked, masked["token_ids"]), training)
+        logits = tf.gather(cloze_logits, masked["mask_positions"], batch_dims=1)
+    reading = read_token_logits(
+        logits, labels, noise, objective.temperature, objective.disallow_correct
+    )
+    return reading, cloze_logits
+
+
 def pretraining_loss(
     pretrainer: ElectraPretrainer,
     objective: Objective,
@@ -95,29 +133,15 @@ def pretraining_loss(
         (loss, sums): a float32 scalar that adds up to the global loss, and additive metric sums
         for `Objective.summarize`.
     """
-    labels, weights = masked["mask_labels"], masked["mask_weights"]
-    noise = masked["sampling_noise"]
-    cloze_logits, sums = None, dict[str, tf.Tensor]()
-
     # === Generator ===
-    if pretrainer.generator is None:
-        vocabulary_size = pretrainer.discriminator.vocabulary_size
-        token_losses = tf.fill(tf.shape(labels), math.log(vocabulary_size))
-        likeliest = tf.zeros_like(labels)
-        disallowed = labels if objective.disallow_correct else None
-        sampled = sample_uniformly(noise, vocabulary_size, disallowed)
-    else:
-        if pretrainer.right_to_left_generator is None:
-            logits = pretrainer.masked_lm_logits(
-                _inputs(masked, masked["masked_token_ids"]), masked["mask_positions"], training
-            )
-        else:
-            cloze_logits = pretrainer.cloze_logits(_inputs(masked, masked["token_ids"]), training)
-            logits = tf.gather(cloze_logits, masked["mask_positions"], batch_dims=1)
-        token_losses, likeliest, sampled = read_token_logits(
-            logits, labels, noise, objective.temperature, objective.disallow_correct
-        )
-    sums |= metrics.masked_lm_sums(token_losses, likeliest, labels, weights, sampled)
+    reading, cloze_logits = read_generator(pretrainer, objective, masked, training)
+    sums = metrics.masked_lm_sums(
+        reading.losses,
+        reading.likeliest,
+        masked["mask_labels"],
+        masked["mask_weights"],
+        reading.sampled,
+    )
     if cloze_logits is None:
         generator_loss = sums["mlm_loss"] / (global_weights["masked_lm"] + _TINY_WEIGHT)
     else:
@@ -131,7 +155,9 @@ def pretraining_loss(
 
     # === Discriminator ===
     if pretrainer.replaced_token_head is not None:
-        corrupted, is_fake = corrupt(masked, sampled, only_changes_are_fake=not objective.electric)
+        corrupted, is_fake = corrupt(
+            masked, reading.sampled, only_changes_are_fake=not objective.electric
+        )
         fake_logits = pretrainer.replaced_token_logits(_inputs(masked, corrupted), training)
         if objective.electric:
             log_likelihood = -token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)

@@ -19,6 +19,7 @@ from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.input_pipeline import training_dataset
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
 from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.pretraining_costs import num_parameters, training_flops
@@ -63,17 +64,35 @@ def pretrain(
     Raises:
       InputError: bad arguments or bad data; before anything is written, where that can be known.
     """
-    # === Settings and data, checked before any work ===
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
-    vocabulary = Vocabulary.load(config.vocab_file)
-    _check_vocabulary(config, vocabulary)
-    check_architecture(config)
+    vocabulary = load_vocabulary(config)
     strategy = distribution.make_strategy(strategy_name, virtual_devices, _tpu_address(config, tpu))
+    return run(config, vocabulary, strategy)
+
+
+def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribute.Strategy) -> int:
+    """Trains or evaluates as a configuration says.
+
+    Args:
+      config: of an ordinary encoder or of a supernet.
+      vocabulary: as `load_vocabulary` gives it.
+      strategy: where to compute.
+
+    Returns:
+      as `pretrain`.
+
+    Raises:
+      InputError: as `pretrain`.
+    """
+    # === Data, checked before any work ===
+    check_architecture(config)
+    path_sampler = PathSampler.from_config(config)
     distribution.check_batch(
         strategy,
         config.train_batch_size,
         config.gradient_accumulation_steps,
         config.eval_batch_size,
+        paths=path_sampler.num_paths if path_sampler else 1,
     )
     precision = resolve_precision(config.precision)
     worker = distribution.worker_of(strategy)
@@ -93,7 +112,7 @@ def pretrain(
         optimizer.build(pretrainer.trainable_variables)
         loss_scale = LossScale(dynamic=precision == "float16")
     objective = Objective.from_config(config, MaskingSpec.from_config(config, vocabulary))
-    evaluator = Evaluator(strategy, pretrainer, objective, config.eval_batch_size)
+    evaluator = Evaluator(strategy, pretrainer, objective)
 
     model_dir = Path(config.model_dir)
     checkpoint_dir = model_dir / "checkpoints"
@@ -128,7 +147,7 @@ def pretrain(
             say(f"{model_dir} is already trained to step {step}; nothing to train")
         else:
             say(
-                f"{config.layer_string}: {num_parameters(config):,} parameters, {precision},"
+                f"{_architecture(config)}: {num_parameters(config):,} parameters, {precision},"
                 f" {distribution.describe(strategy)}, {training_records.num_examples:,} examples;"
                 f" from step {step} to {config.num_train_steps}"
             )
@@ -180,7 +199,9 @@ def pretrain(
             log.message(held_out.describe(metrics))
             return True
 
-        train_step = TrainStep(strategy, pretrainer, optimizer, loss_scale, config, objective)
+        train_step = TrainStep(
+            strategy, pretrainer, optimizer, loss_scale, config, objective, path_sampler
+        )
         batches = training_dataset(
             training_records, config.train_batch_size, config.seed, step, worker
         )
@@ -211,7 +232,8 @@ def pretrain(
 
         # === What is left behind ===
         if chief:
-            save_preset(pretrainer.discriminator, model_dir / "preset", train_step.step)
+            if config.layer_types is None:
+                save_preset(pretrainer.discriminator, model_dir / "preset", train_step.step)
             _print_written(model_dir, checkpoints.path(train_step.step))
     return 0
 
@@ -233,12 +255,25 @@ def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -
     return 0
 
 
-def _check_vocabulary(config: PretrainingConfig, vocabulary: Vocabulary) -> None:
+def load_vocabulary(config: PretrainingConfig) -> Vocabulary:
+    """The vocabulary of a run.
+
+    Raises:
+      InputError: it cannot be read, or is larger than `vocab_size`.
+    """
+    vocabulary = Vocabulary.load(config.vocab_file)
     if vocabulary.size > config.vocab_size:
         raise InputError(
             f"{config.vocab_file} has {vocabulary.size} tokens, but vocab_size is"
             f" {config.vocab_size}; set vocab_size to {vocabulary.size}"
         )
+    return vocabulary
+
+
+def _architecture(config: PretrainingConfig) -> str:
+    if config.layer_types is None:
+        return str(config.layer_string)
+    return f"supernet of {len(config.layer_string)} layers of {', '.join(config.layer_types)}"
 
 
 def _open_records(pattern, config, vocabulary, say) -> RecordSet:

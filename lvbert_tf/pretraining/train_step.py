@@ -10,8 +10,10 @@ import tensorflow as tf
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers.dropout import dropout_seed
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.masking import mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.training.distribution import worker_of
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.update import apply_gradients
@@ -45,9 +47,14 @@ class StepRecords:
 class TrainStep:
     """Runs training steps without returning to the host between them.
 
-    The step's number is `optimizer.iterations`; masks, replacements and dropout are functions of
-    (seed, step), so neither the number of replicas nor how the steps are grouped into calls changes
+    The step's number is `optimizer.iterations`; masks, replacements, dropout and paths are functions
+    of (seed, step), so neither the number of replicas nor how the steps are grouped into calls changes
     the masks, and the grouping changes nothing at all.
+
+    With a supernet each step runs the paths that `path_sampler` draws. Several paths (`fair`) share
+    the batch out: the first runs the first row of every `num_paths` rows, and so on. So the batch is
+    the global one still, each row goes through the generator once, and a step costs what a step with
+    one path does. Blocks outside the paths are not updated: neither momentum nor decay moves them.
 
     Args:
       strategy: where the model and optimizer were created.
@@ -56,6 +63,8 @@ class TrainStep:
       loss_scale: for float16; constant otherwise.
       config: batch size, accumulation, seed, jit_compile.
       objective: what is masked and optimised.
+      path_sampler: for a pretrainer whose discriminator is a supernet. The rows of a replica's part
+        of the batch must be a multiple of its paths.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class TrainStep:
         loss_scale: LossScale,
         config: PretrainingConfig,
         objective: Objective,
+        path_sampler: PathSampler | None = None,
     ):
         self.strategy = strategy
         self.pretrainer = pretrainer
@@ -73,6 +83,9 @@ class TrainStep:
         self.loss_scale = loss_scale
         self.config = config
         self.objective = objective
+        self.path_sampler = path_sampler
+        self._parts = config.gradient_accumulation_steps
+        self._paths = path_sampler.num_paths if path_sampler else 1
         self._rows = config.train_batch_size // strategy.num_replicas_in_sync
         self._worker, workers = worker_of(strategy)
         self._replicas_here = strategy.num_replicas_in_sync // workers
@@ -80,6 +93,8 @@ class TrainStep:
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._step_on_replica = self._replica_step
         self._part_gradients = self._gradients
+        if self._parts * self._paths > 1:  # traced once for all parts
+            self._part_gradients = tf.function(self._gradients, autograph=False)
         if config.jit_compile and not isinstance(strategy, tf.distribute.TPUStrategy):
             # XLA cannot stop in the middle for other replicas, so with several of them it compiles
             # the part between the reductions. A TPU compiles everything by itself.
@@ -132,7 +147,8 @@ class TrainStep:
 
     def _run_steps(self, iterator, steps):
         def one_step(index, rows):
-            row = self.strategy.run(self._step_on_replica, args=(iterator.get_next(),))
+            arguments = (iterator.get_next(), self._sample_paths())
+            row = self.strategy.run(self._step_on_replica, args=arguments)
             row = self.strategy.experimental_local_results(row)[0]
             return index + 1, rows.write(index, row)
 
@@ -144,11 +160,20 @@ class TrainStep:
         )
         return rows.stack()
 
-    def _replica_step(self, batch):
+    def _seed(self):
+        step = tf.cast(self.optimizer.iterations.value, tf.int32)
+        return tf.stack([tf.constant(self.config.seed, tf.int32), step])
+
+    def _sample_paths(self):
+        if self.path_sampler is None:
+            return None
+        with tf.device("CPU:0"):  # where conditions are read
+            return self.path_sampler.sample(self._seed())
+
+    def _replica_step(self, batch, paths):
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
-        step = tf.cast(self.optimizer.iterations.value, tf.int32)
-        seed = tf.stack([tf.constant(self.config.seed, tf.int32), step])
+        seed = self._seed()
         masked = mask_tokens(
             self._rows_of(replica, batch),
             seed,
@@ -159,7 +184,7 @@ class TrainStep:
         weights = context.all_reduce("SUM", loss_weights(masked, self.objective))
         dropout = tf.random.experimental.stateless_fold_in(seed, _DROPOUT_STREAM, alg="philox")
         dropout = tf.random.experimental.stateless_fold_in(dropout, replica, alg="philox")
-        loss, sums, gradients = self._accumulate(masked, weights, dropout)
+        loss, sums, gradients = self._accumulate(masked, weights, dropout, paths)
 
         used = [index for index, gradient in enumerate(gradients) if gradient is not None]
         gradients = [gradients[index] for index in used]
@@ -170,16 +195,17 @@ class TrainStep:
         norm = tf.linalg.global_norm(gradients)
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM, use_norm=norm)
         variables = [self._variables[index] for index in used]
+        gates = self._gates(variables, paths)
         skipped = tf.constant(0.0)
         if self.loss_scale.dynamic:
             finite = tf.math.is_finite(norm)
             # At a scale of 1 there is nothing left to blame on the scale.
             overflow = ~finite & (self.loss_scale.scale > 1.0)
             skipped = tf.cast(overflow, tf.float32)
-            apply_gradients(self.optimizer, gradients, variables, only_if=finite)
+            apply_gradients(self.optimizer, gradients, variables, only_if=finite, gates=gates)
             self.loss_scale.update(finite)
         else:
-            apply_gradients(self.optimizer, gradients, variables)
+            apply_gradients(self.optimizer, gradients, variables, gates=gates)
         self._layout |= {"_norm": norm.shape, "_skipped": skipped.shape}
         return tf.concat([row, [norm, skipped]], axis=0)
 
@@ -193,26 +219,27 @@ class TrainStep:
             for name, value in batch.items()
         }
 
-    def _accumulate(self, masked, weights, seed):
-        """Sums loss, metrics and gradients over the parts of a replica's batch."""
-        parts = self.config.gradient_accumulation_steps
+    def _gates(self, variables, paths):
+        """For each variable, whether its block is updated; None outside the blocks."""
+        if self._paths != 1 or paths is None:  # several paths run every block
+            return None
+        gate_of = self.pretrainer.discriminator.gates(paths[0])
+        return [gate_of.get(id(variable)) for variable in variables]
 
-        def fold_in(seed, index):
-            return tf.random.experimental.stateless_fold_in(seed, index, alg="philox")
-
-        if parts == 1:
-            return self._part_gradients(masked, weights, fold_in(seed, 0))
+    def _accumulate(self, masked, weights, seed, paths):
+        """Sums loss, metrics and gradients over the parts, and in them the paths, of a batch."""
+        count = self._parts * self._paths
 
         def part(index):
-            rows = self._rows // parts
-            chosen = {
-                name: tf.reshape(value, [parts, rows, *value.shape[1:]])[index]
-                for name, value in masked.items()
-            }
-            return self._part_gradients(chosen, weights, fold_in(seed, index))
+            chosen = {name: self._rows_of_part(value, index) for name, value in masked.items()}
+            fold = tf.random.experimental.stateless_fold_in(seed, index, alg="philox")
+            path = None if paths is None else paths[index % self._paths]
+            return self._part_gradients(chosen, weights, fold, path)
 
         # The first part is apart because it tells the loop which variables have a gradient.
         first = part(0)
+        if count == 1:
+            return first
         flat = tf.nest.flatten(first)
         used = [index for index, value in enumerate(flat) if value is not None]
 
@@ -221,7 +248,7 @@ class TrainStep:
             return (index + 1, *(total + new[i] for total, i in zip(totals, used, strict=True)))
 
         _, *totals = tf.while_loop(
-            lambda index, *_: index < parts,
+            lambda index, *_: index < count,
             add,
             (tf.constant(1), *(flat[i] for i in used)),
             parallel_iterations=1,
@@ -230,8 +257,16 @@ class TrainStep:
             flat[i] = total
         return tf.nest.pack_sequence_as(first, flat)
 
-    def _gradients(self, masked, weights, seed):
-        with tf.GradientTape() as tape, dropout_seed(seed):
+    def _rows_of_part(self, value, index):
+        """A part is a run of rows; its paths take them in turn."""
+        if self._parts * self._paths == 1:
+            return value
+        rows = self._rows // (self._parts * self._paths)
+        shape = [self._parts, rows, self._paths, *value.shape[1:]]
+        return tf.reshape(value, shape)[index // self._paths, :, index % self._paths]
+
+    def _gradients(self, masked, weights, seed, path):
+        with tf.GradientTape() as tape, dropout_seed(seed), selected_path(path):
             loss, sums = pretraining_loss(
                 self.pretrainer, self.objective, masked, weights, training=True
             )

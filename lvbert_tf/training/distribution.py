@@ -119,25 +119,38 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def check_batch(
-    strategy: tf.distribute.Strategy, train_batch: int, accumulation: int, eval_batch: int
+    strategy: tf.distribute.Strategy,
+    train_batch: int,
+    accumulation: int,
+    eval_batch: int,
+    paths: int = 1,
 ) -> None:
     """Refuses batches that cannot be shared out evenly.
+
+    Args:
+      strategy: whose replicas share each batch.
+      train_batch, eval_batch: sequences in a batch.
+      accumulation: parts that a replica computes its share of a training batch in.
+      paths: strings of a supernet that share each part.
 
     Raises:
       InputError: naming the nearest batch sizes that can.
     """
     replicas = strategy.num_replicas_in_sync
     parts = {
-        "train_batch_size": (train_batch, replicas * accumulation),
+        "train_batch_size": (train_batch, replicas * accumulation * paths),
         "eval_batch_size": (eval_batch, replicas),
     }
     for name, (size, divisor) in parts.items():
         if size % divisor:
             below, above = size // divisor * divisor, (size // divisor + 1) * divisor
-            steps = f" x {accumulation} gradient accumulation steps" if divisor != replicas else ""
+            factors = f"{replicas} replicas"
+            if divisor != replicas:
+                factors += f" x {accumulation} gradient accumulation steps"
+                factors += f" x {paths} paths of fair path_sampling" if paths > 1 else ""
             legal = f"{below} or {above}" if below else f"{above}"
             raise InputError(
-                f"{name} {size} is not divisible by {divisor} ({replicas} replicas{steps});"
+                f"{name} {size} is not divisible by {divisor} ({factors});"
                 f" the nearest that is: {legal}"
             )
 

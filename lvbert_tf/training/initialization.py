@@ -8,7 +8,7 @@ from lvbert_tf.interop.reference_checkpoint import (
     is_reference_checkpoint,
     restore_reference_weights,
 )
-from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
 from lvbert_tf.training.model_directory import read_config
 from lvbert_tf.training.named_weights import named_weights
@@ -27,6 +27,8 @@ def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str],
       InputError: there is no checkpoint, it is damaged, or nothing in it fits.
     """
     if is_reference_checkpoint(path):
+        if isinstance(pretrainer.discriminator, Supernet):
+            raise InputError(f"init_checkpoint {path}: the reference has no supernets")
         report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, path)}")
         return
     saved, weights = read_weights(_readable(path, report)), named_weights(pretrainer)
@@ -46,12 +48,15 @@ def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str],
             report(f"  {what}: {', '.join(sorted(names))}")
 
 
-def load_pretrainer(path: str | Path, report: Callable[[str], None]) -> ElectraPretrainer:
-    """Builds the networks of a run of ours, in float32, and loads its newest readable checkpoint.
+def load_pretrainer(
+    path: str | Path, report: Callable[[str], None], dtype="float32"
+) -> ElectraPretrainer:
+    """Builds the networks of a run of ours and loads its newest readable checkpoint.
 
     Args:
       path: a model directory (`models/NAME`) or one of its `checkpoints/step-N`.
       report: called with one line for each damaged checkpoint that is passed over.
+      dtype: Keras dtype policy.
 
     Raises:
       InputError: it is neither, or no checkpoint can be read.
@@ -62,7 +67,7 @@ def load_pretrainer(path: str | Path, report: Callable[[str], None]) -> ElectraP
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
     saved = read_weights(_readable(str(path), report))
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=dtype)
     for name, weight in named_weights(pretrainer).items():
         weight.assign(saved[name])
     return pretrainer

@@ -1,6 +1,6 @@
 """Applying gradients that are already summed over replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,7 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
     only_if: tf.Tensor | None = None,
+    gates: Sequence[tf.Tensor | None] | None = None,
 ) -> None:
     """Updates the variables and counts the step. Call it in a replica context.
 
@@ -23,39 +24,56 @@ def apply_gradients(
       variables: what they belong to.
       only_if: boolean scalar, equal on all replicas; false leaves the variables and the optimizer's
         slots as they are, but still counts the step, whose data are used up.
+      gates: for each variable such a scalar for it alone, or None where it is always updated; by
+        default it is everywhere. Variables that share a tensor share a conditional.
     """
     context = tf.distribute.get_replica_context()
+    gates = [None] * len(variables) if gates is None else gates
+    conditions = list({id(gate): gate for gate in gates}.values())
+    groups = [
+        [index for index, gate in enumerate(gates) if gate is condition] for condition in conditions
+    ]
 
-    def update_one_device():
-        learning_rate = optimizer.learning_rate
-        for gradient, variable in zip(gradients, variables, strict=True):
-            optimizer.update_step(gradient, variable, learning_rate)
+    def update_in_groups(update_one, gradients, only_if, conditions):
+        def update_group(members):
+            for index in members:
+                update_one(variables[index], gradients[index])
 
-    def update_all_devices(strategy, gradients, only_if):
+        def update_all():
+            for condition, members in zip(conditions, groups, strict=True):
+                _run_if(condition, lambda members=members: update_group(members))
+
+        _run_if(only_if, update_all)
+
+    def update_one_device(variable, gradient):
+        optimizer.update_step(gradient, variable, learning_rate)
+
+    def update_all_devices(strategy, gradients, only_if, conditions):
         def update(variable, gradient):
             optimizer.update_step(gradient, variable, optimizer.learning_rate)
 
-        def update_each():
-            for gradient, variable in zip(gradients, variables, strict=True):
-                strategy.extended.update(variable.value, update, args=(gradient,), group=False)
+        def update_one(variable, gradient):
+            strategy.extended.update(variable.value, update, args=(gradient,), group=False)
 
-        if only_if is None:
-            update_each()
-        else:
-            _run_if(strategy.experimental_local_results(only_if)[0], update_each)
+        def local(value):
+            return value if value is None else strategy.experimental_local_results(value)[0]
+
+        update_in_groups(update_one, gradients, local(only_if), [local(c) for c in conditions])
 
     if context.num_replicas_in_sync > 1:
-        context.merge_call(update_all_devices, args=(list(gradients), only_if))
-    elif only_if is None:
-        update_one_device()
+        context.merge_call(update_all_devices, args=(list(gradients), only_if, conditions))
     else:
-        _run_if(only_if, update_one_device)
+        learning_rate = optimizer.learning_rate
+        update_in_groups(update_one_device, gradients, only_if, conditions)
     optimizer.iterations.assign_add(1)
 
 
-def _run_if(condition: tf.Tensor, function) -> None:
+def _run_if(condition: tf.Tensor | None, function: Callable[[], None]) -> None:
     def run():
         function()
         return tf.constant(True)
 
-    tf.cond(condition, run, lambda: tf.constant(False))
+    if condition is None:
+        function()
+    else:
+        tf.cond(condition, run, lambda: tf.constant(False))

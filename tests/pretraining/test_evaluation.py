@@ -20,7 +20,7 @@ def evaluator():
     )
     pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
     objective = Objective.from_config(config, MaskingSpec(0.15, 2, 4, (2, 3, 4)))
-    return Evaluator(tf.distribute.get_strategy(), pretrainer, objective, batch_size=4)
+    return Evaluator(tf.distribute.get_strategy(), pretrainer, objective)
 
 
 def batches(rows=10):

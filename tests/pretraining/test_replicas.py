@@ -69,7 +69,9 @@ def check_equal(ours, theirs):
     assert [(line["step"], line["split"]) for line in ours] == [
         (line["step"], line["split"]) for line in theirs
     ]
-    for name in ("loss", "mlm_loss", "disc_loss", "fake_rate", "gradient_norm", "parameter_norm"):
+    common = ("loss", "mlm_loss", "gradient_norm", "parameter_norm")
+    of_discriminator = [name for name in ("disc_loss", "fake_rate") if name in theirs[0]]
+    for name in (*common, *of_discriminator):
         pairs = [(a[name], b[name]) for a, b in zip(ours, theirs, strict=True) if name in b]
         assert pairs
         np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-4, err_msg=name)
@@ -82,6 +84,31 @@ def test_two_replicas_and_accumulation_equal_one_device(data, one_device):
     assert process.returncode == 0, output
     assert "MirroredStrategy, 2 replicas" in output
     check_equal(lines(data, "two"), one_device)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path_sampling", "layer_types", "objective"),
+    [
+        ("uniform", "CF", {"generator_layer_list": "F"}),
+        ("fair", "AF", {"generator_layer_list": None, "electra_objective": False}),
+    ],
+)
+def test_two_replicas_of_a_supernet_equal_one_device(data, path_sampling, layer_types, objective):
+    changes = {
+        "custom_layer_list": layer_types,
+        "layer_types": layer_types,
+        "path_sampling": path_sampling,
+        "num_train_steps": 6,
+        "eval_every_steps": 3,
+        **objective,
+    }
+    one, two = (f"{path_sampling}_{number}" for number in ("one", "two"))
+    process = start(data, two, "--virtual_devices", "2", **changes)
+    assert pretrain(str(data), one, hparams_json(**{**SETTINGS, **changes})) == 0
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
+    check_equal(lines(data, two), lines(data, one))
 
 
 def start_workers(data, name, **changes):

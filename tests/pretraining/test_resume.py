@@ -64,11 +64,19 @@ def signal_after(process, model_dir, step, number):
     return process.wait(PATIENCE)
 
 
-def arrays(model_dir):
-    prefix = model_dir / "checkpoints" / f"step-{STEPS:08d}" / "state"
+def arrays(model_dir, step):
+    prefix = model_dir / "checkpoints" / f"step-{step:08d}" / "state"
     reader = tf.train.load_checkpoint(str(prefix))
     names = reader.get_variable_to_shape_map()
     return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
+
+
+def check_same_arrays(model_dir, other, step):
+    ours, theirs = arrays(model_dir, step), arrays(other, step)
+    assert ours.keys() == theirs.keys()
+    assert any("optimizer" in name for name in ours)
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
 def metrics(model_dir):
@@ -105,11 +113,7 @@ def test_killed_and_continued_equals_never_killed(data, capfd):
         200,
         240,
     ]
-    ours, theirs = arrays(killed), arrays(whole)
-    assert ours.keys() == theirs.keys()
-    assert any("optimizer" in name for name in ours)
-    for name, value in theirs.items():
-        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+    check_same_arrays(killed, whole, STEPS)
 
     capfd.readouterr()
     before = {file: file.stat().st_mtime_ns for file in (whole / "preset").iterdir()}
@@ -137,8 +141,9 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_continues(da
     assert f"from step {last} to {STEPS}" in capfd.readouterr().err
 
 
-def test_interrupted_in_its_own_process(data, monkeypatch):
-    """SIGINT saves as SIGTERM does, wherever it comes: here in the middle of an evaluation."""
+@pytest.fixture
+def interrupted_by_evaluation(monkeypatch):
+    """SIGINT comes in the middle of the first evaluation, until the result is undone."""
     from lvbert_tf.pretraining import held_out
 
     evaluate = held_out.evaluate_held_out
@@ -147,13 +152,34 @@ def test_interrupted_in_its_own_process(data, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         return evaluate(*arguments, **options)
 
-    changes = {"num_train_steps": 6, "eval_every_steps": 4, "log_steps": 2}
     monkeypatch.setattr(held_out, "evaluate_held_out", interrupt)
+    return monkeypatch
+
+
+INTERRUPTED = {"num_train_steps": 6, "eval_every_steps": 4, "log_steps": 2}
+
+
+def test_interrupted_in_its_own_process(data, interrupted_by_evaluation):
+    """SIGINT saves as SIGTERM does, wherever it comes."""
+    changes = INTERRUPTED
     assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 130
     model_dir = data / "models" / "interrupted"
     assert saved_steps(model_dir)[-1] == 4
     assert not (model_dir / "eval.json").exists()
-    monkeypatch.undo()
+    interrupted_by_evaluation.undo()
     assert pretrain(str(data), "interrupted", hparams_json(**changes)) == 0
     lines = [(line["step"], line["split"]) for line in metrics(model_dir)]
     assert lines == [(2, "train"), (4, "train"), (4, "eval"), (6, "train"), (6, "eval")]
+
+
+def test_an_interrupted_supernet_equals_one_that_was_not(data, interrupted_by_evaluation):
+    layers = {"custom_layer_list": "CF", "layer_types": "CF", "generator_layer_list": "F"}
+    changes = {**INTERRUPTED, **layers}
+    assert pretrain(str(data), "supernet", hparams_json(**changes)) == 130
+    assert saved_steps(data / "models" / "supernet") == [3, 4]
+    interrupted_by_evaluation.undo()
+    for name in ("supernet", "whole_supernet"):
+        assert pretrain(str(data), name, hparams_json(**changes)) == 0
+    ours, theirs = data / "models" / "supernet", data / "models" / "whole_supernet"
+    assert metrics(ours) == metrics(theirs)
+    check_same_arrays(ours, theirs, 6)

@@ -1,0 +1,59 @@
+"""Which paths of a supernet a training step runs."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lvbert_tf.config import PretrainingConfig
+
+_STREAM = 3  # keeps these random numbers apart from those of masking and dropout
+
+
+@dataclass(frozen=True)
+class PathSampler:
+    """Draws the paths of a step; call it outside the replicas, so that all of them get the same.
+
+    `uniform`: one path, every layer drawn independently (single-path one-shot search: Guo et al.,
+    2020, section 3.3). `fair`: a permutation of the layer types at every position, read as one path a
+    type, so that a step trains every block exactly once (strict fairness: Chu et al., 2021, section
+    3.2).
+
+    Args:
+        method: "uniform" or "fair".
+        num_layers: positions of a path.
+        num_types: blocks at each position.
+    """
+
+    method: str
+    num_layers: int
+    num_types: int
+
+    @classmethod
+    def from_config(cls, config: PretrainingConfig) -> "PathSampler | None":
+        """That of a supernet; None for an ordinary encoder."""
+        if config.layer_types is None:
+            return None
+        return cls(config.path_sampling, len(config.layer_string), len(config.layer_types))
+
+    @property
+    def num_paths(self) -> int:
+        """Paths of a step."""
+        return self.num_types if self.method == "fair" else 1
+
+    def sample(self, seed: tf.Tensor) -> tf.Tensor:
+        """Draws a step's paths.
+
+        Args:
+            seed: int32 of shape (2,): the seed of the run and the step.
+
+        Returns:
+            int32 of shape (num_paths, num_layers), indices of layer types.
+        """
+        seed = tf.random.experimental.stateless_fold_in(seed, _STREAM, alg="philox")
+        if self.method == "uniform":
+            shape = [1, self.num_layers]
+            return tf.random.stateless_uniform(
+                shape, seed, maxval=self.num_types, dtype=tf.int32, alg="philox"
+            )
+        keys = tf.random.stateless_uniform([self.num_types, self.num_layers], seed, alg="philox")
+        return tf.argsort(keys, axis=0)  # of random keys: a permutation in every column

@@ -1,0 +1,182 @@
+"""The corrupted held-out set: made once, and the same for every candidate, process and restart."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.training.named_weights import named_weights
+
+_ORIGIN = "origin"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a set was made from. Scores on sets of different origins do not compare.
+
+    Attributes:
+      checkpoint_step: of the supernet.
+      weights_sha256: of all its weights, as another run of as many steps has others.
+      records_sha256: of the held-out records' manifest.
+      num_eval_steps: batches, at most.
+      eval_batch_size: sequences of a batch.
+      objective: `Objective` as JSON types.
+      detects_replacements: whether candidates are scored on replaced tokens or on masked ones.
+    """
+
+    checkpoint_step: int
+    weights_sha256: str
+    records_sha256: str
+    num_eval_steps: int
+    eval_batch_size: int
+    objective: dict[str, Any]
+    detects_replacements: bool
+
+    @classmethod
+    def of(
+        cls,
+        pretrainer: ElectraPretrainer,
+        checkpoint_step: int,
+        objective: Objective,
+        records: RecordSet,
+        num_eval_steps: int,
+        eval_batch_size: int,
+    ) -> "Origin":
+        """The origin of a set that is yet to be made."""
+        return cls(
+            checkpoint_step,
+            _weights_sha256(pretrainer),
+            _records_sha256(records),
+            num_eval_steps,
+            eval_batch_size,
+            json.loads(json.dumps(dataclasses.asdict(objective))),
+            pretrainer.replaced_token_head is not None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CorruptedSet:
+    """Corrupted held-out batches.
+
+    Attributes:
+      origin: what they were made from.
+      features: by name, arrays of shape (batches, batch, ...). With replacements `token_ids` (the
+        corrupted ones), `segment_ids`, `padding_mask` and `is_fake`; with masks what
+        `masking.mask_tokens` returns.
+    """
+
+    origin: Origin
+    features: dict[str, np.ndarray]
+
+    def save(self, path: Path) -> None:
+        """Writes an `.npz` under a temporary name and renames it: readers see a whole one or none."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            arrays: dict[str, Any] = dict(self.features)
+            arrays[_ORIGIN] = np.array(json.dumps(dataclasses.asdict(self.origin)))
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "CorruptedSet":
+        """Reads what `save` wrote.
+
+        Raises:
+          InputError: the file is damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                features = {name: archive[name] for name in archive.files if name != _ORIGIN}
+                origin = Origin(**json.loads(str(archive[_ORIGIN])))
+            _check(features, origin)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(
+                f"{path} is no corrupted held-out set ({reason}); move it away to make it again"
+            ) from error
+        return cls(origin, features)
+
+
+def open_corrupted_set(
+    path: Path, origin: Origin, make: Callable[[], dict[str, np.ndarray]]
+) -> CorruptedSet:
+    """Reads the set, or makes it where there is none yet.
+
+    Args:
+      path: its file.
+      origin: what it has to be made from.
+      make: computes its features.
+
+    Raises:
+      InputError: it is damaged, or was made from something else.
+    """
+    if not path.exists():
+        CorruptedSet(origin, make()).save(path)
+    # Read also by the process that made it: if several did at the same time, the last one's stays.
+    found = CorruptedSet.load(path)
+    differing = [
+        field.name
+        for field in dataclasses.fields(Origin)
+        if getattr(found.origin, field.name) != getattr(origin, field.name)
+    ]
+    if differing:
+        raise InputError(
+            f"{path} was made from another {', '.join(differing)}; scores on it do not compare with"
+            " scores on a new one: start a search of another name, or restore what it was made from"
+        )
+    return found
+
+
+_FLAGS = ("padding_mask", "is_fake")
+_REPLACED = {"token_ids", "segment_ids", *_FLAGS}
+_MASKED = {
+    *("token_ids", "masked_token_ids", "segment_ids", "padding_mask"),
+    *("mask_positions", "mask_labels", "mask_weights", "sampling_noise"),
+}
+
+
+def _check(features: dict[str, np.ndarray], origin: Origin) -> None:
+    expected = _REPLACED if origin.detects_replacements else _MASKED
+    if set(features) != expected:
+        raise ValueError(f"it has {', '.join(sorted(features))}")
+    batches, _, length = features["token_ids"].shape
+    if not 1 <= batches <= origin.num_eval_steps:
+        raise ValueError(f"it has {batches} batches")
+    for name, values in features.items():
+        if values.shape[:2] != (batches, origin.eval_batch_size) or values.dtype.itemsize != 4:
+            raise ValueError(f"{name} has shape {values.shape} of {values.dtype}")
+        top = 1 if name in _FLAGS else length - 1 if name == "mask_positions" else np.inf
+        if not (np.isfinite(values) & (values >= 0) & (values <= top)).all():
+            raise ValueError(f"{name} has illegal values")
+
+
+def _weights_sha256(pretrainer: ElectraPretrainer) -> str:
+    digest = hashlib.sha256()
+    for name, weight in sorted(named_weights(pretrainer).items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def _records_sha256(records: RecordSet) -> str:
+    if records.manifest is not None:
+        content = records.manifest.to_json()
+    else:
+        names = [Path(file).name for file in records.files]
+        blocks = (records.block_files, records.block_offsets, records.block_examples)
+        content = json.dumps([names, *(values.tolist() for values in blocks)])
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,168 @@
+"""Scoring a candidate: how well a string of a trained supernet does on the corrupted held-out set."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.models import ElectraPretrainer, Supernet
+from lvbert_tf.models.supernet import selected_path
+from lvbert_tf.pretraining import metrics
+from lvbert_tf.pretraining.corruption import corrupt
+from lvbert_tf.pretraining.evaluation import mask_for_evaluation, rows_of_replica
+from lvbert_tf.pretraining.losses import replaced_token_cross_entropy
+from lvbert_tf.pretraining.masking import Features
+from lvbert_tf.pretraining.objective import (
+    Objective,
+    loss_weights,
+    pretraining_loss,
+    read_generator,
+)
+from lvbert_tf.search.corrupted_set import CorruptedSet
+
+REPLACED_TOKEN_SCORES = ("disc_loss", "disc_auc", "disc_accuracy")
+MASKED_LM_SCORES = ("mlm_loss", "mlm_accuracy")
+
+
+def corrupt_held_out(
+    strategy: tf.distribute.Strategy,
+    pretrainer: ElectraPretrainer,
+    objective: Objective,
+    batches: Iterable[Mapping[str, tf.Tensor]],
+    num_batches: int,
+    progress: Callable[[int], object] = lambda done: None,
+) -> dict[str, np.ndarray]:
+    """Masks held-out batches and, for replaced token detection, fills them from the frozen generator.
+
+    Masks and samples are those of an evaluation in pre-training: from a fixed seed, without dropout.
+
+    Args:
+      strategy: where the networks were created; replicas share each batch.
+      pretrainer: the networks.
+      objective: what is masked, and how to sample.
+      batches: int32 features of shape (batch, length), the batch a multiple of the replicas.
+      num_batches: at most this many.
+      progress: called after each batch with the number done.
+
+    Returns:
+      the features of a `CorruptedSet`.
+    """
+
+    def corrupt_rows(batch, index):
+        masked = mask_for_evaluation(batch, index, objective.masking)
+        if pretrainer.replaced_token_head is not None:
+            reading, _ = read_generator(pretrainer, objective, masked, training=False)
+            token_ids, is_fake = corrupt(masked, reading.sampled)
+            masked = {
+                "token_ids": token_ids,
+                "segment_ids": masked["segment_ids"],
+                "padding_mask": masked["padding_mask"],
+                "is_fake": is_fake,
+            }
+        context = tf.distribute.get_replica_context()
+        return {name: context.all_gather(value, axis=0) for name, value in masked.items()}
+
+    @tf.function(autograph=False)
+    def corrupt_batch(batch, index):
+        return _first_result(strategy, strategy.run(corrupt_rows, args=(batch, index)))
+
+    rows = []
+    for index, batch in enumerate(itertools.islice(batches, num_batches)):
+        corrupted = corrupt_batch(batch, tf.constant(index))
+        rows.append({name: value.numpy() for name, value in corrupted.items()})
+        progress(index + 1)
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+class CandidateEvaluator:
+    """Scores strings of a supernet, each one once, all on the same batches and by one trace.
+
+    With replaced token detection the scores are `disc_loss`, `disc_auc` and `disc_accuracy`. There is
+    no masked LM figure then: the masked LM is the generator, which all candidates share. Under the
+    masked LM objective they are `mlm_loss` and `mlm_accuracy`.
+
+    Args:
+      strategy: where the networks were created; replicas share each batch.
+      pretrainer: the networks, whose discriminator is a trained supernet.
+      objective: what it was trained on.
+      corrupted: what to score on; its batches a multiple of the replicas.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        pretrainer: ElectraPretrainer,
+        objective: Objective,
+        corrupted: CorruptedSet,
+    ):
+        self.strategy = strategy
+        self.pretrainer = pretrainer
+        self.objective = objective
+        self._scores: dict[LayerString, dict[str, float]] = {}
+        names, arrays = corrupted.features.keys(), corrupted.features.values()
+        self._batches = [
+            {name: tf.constant(value) for name, value in zip(names, values, strict=True)}
+            for values in zip(*arrays, strict=True)
+        ]
+        self._sums = tf.function(self._batch_sums, autograph=False)
+
+    @property
+    def supernet(self) -> Supernet:
+        """What the candidates are strings of."""
+        return self.pretrainer.discriminator
+
+    def __call__(self, string: str | LayerString) -> dict[str, float]:
+        """The scores of a string, by name.
+
+        Raises:
+          InputError: the supernet has no such string.
+        """
+        layers = LayerString.parse(string)
+        if layers not in self._scores:
+            self._scores[layers] = self._evaluate(self.supernet.path_of(layers))
+        return dict(self._scores[layers])
+
+    def _evaluate(self, path: tf.Tensor) -> dict[str, float]:
+        batch_sums = [self._sums(batch, path) for batch in self._batches]
+        totals = dict[str, np.ndarray]()
+        for name in batch_sums[0]:
+            rows = [sums[name].numpy() for sums in batch_sums]
+            totals[name] = np.asarray(rows, np.float64).sum(axis=0)
+        if self.pretrainer.replaced_token_head is None:
+            figures = metrics.masked_lm_metrics(totals)
+            return {name: figures[name] for name in MASKED_LM_SCORES}
+        figures = metrics.replaced_token_metrics(totals)
+        return {name: figures[name] for name in REPLACED_TOKEN_SCORES}
+
+    def _batch_sums(self, batch, path):
+        return _first_result(
+            self.strategy, self.strategy.run(self._replica_sums, args=(batch, path))
+        )
+
+    def _replica_sums(self, batch, path):
+        rows, _ = rows_of_replica(batch)
+        with selected_path(path):
+            if self.pretrainer.replaced_token_head is None:
+                sums = self._masked_lm_sums(rows)
+            else:
+                sums = self._replaced_token_sums(rows)
+        return tf.distribute.get_replica_context().all_reduce("SUM", sums)
+
+    def _masked_lm_sums(self, masked: Features) -> dict[str, tf.Tensor]:
+        weights = loss_weights(masked, self.objective)
+        _, sums = pretraining_loss(self.pretrainer, self.objective, masked, weights, training=False)
+        return sums
+
+    def _replaced_token_sums(self, corrupted: Features) -> dict[str, tf.Tensor]:
+        is_fake = corrupted["is_fake"]
+        inputs = {name: corrupted[name] for name in ("token_ids", "segment_ids", "padding_mask")}
+        logits = self.pretrainer.replaced_token_logits(inputs, training=False)
+        losses = replaced_token_cross_entropy(logits, is_fake)
+        return metrics.replaced_token_sums(losses, logits, is_fake, corrupted["padding_mask"])
+
+
+def _first_result(strategy: tf.distribute.Strategy, results):
+    """Of what all replicas computed alike."""
+    return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}

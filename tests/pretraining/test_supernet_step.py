@@ -1,0 +1,188 @@
+"""Training steps of a supernet: what moves, what they equal, and that nothing is traced again."""
+
+import itertools
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import LENGTH, NO_DROPOUT, hparams
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models.supernet import selected_path
+from lvbert_tf.pretraining.masking import MaskingSpec, mask_tokens
+from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.path_sampling import PathSampler
+from lvbert_tf.pretraining.train_step import TrainStep
+from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.precision import LossScale
+
+MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
+BATCH, TYPES = 12, "CAF"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Draws one string at steps 0, 2, 4... and another at the others."""
+
+    even: str
+    odd: str
+    types: str = TYPES
+    num_paths: int = 1
+
+    def sample(self, seed):
+        paths = tf.constant(
+            [[self.types.index(letter) for letter in string] for string in (self.even, self.odd)]
+        )
+        return paths[seed[1] % 2][None]
+
+
+def make_config(**changes):
+    settings = {
+        "vocab_size": VOCABULARY,
+        "train_batch_size": BATCH,
+        "layer_types": TYPES,
+        "generator_layer_list": "F",
+        "model_hparam_overrides": NO_DROPOUT,
+    }
+    return PretrainingConfig.create("data", "m", hparams(**{**settings, **changes}))
+
+
+def make_step(sampler=None, **changes) -> TrainStep:
+    config = make_config(**changes)
+    keras.utils.set_random_seed(0)
+    pretrainer = ElectraPretrainer.from_pretraining_config(config)
+    optimizer = ReferenceAdam(5e-3, weight_decay_rate=0.1)
+    optimizer.build(pretrainer.trainable_variables)
+    return TrainStep(
+        tf.distribute.get_strategy(),
+        pretrainer,
+        optimizer,
+        LossScale(dynamic=False),
+        config,
+        Objective.from_config(config, MaskingSpec(0.15, 2, MASK, SPECIAL)),
+        sampler or PathSampler.from_config(config),
+    )
+
+
+def batches():
+    ids = np.random.default_rng(0).integers(5, VOCABULARY, (4 * BATCH, LENGTH)).astype(np.int32)
+    features = {
+        "input_ids": ids,
+        "input_mask": np.ones_like(ids),
+        "segment_ids": np.zeros_like(ids),
+    }
+    dataset = tf.data.Dataset.from_tensor_slices(features)
+    return iter(dataset.batch(BATCH, drop_remainder=True).repeat())
+
+
+def state_of_blocks(step):
+    """For every position and letter: weights and both moments, as arrays."""
+    optimizer, supernet = step.optimizer, step.pretrainer.discriminator
+    state = {}
+    for position, blocks in enumerate(supernet.blocks):
+        for letter, block in zip(supernet.layer_types, blocks, strict=True):
+            indices = [optimizer._get_variable_index(v) for v in block.trainable_variables]
+            slots = (optimizer.first_moments, optimizer.second_moments)
+            values = [v.numpy() for v in block.trainable_variables]
+            state[position, letter] = values + [s[i].numpy() for s in slots for i in indices]
+    return state
+
+
+def moved(before, after):
+    """The blocks of which any number differs in any bit."""
+    return {
+        block
+        for block, values in before.items()
+        if any((a != b).any() for a, b in zip(values, after[block], strict=True))
+    }
+
+
+def moved_by_steps(step, steps):
+    source, states = batches(), [state_of_blocks(step)]
+    for _ in range(steps):
+        assert step.run(source, 1).first_failure() is None
+        states.append(state_of_blocks(step))
+    return [moved(*pair) for pair in itertools.pairwise(states)]
+
+
+def test_only_selected_blocks_move():
+    """From the second step on the other blocks have momentum, and all would decay."""
+    step = make_step(Fixed("CAF", "CFA"))
+    assert moved_by_steps(step, 4) == [set(enumerate("CAF")), set(enumerate("CFA"))] * 2
+    assert step._run.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("path_sampling", "expected"), [("uniform", ["A", "F", "A"]), ("fair", ["AF", "AF", "AF"])]
+)
+def test_the_whole_step_compiles(path_sampling, expected):
+    step = make_step(
+        Fixed("A", "F", "AF") if path_sampling == "uniform" else None,
+        path_sampling=path_sampling,
+        layer_types="AF",
+        custom_layer_list="A",
+        generator_layer_list=None,
+        electra_objective=False,
+        jit_compile=True,
+    )
+    changes = moved_by_steps(step, 3)
+    assert changes == [{(0, letter) for letter in letters} for letters in expected]
+    assert step.run(batches(), 1).loss[0] == pytest.approx(np.log(VOCABULARY), rel=0.1)
+
+
+def test_a_step_is_that_of_the_encoder_alone():
+    supernet = make_step(Fixed("FCA", "FCA"))
+    alone = make_step(custom_layer_list="FCA", layer_types=None)
+    networks, single = supernet.pretrainer, alone.pretrainer
+    single.discriminator.set_weights(networks.discriminator.extract("FCA").get_weights())
+    single.generator.set_weights(networks.generator.get_weights())
+    for name in ("masked_lm_head", "replaced_token_head"):
+        getattr(single, name).set_weights(getattr(networks, name).get_weights())
+    ours, theirs = supernet.run(batches(), 5), alone.run(batches(), 5)
+    np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-5)
+    np.testing.assert_allclose(ours.gradient_norm, theirs.gradient_norm, rtol=1e-4)
+    for name, rows in theirs.sums.items():
+        np.testing.assert_allclose(ours.sums[name], rows, rtol=1e-4, atol=1e-5, err_msg=name)
+    extracted = networks.discriminator.extract("FCA").get_weights()
+    for weight, expected in zip(extracted, single.discriminator.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-5)
+
+
+def fair_loss_by_hand(step, batch):
+    """Row i of the batch goes down path i modulo 3."""
+    seed = tf.constant([step.config.seed, 0])
+    masked = mask_tokens(batch, seed, step.objective.masking)
+    weights = loss_weights(masked, step.objective)
+    total = 0.0
+    for index, path in enumerate(step.path_sampler.sample(seed)):
+        rows = {name: value[index::3] for name, value in masked.items()}
+        with selected_path(path):
+            loss, _ = pretraining_loss(
+                step.pretrainer, step.objective, rows, weights, training=False
+            )
+        total += float(loss)
+    return total
+
+
+def test_fair_paths_share_the_batch_and_move_every_block():
+    step = make_step(path_sampling="fair", custom_layer_list="CF")
+    expected, source = fair_loss_by_hand(step, next(batches())), batches()
+    before = state_of_blocks(step)
+    first = step.run(source, 1).loss[0]
+    assert first == pytest.approx(expected, rel=1e-5)
+    assert len(moved(before, state_of_blocks(step))) == 6
+
+    accumulated = make_step(
+        path_sampling="fair", custom_layer_list="CF", gradient_accumulation_steps=2
+    )
+    parts = accumulated.run(batches(), 3)
+    np.testing.assert_allclose(parts.loss[1:], step.run(source, 2).loss, rtol=1e-5)
+    for block, values in state_of_blocks(step).items():
+        for value, other in zip(values, state_of_blocks(accumulated)[block], strict=True):
+            np.testing.assert_allclose(other, value, atol=1e-5)
+
+    assert step.run(source, 40).loss[-5:].mean() < 0.8 * first
+    assert step._run.experimental_get_tracing_count() == 1

@@ -1,0 +1,123 @@
+"""The file of the corrupted held-out set."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
+
+ORIGIN = Origin(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True)
+SHAPE = (2, 4, 12)
+
+
+def features():
+    flags = np.ones(SHAPE, np.int32)
+    return {
+        "token_ids": np.arange(flags.size, dtype=np.int32).reshape(SHAPE),
+        "segment_ids": flags * 0,
+        "padding_mask": flags,
+        "is_fake": flags,
+    }
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "new" / "held_out.npz"
+    CorruptedSet(ORIGIN, features()).save(path)
+    again = CorruptedSet.load(path)
+    assert again.origin == ORIGIN
+    assert again.features.keys() == features().keys()
+    for name, values in features().items():
+        np.testing.assert_array_equal(again.features[name], values)
+    assert [file.name for file in path.parent.iterdir()] == ["held_out.npz"]
+
+
+def test_made_once(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return features()
+
+    path = tmp_path / "held_out.npz"
+    for _ in range(3):
+        opened = open_corrupted_set(path, ORIGIN, make)
+        np.testing.assert_array_equal(opened.features["token_ids"], features()["token_ids"])
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Origin)])
+def test_of_another_origin(tmp_path, field):
+    path = tmp_path / "held_out.npz"
+    CorruptedSet(ORIGIN, features()).save(path)
+    other = dataclasses.replace(ORIGIN, **{field: False if field.startswith("detects") else "x"})
+    with pytest.raises(InputError, match=f"made from another {field};") as caught:
+        open_corrupted_set(path, other, features)
+    assert "\n" not in str(caught.value)
+
+
+def damaged(change):
+    values = features()
+    change(values)
+    return values
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values.pop("is_fake"),
+        lambda values: values.update(extra=values["is_fake"]),
+        lambda values: values.update(is_fake=values["is_fake"] + 1),
+        lambda values: values.update(token_ids=-values["token_ids"]),
+        lambda values: values.update(is_fake=values["is_fake"].astype(np.int64)),
+        lambda values: values.update({name: array[:, :3] for name, array in values.items()}),
+        lambda values: values.update({name: np.tile(a, (2, 1, 1)) for name, a in values.items()}),
+        lambda values: values.update(is_fake=np.array([{"an": "object"}])),
+    ],
+)
+def test_illegal_content_is_refused(tmp_path, change):
+    path = tmp_path / "held_out.npz"
+    with path.open("wb") as file:
+        np.savez(file, origin=np.array(json.dumps(dataclasses.asdict(ORIGIN))), **damaged(change))
+    with pytest.raises(InputError, match=r"no corrupted held-out set \(.*move it away"):
+        CorruptedSet.load(path)
+
+
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_a_truncated_file_is_refused(tmp_path, size):
+    path = tmp_path / "held_out.npz"
+    CorruptedSet(ORIGIN, features()).save(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match="no corrupted held-out set"):
+        CorruptedSet.load(path)
+
+
+def test_a_file_without_an_origin_is_refused(tmp_path):
+    path = tmp_path / "held_out.npz"
+    np.savez(path, **features())
+    with pytest.raises(InputError, match="no corrupted held-out set"):
+        CorruptedSet.load(path)
+
+
+def test_the_origin_depends_on_weights_and_records(tiny_config, masking_spec):
+    config = tiny_config(layer_types="AF", custom_layer_list="AF")
+    pretrainer = ElectraPretrainer.from_pretraining_config(config)
+    objective = Objective.from_config(config, masking_spec)
+
+    def origin(examples=5):
+        blocks = np.array([0]), np.array([0]), np.array([examples])
+        records = RecordSet(("a/held_out",), *blocks, 12, None, {})
+        return Origin.of(pretrainer, 7, objective, records, 3, 4)
+
+    first = origin()
+    assert origin() == first
+    assert Origin(**json.loads(json.dumps(dataclasses.asdict(first)))) == first
+    assert origin(examples=6).records_sha256 != first.records_sha256
+    gamma = pretrainer.discriminator.blocks[1][0].layer_norm.gamma
+    gamma.assign(gamma.numpy() * 1.5)
+    assert origin().weights_sha256 != first.weights_sha256
