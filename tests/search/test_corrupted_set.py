@@ -77,7 +77,6 @@ def damaged(change):
         lambda values: values.update(is_fake=values["is_fake"].astype(np.int64)),
         lambda values: values.update({name: array[:, :3] for name, array in values.items()}),
         lambda values: values.update({name: np.tile(a, (2, 1, 1)) for name, a in values.items()}),
-        lambda values: values.update(is_fake=np.array([{"an": "object"}])),
     ],
 )
 def test_illegal_content_is_refused(tmp_path, change):
@@ -86,6 +85,31 @@ def test_illegal_content_is_refused(tmp_path, change):
         np.savez(file, origin=np.array(json.dumps(dataclasses.asdict(ORIGIN))), **damaged(change))
     with pytest.raises(InputError, match=r"no corrupted held-out set \(.*move it away"):
         CorruptedSet.load(path)
+
+
+class Trap:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path, touched = tmp_path / "held_out.npz", tmp_path / "touched"
+    trap = np.empty(SHAPE, object)
+    trap[0, 0, 0] = Trap(touched)
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            origin=np.array(json.dumps(dataclasses.asdict(ORIGIN))),
+            **{**features(), "is_fake": trap},
+        )
+    with pytest.raises(InputError, match="no corrupted held-out set"):
+        CorruptedSet.load(path)
+    assert not touched.exists()
 
 
 @pytest.mark.parametrize("size", [0, 100, -1])
