@@ -27,15 +27,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Where vocab.txt and the records are.", required=True)
 flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
 flags.DEFINE_string("hparams", "", "JSON, or a .json or .toml file; the names are listed above.")
-flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
-    "Where to train; auto takes what the machine has: a TPU that is named, the workers of"
-    " TF_CONFIG, all GPUs, or the one device.",
-)
-flags.DEFINE_integer("virtual_devices", 0, "Split the CPU into this many devices, for tests.")
-flags.DEFINE_string("tpu", None, "Name or address of a TPU; `local` on a TPU VM.")
+cli.define_device_flags()
 
 __doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(PretrainingConfig)}\n"
 

@@ -86,7 +86,7 @@ def build_step(string: str, sampler: Cycle | None = None) -> TrainStep:
 
 def build_evaluator(step: TrainStep, features: dict[str, np.ndarray]) -> CandidateEvaluator:
     """Scores on one batch."""
-    origin = Origin(0, "", "", 1, FLAGS.batch_size, {}, detects_replacements=True)
+    origin = Origin(0, "", "", 1, FLAGS.batch_size, {}, True, FLAGS.precision)
     corrupted = CorruptedSet(origin, features)
     return CandidateEvaluator(step.strategy, step.pretrainer, step.objective, corrupted)
 

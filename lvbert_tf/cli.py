@@ -17,6 +17,19 @@ _ENVIRONMENT_ERRORS = {
 }
 
 
+def define_device_flags() -> None:
+    """Defines --strategy, --virtual_devices and --tpu."""
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+        "Where to compute; auto takes what the machine has: a TPU that is named, the workers of"
+        " TF_CONFIG, all GPUs, or the one device.",
+    )
+    flags.DEFINE_integer("virtual_devices", 0, "Split the CPU into this many devices, for tests.")
+    flags.DEFINE_string("tpu", None, "Name or address of a TPU; `local` on a TPU VM.")
+
+
 def _underscore(argument: str) -> str:
     """Turns `--data-dir` into `--data_dir`: the reference's spelling of the same flag."""
     if not argument.startswith("--") or argument == "--":

@@ -61,6 +61,16 @@ _DEBUG_HIDDEN_DIM = 144
 _DEBUG_LAYERS = 6
 
 
+def check_directory_name(what: str, name: str) -> None:
+    """Refuses a name that is a path, or none.
+
+    Raises:
+      InputError: saying what the name is for.
+    """
+    if name in ("", "..") or Path(name).name != name:
+        raise InputError(f"{what} {name!r}: expected one directory name")
+
+
 @dataclass(frozen=True)
 class PretrainingConfig:
     """Every setting of a pre-training run, under the reference's names.
@@ -184,8 +194,7 @@ class PretrainingConfig:
         Raises:
           InputError: one line naming the hparam, its value and what is allowed.
         """
-        if model_name in ("", "..") or Path(model_name).name != model_name:
-            raise InputError(f"model name {model_name!r}: expected one directory name")
+        check_directory_name("model name", model_name)
         values = hparams.convert(cls, user_hparams)
         defaults = _DEBUG_HPARAMS if values.get("debug") else {}
         by_size = SIZES[values.get("model_size", "small")].hparams

@@ -136,10 +136,12 @@ def to_json(config: Any) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in hparam_fields(type(config))}
 
 
-def describe(config_type: type) -> str:
+def describe(config_type: type, leave_out: Collection[str] = ()) -> str:
     """One line for every hparam: name, default, meaning, allowed values. For `--help`."""
     lines = []
     for name, field in hparam_fields(config_type).items():
+        if name in leave_out:
+            continue
         default, legal = json.dumps(_plain(field.default)), field.metadata["legal"]
         allowed = "" if legal is None else f" ({_legal_text(legal)})"
         lines.append(f"{name} = {default}: {field.metadata['doc']}{allowed}")

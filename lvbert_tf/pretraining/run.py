@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -66,8 +66,7 @@ def pretrain(
     """
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
     vocabulary = load_vocabulary(config)
-    strategy = distribution.make_strategy(strategy_name, virtual_devices, _tpu_address(config, tpu))
-    return run(config, vocabulary, strategy)
+    return run(config, vocabulary, start_strategy(config, strategy_name, virtual_devices, tpu))
 
 
 def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribute.Strategy) -> int:
@@ -99,7 +98,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     chief = worker[0] == 0
     say = _say if chief else _stay_silent
     training_records = _open_records(config.pretrain_tfrecords, config, vocabulary, say)
-    held_out_records = _open_held_out(config, vocabulary, say)
+    held_out_records = open_held_out(config, vocabulary, say)
 
     # === Networks ===
     keras.utils.set_random_seed(config.seed)
@@ -276,6 +275,44 @@ def _architecture(config: PretrainingConfig) -> str:
     return f"supernet of {len(config.layer_string)} layers of {', '.join(config.layer_types)}"
 
 
+def start_strategy(
+    config: PretrainingConfig, name: str, virtual_devices: int, tpu: str | None
+) -> tf.distribute.Strategy:
+    """The strategy of the device flags, on the TPU that --tpu names, else the reference's hparams.
+
+    Raises:
+      InputError: see `distribution.make_strategy`.
+    """
+    address = None
+    if tpu is not None or config.use_tpu:
+        address = distribution.TpuAddress(
+            tpu or config.tpu_name or "local",
+            config.tpu_zone,
+            config.gcp_project,
+            config.tpu_job_name,
+        )
+    return distribution.make_strategy(name, virtual_devices, address)
+
+
+def open_held_out(
+    config: PretrainingConfig, vocabulary: Vocabulary, say: Callable[[str], None]
+) -> RecordSet | None:
+    """The held-out records, or None where there are none.
+
+    Args:
+      config: of the run.
+      vocabulary: as `load_vocabulary` gives it.
+      say: called with lines for the user.
+
+    Raises:
+      InputError: they do not fit the configuration or the vocabulary, or are damaged.
+    """
+    if not any(tf.io.gfile.glob(part.strip()) for part in config.eval_tfrecords.split(",")):
+        say(f"no held-out records match {config.eval_tfrecords}: no evaluation")
+        return None
+    return _open_records(config.eval_tfrecords, config, vocabulary, say)
+
+
 def _open_records(pattern, config, vocabulary, say) -> RecordSet:
     records = RecordSet.open(
         pattern,
@@ -288,21 +325,6 @@ def _open_records(pattern, config, vocabulary, say) -> RecordSet:
     for file, count in records.corrupt_records.items():
         say(f"warning: {file}: {count} corrupt records are left out")
     return records
-
-
-def _open_held_out(config, vocabulary, say) -> RecordSet | None:
-    if not any(tf.io.gfile.glob(part.strip()) for part in config.eval_tfrecords.split(",")):
-        say(f"no held-out records match {config.eval_tfrecords}: no evaluation")
-        return None
-    return _open_records(config.eval_tfrecords, config, vocabulary, say)
-
-
-def _tpu_address(config: PretrainingConfig, flag: str | None) -> distribution.TpuAddress | None:
-    """The TPU that --tpu names, else the one of the reference's hparams."""
-    if flag is None and not config.use_tpu:
-        return None
-    name = flag or config.tpu_name or "local"
-    return distribution.TpuAddress(name, config.tpu_zone, config.gcp_project, config.tpu_job_name)
 
 
 def _print_written(model_dir: Path, checkpoint: Path) -> None:

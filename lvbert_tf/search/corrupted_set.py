@@ -33,6 +33,7 @@ class Origin:
       eval_batch_size: sequences of a batch.
       objective: `Objective` as JSON types.
       detects_replacements: whether candidates are scored on replaced tokens or on masked ones.
+      precision: of the layers' arithmetic, as a dtype.
     """
 
     checkpoint_step: int
@@ -42,6 +43,7 @@ class Origin:
     eval_batch_size: int
     objective: dict[str, Any]
     detects_replacements: bool
+    precision: str
 
     @classmethod
     def of(
@@ -62,6 +64,7 @@ class Origin:
             eval_batch_size,
             json.loads(json.dumps(dataclasses.asdict(objective))),
             pretrainer.replaced_token_head is not None,
+            pretrainer.discriminator.compute_dtype,
         )
 
 

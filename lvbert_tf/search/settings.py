@@ -54,6 +54,11 @@ class SearchSettings:
     mutation_probability: float = hparam(0.1, FRACTION, "that a mutation redraws a layer")
     num_crossovers: int = hparam(25, AT_LEAST_0, "crossovers a generation")
 
+    # The report
+    compare_with_random: bool = hparam(
+        True, doc="score as many random strings too, for comparison; doubles the evaluations"
+    )
+
     def __post_init__(self) -> None:
         hparams.check(self)
         check_layer_types(self.layer_types)
@@ -109,6 +114,15 @@ class SearchSettings:
             raise InputError(f"fitness {self.fitness}: the objective is {objective}; use {allowed}")
 
 
+# Names of pre-training that a search decides: a value would be lost, or contradict it.
+DECIDED = {
+    "custom_layer_list": "it is what is searched for; num_layers and layer_types say among which",
+    "model_dir": "the supernet's is in the directory of the search",
+    "do_train": "--stage says what to do",
+    "do_eval": "--stage says what to do",
+}
+
+
 def split_hparams(user_hparams: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
     """Divides the hparams of a search from those of pre-training its supernet.
 
@@ -118,10 +132,14 @@ def split_hparams(user_hparams: Mapping[str, Any]) -> tuple[SearchSettings, dict
       the settings, and what `PretrainingConfig.create` takes.
 
     Raises:
-      InputError: a name that neither knows (with the nearest known one), or see `SearchSettings`.
+      InputError: a name that neither knows (with the nearest known one) or that a search decides,
+        or see `SearchSettings`.
     """
     ours, theirs = map(hparams.hparam_fields, (SearchSettings, PretrainingConfig))
     hparams.check_names(user_hparams, ours | theirs)
+    for name, why in DECIDED.items():
+        if name in user_hparams:
+            raise InputError(f"{name} is no hparam of a search: {why}")
     settings = {name: value for name, value in user_hparams.items() if name in ours}
     pretraining = {name: value for name, value in user_hparams.items() if name in theirs}
     return hparams.build(SearchSettings, settings), pretraining

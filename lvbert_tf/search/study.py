@@ -16,9 +16,12 @@ from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.storage import database_errors, open_storage
 
-# Settings that are compared with the space, where defaults are filled in, and the one that may
-# change: more generations continue a search.
-_NOT_COMPARED = ("num_layers", "layer_types", "max_parameters", "max_flops", "num_generations")
+# Settings that are compared with the space, where defaults are filled in, and those that may change:
+# more generations continue a search.
+_NOT_COMPARED = (
+    *("num_layers", "layer_types", "max_parameters", "max_flops"),
+    *("num_generations", "compare_with_random"),
+)
 
 
 def open_study(

@@ -48,7 +48,7 @@ def main() -> None:
         with strategy.scope():
             pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
         sets.append(corrupt_held_out(strategy, pretrainer, objective, batches, BATCHES))
-        corrupted = CorruptedSet(Origin(0, "", "", BATCHES, BATCH, {}, True), sets[-1])
+        corrupted = CorruptedSet(Origin(0, "", "", BATCHES, BATCH, {}, True, "float32"), sets[-1])
         scores.append(CandidateEvaluator(strategy, pretrainer, objective, corrupted)("FCA"))
     equal = all(np.array_equal(values, sets[1][name]) for name, values in sets[0].items())
     print(

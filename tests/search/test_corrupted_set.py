@@ -12,7 +12,7 @@ from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.record_set import RecordSet
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
 
-ORIGIN = Origin(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True)
+ORIGIN = Origin(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True, "float32")
 SHAPE = (2, 4, 12)
 
 

@@ -56,7 +56,7 @@ class Setting:
 
     def corrupted_set(self):
         detects = self.pretrainer.replaced_token_head is not None
-        origin = Origin(7, "w", "r", BATCHES, BATCH, {}, detects)
+        origin = Origin(7, "w", "r", BATCHES, BATCH, {}, detects, "float32")
         return CorruptedSet(origin, self.features)
 
     def evaluator(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-VOCABULARY = Path(__file__).parents[1] / "fixtures" / "tokenizer" / "vocab.txt"
+VOCABULARY = Path(__file__).parent / "fixtures" / "tokenizer" / "vocab.txt"
 LENGTH = 16
 SPECIAL = 5  # [PAD] [UNK] [CLS] [SEP] [MASK] are the first five ids of no text
 

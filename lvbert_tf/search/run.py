@@ -1,0 +1,95 @@
+"""The search program: from records to a supernet, scored strings, a report and `best.toml`."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.hparams import load_hparams
+from lvbert_tf.pretraining import run as pretraining
+from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.search.corrupted_set import CorruptedSet
+from lvbert_tf.search.experiment import Experiment
+from lvbert_tf.search.report_stage import report
+from lvbert_tf.search.scoring_stage import score_strings
+from lvbert_tf.search.storage import open_storage
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training import distribution
+from lvbert_tf.training.model_directory import check_architecture
+
+STAGES = ("all", "supernet", "search", "report")
+
+
+def run_search(
+    data_dir: str,
+    search_name: str,
+    hparams: str = "",
+    stage: str = "all",
+    storage_url: str = "",
+    strategy_name: str = "auto",
+    virtual_devices: int = 0,
+    tpu: str | None = None,
+) -> int:
+    """Runs the stages of a search, from wherever they are; `run_search.py --help` has the arguments.
+
+    Returns:
+      the exit code, as of `pretrain`.
+
+    Raises:
+      InputError: bad arguments or bad data; before anything is written, where that can be known.
+    """
+    if stage not in STAGES:
+        raise InputError(f"--stage {stage!r}: expected one of {', '.join(STAGES)}")
+    experiment = Experiment.create(data_dir, search_name, load_hparams(hparams), storage_url)
+    if stage != "report":
+        config = experiment.config
+        vocabulary = pretraining.load_vocabulary(config)
+        strategy = pretraining.start_strategy(config, strategy_name, virtual_devices, tpu)
+        held_out = _open_held_out(experiment, vocabulary)
+        check_architecture(config)
+        if stage != "supernet":
+            _check_one_worker(strategy)
+            # Before the supernet is trained: hours later is too late to find no database.
+            open_storage(experiment.journal, storage_url)
+        # Strings are only ever scored with a trained supernet.
+        if experiment.held_out_path.exists():
+            _check_begun(experiment)
+        elif stage != "search" and (status := pretraining.run(config, vocabulary, strategy)):
+            return status
+        if stage != "supernet" and (
+            status := score_strings(experiment, vocabulary, strategy, held_out)
+        ):
+            return status
+    if stage in ("all", "report"):
+        report(experiment)
+    return 0
+
+
+def _open_held_out(experiment: Experiment, vocabulary: Vocabulary) -> RecordSet:
+    records = pretraining.open_held_out(experiment.config, vocabulary, lambda _: None)
+    if records is None:
+        raise InputError(
+            f"no held-out records match {experiment.config.eval_tfrecords}: strings are scored on"
+            " them; build_pretraining_dataset.py --held_out_fraction sets some aside"
+        )
+    return records
+
+
+def _check_begun(experiment: Experiment) -> None:
+    """Compares a search that has begun to score strings with what it was begun with."""
+    origin = CorruptedSet.load(experiment.held_out_path).origin
+    if origin.checkpoint_step != experiment.config.num_train_steps:
+        raise InputError(
+            f"num_train_steps is {experiment.config.num_train_steps}, but strings have been scored"
+            f" with the supernet of step {origin.checkpoint_step}; use another --search_name, or"
+            " set it back"
+        )
+    experiment.open_study(dataclasses.asdict(origin))
+
+
+def _check_one_worker(strategy: tf.distribute.Strategy) -> None:
+    if distribution.worker_of(strategy)[1] > 1:
+        raise InputError(
+            "workers of TF_CONFIG train a supernet together (--stage supernet), but score strings"
+            " each by itself: start --stage search on each machine, without TF_CONFIG"
+        )

@@ -1,0 +1,172 @@
+"""The second stage of the search program: scoring strings with the trained supernet."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+import optuna
+import tensorflow as tf
+from tqdm import tqdm
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
+from lvbert_tf.pretraining.masking import MaskingSpec
+from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.search.candidate import ranked
+from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
+from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
+from lvbert_tf.search.experiment import Experiment
+from lvbert_tf.search.report.quantities import quantity
+from lvbert_tf.search.report.references import reference_strings
+from lvbert_tf.search.search import Evaluate, Outcome, search
+from lvbert_tf.search.settings import SearchSettings
+from lvbert_tf.search.trials import candidates
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.checkpoints import step_paths
+from lvbert_tf.training.distribution import check_batch
+from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.training.model_directory import write_json
+from lvbert_tf.training.precision import POLICIES, resolve_precision
+from lvbert_tf.training.signals import StopRequest
+
+
+def score_strings(
+    experiment: Experiment,
+    vocabulary: Vocabulary,
+    strategy: tf.distribute.Strategy,
+    held_out: RecordSet,
+) -> int:
+    """Corrupts the held-out set, searches, searches at random to compare, and scores the baselines.
+
+    Each of them only as far as it is not done yet. Several processes may do this at the same time.
+
+    Returns:
+      0 done; 143 or 130 stopped by SIGTERM or SIGINT, with all scores kept.
+
+    Raises:
+      InputError: the supernet is not trained; the held-out set or a study is damaged or was made
+        with something else.
+    """
+    check_batch(strategy, strategy.num_replicas_in_sync, 1, experiment.config.eval_batch_size)
+    with StopRequest() as stop:
+        pretrainer, step = _load_supernet(experiment, strategy)
+        objective = Objective.from_config(
+            experiment.config, MaskingSpec.from_config(experiment.config, vocabulary)
+        )
+        corrupted = _corrupted_set(experiment, strategy, pretrainer, step, objective, held_out)
+        evaluator = CandidateEvaluator(strategy, pretrainer, objective, corrupted)
+
+        def evaluate(string: LayerString) -> Mapping[str, float]:
+            if "latency" not in experiment.settings.objectives:
+                return evaluator(string)
+            return {**evaluator(string), "latency": evaluator.latency(string)}
+
+        origin = dataclasses.asdict(corrupted.origin)
+        studies = [("search", experiment.open_study(origin), experiment.settings)]
+        if random_settings := experiment.random_settings:
+            random_study = experiment.open_random_study(random_settings, origin)
+            studies.append(("random search", random_study, random_settings))
+        for title, study, settings in studies:
+            outcome = _search(title, study, experiment, settings, evaluate, stop)
+            if outcome is Outcome.STOPPED:
+                _say("stopped; the same command continues, and --stage report shows what there is")
+                return stop.exit_code
+        if not experiment.references_path.exists():
+            scores = {
+                str(string): dict(evaluate(string))
+                for string in reference_strings(experiment.space)
+            }
+            write_json(experiment.references_path, scores)
+    return 0
+
+
+def _load_supernet(
+    experiment: Experiment, strategy: tf.distribute.Strategy
+) -> tuple[ElectraPretrainer, int]:
+    """The networks, and the step that they were trained to."""
+    config = experiment.config
+    paths = step_paths(f"{config.model_dir}/checkpoints")
+    step = int(paths[-1].name.removeprefix("step-")) if paths else 0
+    if step < config.num_train_steps:
+        raise InputError(
+            f"the supernet in {config.model_dir} is at step {step} of {config.num_train_steps};"
+            " train it first, with --stage supernet"
+        )
+    policy = POLICIES[resolve_precision(config.precision)]
+    with strategy.scope():
+        return load_pretrainer(paths[-1], _say, dtype=policy), step
+
+
+def _corrupted_set(
+    experiment: Experiment,
+    strategy: tf.distribute.Strategy,
+    pretrainer: ElectraPretrainer,
+    step: int,
+    objective: Objective,
+    held_out: RecordSet,
+) -> CorruptedSet:
+    most, size = experiment.config.num_eval_steps, experiment.config.eval_batch_size
+    num_batches = min(most, -(-held_out.num_examples // size))
+
+    def make() -> dict[str, np.ndarray]:
+        with _bar(num_batches, "held-out set", "batch") as bar:
+            return corrupt_held_out(
+                strategy,
+                pretrainer,
+                objective,
+                evaluation_dataset(held_out, size),
+                num_batches,
+                lambda done: bar.update(),
+            )
+
+    origin = Origin.of(pretrainer, step, objective, held_out, most, size)
+    return open_corrupted_set(experiment.held_out_path, origin, make)
+
+
+def _search(
+    title: str,
+    study: optuna.Study,
+    experiment: Experiment,
+    settings: SearchSettings,
+    evaluate: Evaluate,
+    stop: StopRequest,
+) -> Outcome:
+    fitness = quantity(settings.fitness)
+    with _bar(settings.num_candidates, title, "string") as bar:
+
+        def show() -> None:
+            """Also what other processes have scored."""
+            scored = candidates(study)
+            if scored:
+                best = ranked(scored, settings.fitness)[0]
+                value = fitness.text(best.figure(settings.fitness))
+                bar.set_postfix_str(f"best {best.string}, {fitness.label} {value}", refresh=False)
+            bar.update(len(scored) - bar.n)
+
+        show()
+        bar.unpause()  # earlier runs say nothing of the speed of this one
+        outcome = search(
+            study,
+            experiment.space,
+            settings,
+            evaluate,
+            experiment.config.seed,
+            on_candidate=lambda _: show(),
+            stopped=lambda: bool(stop),
+        )
+        show()
+    if outcome is not Outcome.STOPPED:
+        _say(f"{title}: {len(candidates(study)):,} strings; {outcome.value}")
+    return outcome
+
+
+def _bar(total: int, title: str, unit: str) -> tqdm:
+    return tqdm(total=total, desc=title, unit=unit, file=sys.stderr, dynamic_ncols=True)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""The search program killed in each stage, stopped, and shared: real processes and real signals."""
+
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_run import make_data, saved_steps
+from tiny_search import CANDIDATES, hparams_json
+
+from lvbert_tf.search.run import run_search
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 300.0  # seconds, for a busy machine
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("killed") / "data")
+
+
+@pytest.fixture(scope="module")
+def never_killed(data):
+    assert run_search(str(data), "whole", hparams_json()) == 0
+    return data / "searches" / "whole"
+
+
+def start(data, name, *flags):
+    command = [sys.executable, "run_search.py", "--data_dir", str(data), "--search_name", name]
+    return subprocess.Popen(
+        [*command, "--hparams", hparams_json(), *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process) -> int:
+    printed, _ = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in printed, printed
+    return process.returncode
+
+
+def send_when(process, happened, number) -> int:
+    """Sends a signal as soon as something has happened; returns the exit code."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    return finish(process)
+
+
+def scored(journal: Path) -> int:
+    """Trials that a journal has scores of."""
+    return journal.read_text().count('"scores"') if journal.exists() else 0
+
+
+def outcome(directory: Path) -> dict:
+    """What a search comes to, without the times."""
+    with (directory / "candidates.csv").open(newline="") as file:
+        rows = [{**row, "seconds": None} for row in csv.DictReader(file)]
+    kept = {name: (directory / name).read_text() for name in ("references.json", "best.toml")}
+    return {"candidates": rows, **kept}
+
+
+@pytest.mark.slow
+def test_killed_in_each_stage_equals_never_killed(data, never_killed):
+    # Of the same name, as the report has it.
+    other = make_data(data.parent / "other")
+    directory = other / "searches" / "whole"
+    moments = {
+        "training the supernet": lambda: bool(saved_steps(directory / "supernet")),
+        "searching": lambda: scored(directory / "study.journal") > 3,
+        "searching at random": lambda: scored(directory / "random" / "study.journal") > 2,
+    }
+    for moment, happened in moments.items():
+        assert send_when(start(other, "whole"), happened, signal.SIGKILL) == -9, moment
+    assert finish(start(other, "whole")) == 0
+    assert outcome(directory) == outcome(never_killed)
+
+
+@pytest.mark.slow
+def test_a_terminated_search_says_143_and_two_processes_continue_it(data, never_killed):
+    directory = data / "searches" / "stopped"
+    shutil.copytree(never_killed / "supernet", directory / "supernet")
+    process = start(data, "stopped", "--stage", "search")
+    # The first string takes longest, as scoring is traced then.
+    begun = (directory / "held_out.npz").exists
+    assert send_when(process, begun, signal.SIGTERM) == 143
+    assert scored(directory / "study.journal") < CANDIDATES
+    two = [start(data, "stopped", "--stage", "search") for _ in range(2)]
+    assert [finish(process) for process in two] == [0, 0]
+    assert run_search(str(data), "stopped", hparams_json(), stage="report") == 0
+    ours, theirs = outcome(directory), outcome(never_killed)
+    for name in ("candidates", "references.json"):
+        assert ours[name] == theirs[name]
+
+
+@pytest.mark.slow
+def test_two_replicas_and_a_database_score_alike(data, never_killed):
+    directory = data / "searches" / "replicas"
+    shutil.copytree(never_killed / "supernet", directory / "supernet")
+    url = f"sqlite:///{data}/search.db"
+    assert finish(start(data, "replicas", "--virtual_devices", "2", "--storage", url)) == 0
+    assert not (directory / "study.journal").exists()
+    ours, theirs = outcome(directory)["candidates"], outcome(never_killed)["candidates"]
+    assert len(ours) == len(theirs) == CANDIDATES
+    for row, other in zip(ours, theirs, strict=True):
+        assert row["string"] == other["string"]
+        assert float(row["disc_loss"]) == pytest.approx(float(other["disc_loss"]), rel=1e-4)
