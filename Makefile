@@ -6,19 +6,23 @@ PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 
-.PHONY: help demo test lint format typecheck lock clean
+.PHONY: help demo demo-search test lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       pre-train a small LV-BERT on the State of the Union addresses (minutes)"
-	@echo "make test       run the tests; PYTEST_ARGS='-k tokenizer' selects some"
-	@echo "make lint       check formatting and common mistakes; make format repairs them"
-	@echo "make typecheck  check the type hints"
-	@echo "make lock       pin the newest dependencies in requirements*.txt"
-	@echo "make clean      remove .venv and what demo and tests left"
+	@echo "make demo         pre-train a small LV-BERT on the State of the Union addresses (minutes)"
+	@echo "make demo-search  search for a layer string on the same text (minutes)"
+	@echo "make test         run the tests; PYTEST_ARGS='-k tokenizer' selects some"
+	@echo "make lint         check formatting and common mistakes; make format repairs them"
+	@echo "make typecheck    check the type hints"
+	@echo "make lock         pin the newest dependencies in requirements*.txt"
+	@echo "make clean        remove .venv and what demo and tests left"
 
 demo: $(RUNTIME)
 	@$(PYTHON) demo.py
+
+demo-search: $(RUNTIME)
+	@$(PYTHON) demo.py --search
 
 test: $(DEVELOPMENT)
 	@$(PYTHON) -m pytest $(PYTEST_ARGS)

@@ -1,11 +1,13 @@
 """Pre-trains a small LV-BERT on the State of the Union addresses and shows what it has learned.
 
-  python demo.py        (make demo installs what is needed first)
+  python demo.py             (make demo installs what is needed first)
+  python demo.py --search    (make demo-search)
 
 Runs the two programs of the real workflow on data/sotu.jsonl.gz with configs/demo.toml, then prints
-the held-out figures beside trivial baselines, fills masks and flags replaced words. Everything goes to
-demo_output/. What an earlier run has finished there is kept and a run that was stopped continues;
-remove demo_output/ to start from nothing.
+the held-out figures beside trivial baselines, fills masks and flags replaced words. With --search,
+looks for a layer string with configs/search_demo.toml instead. Everything goes to demo_output/. What
+an earlier run has finished there is kept and a run that was stopped continues; remove demo_output/ to
+start from nothing.
 """
 
 import json
@@ -23,8 +25,9 @@ from lvbert_tf import cli
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent
-CORPUS, HPARAMS, OUTPUT = "data/sotu.jsonl.gz", "configs/demo.toml", "demo_output"
-MODEL_NAME, VOCABULARY_SIZE, LENGTH = "demo", 4096, 64
+CORPUS, OUTPUT = "data/sotu.jsonl.gz", "demo_output"
+HPARAMS, SEARCH_HPARAMS = "configs/demo.toml", "configs/search_demo.toml"
+NAME, VOCABULARY_SIZE, LENGTH = "demo", 4096, 64
 
 # Written for the demo; no address has them.
 GAPS = (
@@ -45,41 +48,56 @@ REPLACED = (
 )
 _BAR_WIDTH = 30
 
+flags.DEFINE_bool("search", False, "Search for a layer string instead of pre-training.")
 flags.DEFINE_string("output_dir", OUTPUT, "Where everything goes, below the project's directory.")
 
 
 def main() -> int:
     """Runs the demo; returns the exit code of the first program that did not finish."""
-    output = ROOT / flags.FLAGS.output_dir
-    shown = flags.FLAGS.output_dir
+    output, shown = ROOT / flags.FLAGS.output_dir, flags.FLAGS.output_dir
+    demonstrate = _search if flags.FLAGS.search else _pretrain
+    return _build_records(output, shown) or demonstrate(output, shown)
 
-    _headline("1 of 3: vocabulary and records")
+
+def _build_records(output: Path, shown: str) -> int:
+    _headline("vocabulary and records")
     if (output / "pretrain_tfrecords" / "manifest.json").exists():
         print(f"{shown}/pretrain_tfrecords is there already")
-    else:
-        status = _run(
-            *("build_pretraining_dataset.py", "--corpus_dir", CORPUS),
-            *("--vocab_file", f"{shown}/vocab.txt", "--learn_vocab_size", VOCABULARY_SIZE),
-            *("--output_dir", f"{shown}/pretrain_tfrecords", "--max_seq_length", LENGTH),
-            *("--num_processes", 2, "--held_out_fraction", 0.05),
-        )
-        if status:
-            return status
+        return 0
+    return _run(
+        *("build_pretraining_dataset.py", "--corpus_dir", CORPUS),
+        *("--vocab_file", f"{shown}/vocab.txt", "--learn_vocab_size", VOCABULARY_SIZE),
+        *("--output_dir", f"{shown}/pretrain_tfrecords", "--max_seq_length", LENGTH),
+        *("--num_processes", 2, "--held_out_fraction", 0.05),
+    )
 
-    _headline("2 of 3: pre-training")
+
+def _pretrain(output: Path, shown: str) -> int:
+    _headline("pre-training")
     status = _run(
-        *("run_pretraining.py", "--data_dir", shown, "--model_name", MODEL_NAME),
-        *("--hparams", HPARAMS),
+        *("run_pretraining.py", "--data_dir", shown, "--model_name", NAME, "--hparams", HPARAMS)
     )
     if status:
         print("stopped; make demo continues", file=sys.stderr)
         return status
 
-    _headline("3 of 3: what it has learned")
-    model_dir = output / "models" / MODEL_NAME
+    _headline("what it has learned")
+    model_dir = output / "models" / NAME
     print(held_out_table(json.loads((model_dir / "eval.json").read_text(encoding="utf-8"))))
     _look_at(output / "vocab.txt", model_dir)
     print(f"\nThe curves: .venv/bin/tensorboard --logdir {shown}/models")
+    return 0
+
+
+def _search(output: Path, shown: str) -> int:
+    _headline("supernet, search and report")
+    status = _run(
+        *("run_search.py", "--data_dir", shown, "--search_name", NAME, "--hparams", SEARCH_HPARAMS)
+    )
+    if status:
+        print("stopped; make demo-search continues", file=sys.stderr)
+        return status
+    print(f"\nLook at it in a browser: {output / 'searches' / NAME / 'report.html'}")
     return 0
 
 

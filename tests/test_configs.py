@@ -8,6 +8,7 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.pretraining_costs import training_flops
+from lvbert_tf.search.experiment import Experiment
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("*.toml"))
@@ -19,7 +20,14 @@ def header(path: Path) -> list[str]:
     return [line.removeprefix("#").strip() for line in comments]
 
 
+def is_search(path: Path) -> bool:
+    return path.stem.startswith("search_")
+
+
 def load(path: Path) -> PretrainingConfig:
+    """What is pre-trained: a model, or the supernet of a search."""
+    if is_search(path):
+        return Experiment.create("data", path.stem, load_hparams(str(path))).config
     return PretrainingConfig.create("data", path.stem, load_hparams(str(path)))
 
 
@@ -32,6 +40,8 @@ def test_the_promised_experiments_are_there():
         "electra_small",
         "electra_base",
         "demo",
+        "search_small",
+        "search_demo",
     } <= {path.stem for path in FILES}
 
 
@@ -41,11 +51,14 @@ def test_header_gives_source_expectation_cost_and_command(path):
     for word in ("Paper:", "Expect", "Cost:", "Data:", "Command:"):
         assert any(line.startswith(word) for line in lines), word
     command = shlex.split(lines[lines.index("Command:") + 1])
-    assert command[:2] == ["python", "run_pretraining.py"]
+    program, name = "run_pretraining.py", "--model_name"
+    if is_search(path):
+        program, name = "run_search.py", "--search_name"
+    assert command[:2] == ["python", program]
     flags = dict(zip(command[2::2], command[3::2], strict=True))
-    assert set(flags) == {"--data_dir", "--model_name", "--hparams"}
+    assert set(flags) == {"--data_dir", name, "--hparams"}
     assert flags["--hparams"] == f"configs/{path.name}"
-    assert flags["--model_name"] == path.stem
+    assert path.stem.endswith(flags[name])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -31,7 +31,7 @@ def test_replaced_sentences_differ_word_by_word():
 
 
 @pytest.mark.slow
-def test_the_demo_runs_and_a_second_one_finds_everything_done(tmp_path, monkeypatch, capfd):
+def test_the_demos_run_and_a_second_one_finds_everything_done(tmp_path, monkeypatch, capfd):
     hparams = {
         "custom_layer_list": "CAF",
         "model_hparam_overrides": {"hidden_size": 16, "max_position_embeddings": 64},
@@ -66,6 +66,15 @@ def test_the_demo_runs_and_a_second_one_finds_everything_done(tmp_path, monkeypa
     assert "is there already" in capfd.readouterr().out
     assert (tmp_path / "output" / "models" / "demo" / "metrics.jsonl").read_text() == curves
 
+    search = {"num_layers": 3, "population_size": 4, "num_generations": 1, "num_mutations": 2}
+    del hparams["custom_layer_list"]
+    monkeypatch.setattr(demo, "SEARCH_HPARAMS", json.dumps({**hparams, **search}))
+    flags.FLAGS(["demo.py", "--search", "--output_dir", str(tmp_path / "output")])
+    assert demo.main() == 0
+    assert "best of the search" in capfd.readouterr().out
+    assert (tmp_path / "output" / "searches" / "demo" / "report.html").exists()
+    flags.FLAGS(["demo.py", "--nosearch"])
+
 
 def test_the_demo_stops_with_the_code_of_the_program_that_failed(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(demo, "CORPUS", str(tmp_path / "missing"))
@@ -73,7 +82,7 @@ def test_the_demo_stops_with_the_code_of_the_program_that_failed(tmp_path, monke
     assert demo.main() == 2
     printed = capfd.readouterr()
     assert "missing" in printed.err
-    assert "2 of 3" not in printed.out
+    assert "pre-training ===" not in printed.out
     assert not (tmp_path / "output").exists()
 
 
@@ -84,7 +93,7 @@ def test_a_stopped_training_stops_the_demo(tmp_path, monkeypatch, capsys):
     assert demo.main() == 143
     printed = capsys.readouterr()
     assert "stopped; make demo continues" in printed.err
-    assert "3 of 3" not in printed.out
+    assert "what it has learned" not in printed.out
 
 
 @pytest.mark.parametrize(("whom", "code"), [("getpid()", 137), ("getppid()", 143)])
