@@ -25,7 +25,7 @@ demo-search: $(RUNTIME)
 	@$(PYTHON) demo.py --search
 
 test: $(DEVELOPMENT)
-	@$(PYTHON) -m pytest $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .

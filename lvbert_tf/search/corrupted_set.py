@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
+import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.record_set import RecordSet
@@ -83,16 +84,13 @@ class CorruptedSet:
     features: dict[str, np.ndarray]
 
     def save(self, path: Path) -> None:
-        """Writes an `.npz` under a temporary name and renames it: readers see a whole one or none."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+        """Writes an `.npz`; see `replace_file`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            arrays: dict[str, Any] = dict(self.features)
-            arrays[_ORIGIN] = np.array(json.dumps(dataclasses.asdict(self.origin)))
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        arrays: dict[str, Any] = dict(self.features)
+        arrays[_ORIGIN] = np.array(json.dumps(dataclasses.asdict(self.origin)))
+        archive = io.BytesIO()
+        np.savez_compressed(archive, **arrays)
+        replace_file(path, archive.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "CorruptedSet":

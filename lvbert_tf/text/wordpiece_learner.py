@@ -10,6 +10,7 @@ import tensorflow as tf
 import tokenizers
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
 from lvbert_tf.text.words import WordSplitter
 
@@ -76,18 +77,13 @@ def write_vocabulary(path: str | os.PathLike, tokens: Sequence[str]) -> None:
     """Writes a vocabulary file, whole or not at all.
 
     Raises:
-      InputError: the file exists already.
+      InputError: the file exists already, or cannot be written.
     """
     path = Path(path)
     if path.exists():
         raise InputError(f"{path} exists already and is not overwritten")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes("".join(f"{token}\n" for token in tokens).encode())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, "".join(f"{token}\n" for token in tokens))
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:

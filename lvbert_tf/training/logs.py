@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import replace_file
 
 TRAIN, EVAL = "train", "eval"
 
@@ -45,9 +45,7 @@ class MetricsFile:
                 continue
             if record["step"] <= (step if record["split"] == TRAIN else evaluated_step):
                 kept.append(line + "\n")
-        temporary = self.path.with_name(f".{self.path.name}.writing")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, self.path)
+        replace_file(self.path, "".join(kept))
 
 
 class TrainingLog:

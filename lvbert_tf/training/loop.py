@@ -229,9 +229,7 @@ def train(
         evaluate_if_due()
         if schedule.saves_at(step):
             save()
-    complete = state.evaluated_step == step
-    save()
-    return complete
+    return state.evaluated_step == step
 
 
 def _failure_message(step: int, checkpoints: Checkpoints) -> str:

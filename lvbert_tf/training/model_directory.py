@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,28 +11,15 @@ from typing import Any
 import keras_hub
 
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import replace_file
 
 _PRESET_OVERHEAD = 1 << 20  # bytes beside the float32 arrays: their names, and JSON
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes JSON under a temporary name and renames it: readers see the old file or the new.
-
-    Raises:
-      InputError: it cannot be written, e.g. on a full disk.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    """Writes JSON, see `replace_file`."""
+    replace_file(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:

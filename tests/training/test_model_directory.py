@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.training import model_directory
 from lvbert_tf.training.model_directory import locked, read_config, save_preset, write_json
 
 
@@ -75,16 +74,6 @@ def test_a_preset_is_the_old_or_the_new_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
-def test_json_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    replace, done = model_directory.os.replace, []
-    monkeypatch.setattr(model_directory.os, "fsync", lambda file: done.append("flushed"))
-    monkeypatch.setattr(
-        model_directory.os, "replace", lambda *paths: (done.append("renamed"), replace(*paths))
-    )
-    write_json(tmp_path / "eval.json", {})
-    assert done == ["flushed", "renamed"]
-
-
 def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monkeypatch):
     backbone = tiny_pretrainer()[0].discriminator
     directory = tmp_path / "preset"
@@ -97,15 +86,3 @@ def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monke
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
     assert (directory / "step.json").read_text() == '{\n  "step": 1\n}\n'
     save_preset(backbone, directory, step=1)  # there is nothing to write
-
-
-def test_json_on_a_full_disk_keeps_the_old_file(tmp_path, full_disk):
-    path = tmp_path / "eval.json"
-    write_json(path, {"step": 1})
-    before = path.read_text()
-    with (
-        full_disk(5),
-        pytest.raises(InputError, match=r"cannot write .*eval\.json: File too large"),
-    ):
-        write_json(path, {"step": 2})
-    assert path.read_text() == before

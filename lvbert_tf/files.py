@@ -1,0 +1,26 @@
+"""Writing a file whole or not at all."""
+
+import os
+from pathlib import Path
+
+from lvbert_tf.errors import InputError, reason
+
+
+def replace_file(path: str | Path, content: str | bytes) -> None:
+    """Writes a temporary file, waits for the disk and renames: readers see the old file or the new.
+
+    Raises:
+      InputError: it cannot be written, e.g. on a full disk; the old file is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

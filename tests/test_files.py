@@ -1,0 +1,30 @@
+import os
+
+import pytest
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import replace_file
+
+
+def test_text_and_bytes(tmp_path):
+    for content, written in (("é\n", b"\xc3\xa9\n"), (b"\0\xff", b"\0\xff")):
+        replace_file(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == written
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    replace, done = os.replace, []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("flushed"))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("renamed"), replace(*paths)))
+    replace_file(tmp_path / "file", "new")
+    assert done == ["flushed", "renamed"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, full_disk):
+    path = tmp_path / "file"
+    replace_file(path, "old")
+    with full_disk(5), pytest.raises(InputError, match=r"cannot write .*file: File too large"):
+        replace_file(path, "much longer than five bytes")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
