@@ -1,9 +1,9 @@
 """`best.toml`: how to pre-train the string that a search has found, from scratch."""
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
+
+import tomli_w
 
 from lvbert_tf.search.report.quantities import quantity
 from lvbert_tf.search.report.results import Results
@@ -24,33 +24,17 @@ def best_toml(results: Results) -> str:
         "To train it from scratch: run_pretraining.py --data_dir DATA --model_name NAME"
         " --hparams best.toml",
     ]
-    return "".join(f"# {comment}\n" for comment in comments) + "\n" + _toml(values)
+    return (
+        "".join(f"# {comment}\n" for comment in comments)
+        + "\n"
+        + tomli_w.dumps(_without_nulls(values))
+    )
 
 
-def _toml(values: Mapping[str, Any], table: str = "") -> str:
-    """TOML of JSON types; without nulls."""
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
     present = {**values, **{n: word for n, word in _NULL.items() if values.get(n, "") is None}}
-    present = {name: value for name, value in present.items() if value is not None}
-    lines = [
-        f"{_key(name)} = {_scalar(value)}\n"
+    return {
+        name: _without_nulls(value) if isinstance(value, Mapping) else value
         for name, value in present.items()
-        if not isinstance(value, Mapping)
-    ]
-    for name, value in present.items():
-        if isinstance(value, Mapping):
-            path = f"{table}.{_key(name)}" if table else _key(name)
-            lines.append(f"\n[{path}]\n{_toml(value, path)}")
-    return "".join(lines)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _scalar(name)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_scalar, value))}]"
-    if isinstance(value, float):
-        return repr(value)  # TOML has nan and inf, too
-    # JSON escapes as TOML does, except that TOML wants DEL escaped as well.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        if value is not None
+    }
