@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -126,7 +126,12 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
         host=state.variable,
     )
     if not config.do_train:
-        return _evaluate_only(config, checkpoints, evaluator, held_out_records, vocabulary, chief)
+        if held_out_records is None:
+            raise InputError(f"nothing to evaluate on: no records match {config.eval_tfrecords}")
+        with _explained_errors(held_out_records):
+            return _evaluate_only(
+                config, checkpoints, evaluator, held_out_records, vocabulary, chief
+            )
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
@@ -205,25 +210,19 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             training_records, config.train_batch_size, config.seed, step, worker
         )
         try:
-            complete = loop.train(
-                train_step,
-                iter(batches),
-                loop.Schedule.from_config(config),
-                checkpoints,
-                state,
-                loop.Hooks(on_progress, on_log, on_evaluate, agree),
-                stop,
-            )
+            with _explained_errors(training_records):
+                complete = loop.train(
+                    train_step,
+                    iter(batches),
+                    loop.Schedule.from_config(config),
+                    checkpoints,
+                    state,
+                    loop.Hooks(on_progress, on_log, on_evaluate, agree),
+                    stop,
+                )
         except loop.NonFiniteLoss as error:
             log.close()
             cli.fail(str(error), EXIT_FAILURE)
-        except _READING_ERRORS as error:
-            raise explain_data_error(error, training_records) from error
-        except _LOST_WORKER_ERRORS as error:
-            raise InputError(
-                "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
-                " start them again: they continue from the last checkpoint"
-            ) from error
         log.close()
         if not complete:
             say(f"stopped at step {train_step.step}, saved; the same command continues")
@@ -238,8 +237,6 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
 
 
 def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -> int:
-    if records is None:
-        raise InputError(f"nothing to evaluate on: no records match {config.eval_tfrecords}")
     step = checkpoints.restore_latest(_say if chief else _stay_silent)
     if step is None:
         raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
@@ -252,6 +249,20 @@ def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -
         print(held_out.describe(metrics))
         print(f"written: {path}")
     return 0
+
+
+@contextlib.contextmanager
+def _explained_errors(records: RecordSet) -> Iterator[None]:
+    """Says what a user can do about damaged records and lost workers."""
+    try:
+        yield
+    except _READING_ERRORS as error:
+        raise explain_data_error(error, records) from error
+    except _LOST_WORKER_ERRORS as error:
+        raise InputError(
+            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
+            " start them again: they continue from the last checkpoint"
+        ) from error
 
 
 def load_vocabulary(config: PretrainingConfig) -> Vocabulary:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tiny_run import LENGTH, hparams_json, make_data, saved_steps, write_records
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.training.checkpoints import read_weights
 from lvbert_tf.training.initialization import load_pretrainer
@@ -83,6 +84,15 @@ def test_evaluates_without_training(data, trained, capsys):
     assert pretrain(str(data), "trained", settings(do_train=False, do_eval=True)) == 0
     assert "always guessing" in capsys.readouterr().out
     assert json.loads((trained / "eval.json").read_text()) == before
+
+
+def test_a_worker_lost_while_evaluating_is_one_line(data, trained, monkeypatch):
+    def lose(*arguments):
+        raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
+
+    monkeypatch.setattr(Evaluator, "evaluate", lose)
+    with pytest.raises(InputError, match="another worker, or the TPU, was killed"):
+        pretrain(str(data), "trained", settings(do_train=False, do_eval=True))
 
 
 def test_starts_from_another_models_weights(data, trained, capsys):
