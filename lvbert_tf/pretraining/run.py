@@ -13,7 +13,7 @@ from lvbert_tf import cli
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
-from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.input_pipeline import training_dataset
@@ -231,7 +231,9 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
         # === What is left behind ===
         if chief:
             if config.layer_types is None:
-                save_preset(pretrainer.discriminator, model_dir / "preset", train_step.step)
+                tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)
+                directory = model_dir / "preset"
+                save_preset(pretrainer.discriminator, tokenizer, directory, train_step.step)
             _print_written(model_dir, checkpoints.path(train_step.step))
     return 0
 
@@ -341,7 +343,7 @@ def _open_records(pattern, config, vocabulary, say) -> RecordSet:
 def _print_written(model_dir: Path, checkpoint: Path) -> None:
     print(f"written to {model_dir}:")
     for path, what in (
-        (Path("preset"), "the discriminator, for keras_hub from_preset"),
+        (Path("preset"), "the discriminator and its tokenizer, for from_preset"),
         (checkpoint.relative_to(model_dir), "the last checkpoint, to continue from"),
         (Path("eval.json"), "held-out figures"),
         (Path("metrics.jsonl"), "figures by step"),

@@ -14,7 +14,7 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import replace_file
 
-_PRESET_OVERHEAD = 1 << 20  # bytes beside the float32 arrays: their names, and JSON
+_PRESET_OVERHEAD = 2 << 20  # bytes beside the float32 arrays: their names, JSON, the vocabulary
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -52,7 +52,12 @@ def check_architecture(config: PretrainingConfig) -> None:
         )
 
 
-def save_preset(backbone: keras_hub.models.Backbone, directory: Path, step: int) -> None:
+def save_preset(
+    backbone: keras_hub.models.Backbone,
+    tokenizer: keras_hub.tokenizers.Tokenizer,
+    directory: Path,
+    step: int,
+) -> None:
     """Saves a KerasHub preset; kept as it is if it is already the one of this step.
 
     Raises:
@@ -71,6 +76,7 @@ def save_preset(backbone: keras_hub.models.Backbone, directory: Path, step: int)
         raise InputError(f"cannot write {directory}: it needs {needed / 1e6:,.0f} MB of free space")
     temporary.mkdir()
     backbone.save_to_preset(str(temporary))
+    tokenizer.save_to_preset(str(temporary))
     write_json(temporary / "step.json", {"step": step})
     if directory.exists():
         directory.rename(replaced)

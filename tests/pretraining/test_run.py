@@ -72,6 +72,8 @@ def test_the_preset_is_the_trained_discriminator(trained):
     weights = read_weights(trained / "checkpoints" / "step-00000004")
     table = backbone.embeddings.token_table
     np.testing.assert_array_equal(table, weights["discriminator.embeddings.token_table"])
+    tokenizer = keras_hub.tokenizers.Tokenizer.from_preset(str(trained / "preset"))
+    assert tokenizer.vocabulary_size() == backbone.vocabulary_size
     loaded = load_pretrainer(trained, print)
     np.testing.assert_array_equal(
         loaded.discriminator(inputs())["sequence_output"], outputs["sequence_output"]

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.models import LVBertTokenizer
+from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 from lvbert_tf.training.model_directory import locked, read_config, save_preset, write_json
 
 
@@ -46,43 +48,50 @@ def test_a_damaged_config_is_one_line(tmp_path, text):
         read_config(tmp_path)
 
 
-class Backbone:
-    """Saves its text as a preset; None is a kill in the middle."""
+class Part:
+    """Saves its text as a part of a preset; None is a kill in the middle."""
 
-    def __init__(self, text):
-        self.text = text
+    def __init__(self, name, text):
+        self.name, self.text = name, text
 
     def count_params(self):
         return 1
 
     def save_to_preset(self, directory):
-        (Path(directory) / "weights").write_text(self.text or "half")
+        (Path(directory) / self.name).write_text(self.text or "half")
         if self.text is None:
             raise KeyboardInterrupt
 
 
+def save_parts(preset, weights, vocabulary, step):
+    save_preset(Part("weights", weights), Part("vocabulary", vocabulary), preset, step)
+
+
 def test_a_preset_is_the_old_or_the_new_one(tmp_path):
     preset = tmp_path / "preset"
-    save_preset(Backbone("first"), preset, step=4)
-    save_preset(Backbone("another"), preset, step=4)
+    save_parts(preset, "first", "tokens", step=4)
+    save_parts(preset, "another", "tokens", step=4)
     assert (preset / "weights").read_text() == "first"
-    with pytest.raises(KeyboardInterrupt):
-        save_preset(Backbone(None), preset, step=5)
-    assert (preset / "weights").read_text() == "first"
-    save_preset(Backbone("second"), preset, step=5)
+    for killed in ({"weights": None, "vocabulary": ""}, {"weights": "x", "vocabulary": None}):
+        with pytest.raises(KeyboardInterrupt):
+            save_parts(preset, **killed, step=5)
+        assert (preset / "weights").read_text() == "first"
+    save_parts(preset, "second", "others", step=5)
     assert (preset / "weights").read_text() == "second"
+    assert (preset / "vocabulary").read_text() == "others"
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
 def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monkeypatch):
     backbone = tiny_pretrainer()[0].discriminator
+    tokenizer = LVBertTokenizer([*SPECIAL_TOKENS, "a"])
     directory = tmp_path / "preset"
-    save_preset(backbone, directory, step=1)
+    save_preset(backbone, tokenizer, directory, step=1)
     written = sum(file.stat().st_size for file in directory.iterdir())
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(written))
     with pytest.raises(InputError, match=r"cannot write .*preset: it needs \d+ MB of free space"):
-        save_preset(backbone, directory, step=2)
+        save_preset(backbone, tokenizer, directory, step=2)
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
     assert (directory / "step.json").read_text() == '{\n  "step": 1\n}\n'
-    save_preset(backbone, directory, step=1)  # there is nothing to write
+    save_preset(backbone, tokenizer, directory, step=1)  # there is nothing to write

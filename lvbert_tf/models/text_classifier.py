@@ -1,0 +1,87 @@
+"""Classifying a text, or a pair of texts."""
+
+import keras
+import keras_hub
+
+from lvbert_tf.models.backbone import LVBertBackbone
+from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
+    """Texts, or tuples of two, to the inputs of a backbone: `[CLS] a [SEP] b [SEP]`.
+
+    Args:
+        tokenizer: an `LVBertTokenizer`.
+        sequence_length: tokens of an input; the longer of two texts is cut first.
+    """
+
+    backbone_cls = LVBertBackbone
+    tokenizer_cls = LVBertTokenizer
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertTextClassifier(keras_hub.models.TextClassifier):
+    """A backbone with a dense layer on the first position's dropped-out vector.
+
+    The head of the reference: ELECTRA, section 3.2, has no pooler and no hidden layer in between.
+
+    Args:
+        backbone: an `LVBertBackbone`.
+        num_classes: logits.
+        preprocessor: an `LVBertTextClassifierPreprocessor`, whose sequences become no longer than the
+            backbone's positions; None: inputs are token ids.
+        activation: of the outputs; None: logits.
+        dropout: rate on the first position's vector.
+
+    Example:
+
+    ```python
+    classifier = LVBertTextClassifier.from_preset("DATA/models/NAME/preset", num_classes=2)
+    classifier.fit(texts, labels, batch_size=32)
+    classifier.predict(["a fine film"])
+    ```
+    """
+
+    backbone_cls = LVBertBackbone
+    preprocessor_cls = LVBertTextClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone: LVBertBackbone,
+        num_classes: int,
+        preprocessor: LVBertTextClassifierPreprocessor | None = None,
+        activation=None,
+        dropout: float = 0.1,
+        **kwargs,
+    ):
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        if preprocessor is not None:
+            positions = backbone.max_sequence_length
+            preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
+        policy = backbone.dtype_policy
+        self.output_dropout = keras.layers.Dropout(dropout, dtype=policy, name="output_dropout")
+        # The reference leaves task layers at TensorFlow's default initialiser, Glorot.
+        self.output_dense = keras.layers.Dense(
+            num_classes, activation=activation, dtype=policy, name="logits"
+        )
+
+        # === Functional model ===
+        inputs = backbone.input
+        pooled = self.output_dropout(backbone(inputs)["pooled_output"])
+        super().__init__(inputs=inputs, outputs=self.output_dense(pooled), **kwargs)
+
+        # === Config ===
+        self.num_classes = num_classes
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }
