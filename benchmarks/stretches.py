@@ -21,7 +21,7 @@ import tensorflow as tf
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.layers import dense, dynamic_convolution, residual_block, self_attention
+from lvbert_tf.layers import dynamic_convolution, gelu, residual_block, self_attention
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the activations.")
@@ -44,7 +44,7 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
     return [
         (
             "bias, GELU",
-            dense.bias_gelu,
+            gelu.bias_gelu,
             (normal(BATCH, LENGTH, 4 * WIDTH), normal(4 * WIDTH)),
             {},
         ),

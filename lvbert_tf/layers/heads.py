@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lvbert_tf.layers.dense import bias_gelu, dense
+from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.gelu import bias_gelu
 from lvbert_tf.layers.layer_norm import LayerNorm
 
 
