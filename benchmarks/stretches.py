@@ -55,16 +55,10 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
             {"rate": 0.1, "epsilon": 1e-12},
         ),
         (
-            "bias, heads",
-            self_attention._split_heads,
-            (normal(BATCH, LENGTH, 3 * WIDTH), normal(3 * WIDTH)),
-            {"num_heads": HEADS},
-        ),
-        (
             "mask, softmax, dropout",
             self_attention._softmax_dropout,
             (normal(*scores), visible, seed),
-            {"rate": 0.1},
+            {"scale": 0.125, "rate": 0.1},
         ),
         (
             "bias, gated linear unit",

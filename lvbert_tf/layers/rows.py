@@ -17,7 +17,10 @@ def _sum_of_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
 @tf.custom_gradient
 def add_row(x: tf.Tensor, row: tf.Tensor):
     """`x + row`, in the type of `x`: shapes (..., width) and (width,), or more axes in both."""
-    return x + tf.cast(row, x.dtype), lambda upstream: (upstream, _sum_of_rows(upstream, row))
+    addend = tf.cast(row, x.dtype)
+    # TensorFlow merges the form for one axis into the matrix product before it.
+    total = tf.nn.bias_add(x, addend) if addend.shape.rank == 1 else x + addend
+    return total, lambda upstream: (upstream, _sum_of_rows(upstream, row))
 
 
 @tf.custom_gradient
