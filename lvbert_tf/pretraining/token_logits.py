@@ -5,6 +5,7 @@ taken in blocks: one pass over the logits finds each block's largest, a second o
 probability mass, and the rest works on these and on one chosen block a slot.
 """
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -159,7 +160,16 @@ def _pieces(logits):
 
 
 def _block_maxima(logits):
-    return tf.concat([tf.reduce_max(piece, -1) for piece in _pieces(logits)], -1)
+    return tf.concat([_maximum(piece) for piece in _pieces(logits)], -1)
+
+
+def _maximum(block):
+    """Over the last axis: XLA makes vectors of a maximum of eight parts, but not of many numbers."""
+    width = block.shape[-1]
+    if width % 8 == 0:
+        parts = [block[..., start : start + width // 8] for start in range(0, width, width // 8)]
+        block = functools.reduce(tf.maximum, parts)
+    return tf.reduce_max(block, -1)
 
 
 def _block_masses(logits, top, temperature):
