@@ -25,10 +25,10 @@ def add_row(x: tf.Tensor, row: tf.Tensor):
 
 @tf.custom_gradient
 def tie_row(x: tf.Tensor, row: tf.Tensor):
-    """`x` and `row` as they are, for a compiled stretch that takes `x + stop_gradient(row)`.
+    """`x` and `row` as they are; what `x` gets as its gradient, `row` gets too, summed over rows.
 
-    The row's gradient is made from that of `x`, after the stretch: TensorFlow's product with ones is
-    faster than the compiled one.
+    For a compiled stretch of `x + stop_gradient(row)`, or whose result is `x`, which ends in
+    `+ stop_gradient(row)`: TensorFlow's product with ones is faster than the compiled one.
     """
     return (x, row), lambda upstream, _: (upstream, _sum_of_rows(upstream, row))
 
