@@ -94,11 +94,27 @@ def cpu_milliseconds(function: Callable, tensors: tuple, constants: dict, traini
         return outputs, tape.gradient(outputs, floating, upstream)
 
     upstream = tf.nest.map_structure(tf.identity, function(*tensors, training=False, **constants))
-    both(tensors, upstream)
+    return _milliseconds(lambda: both(tensors, upstream))
+
+
+def forward_milliseconds(
+    function: Callable, tensors: tuple, constants: dict, training: bool
+) -> float:
+    """Median CPU time of one forward pass."""
+
+    @tf.function(autograph=False)
+    def forward(tensors):
+        return function(*tensors, training=training, **constants)
+
+    return _milliseconds(lambda: forward(tensors))
+
+
+def _milliseconds(run: Callable) -> float:
+    run()
     seconds = []
     for _ in range(FLAGS.repeats):
         start = time.process_time()
-        both(tensors, upstream)
+        run()
         seconds.append(time.process_time() - start)
     return 1000 * statistics.median(seconds)
 

@@ -41,19 +41,20 @@ def _slope(z):
     return 0.5 + z * factor
 
 
-def _gelu(z):
+def exact_gelu(z: tf.Tensor) -> tf.Tensor:
+    """`z * Phi(z)` from plain operations."""
     return 0.5 * z * (1.0 + tf.math.erf(z * math.sqrt(0.5)))
 
 
 @tf.custom_gradient
 def _gelu_of_halves(z):
-    return _gelu(z), lambda upstream: upstream * _slope(z)
+    return exact_gelu(z), lambda upstream: upstream * _slope(z)
 
 
 @compiled
 def _bias_gelu(x, bias):
     z = tf.cast(x, tf.float32) + tf.cast(tf.stop_gradient(bias), tf.float32)
-    return tf.cast((_gelu if x.dtype == tf.float32 else _gelu_of_halves)(z), x.dtype)
+    return tf.cast((exact_gelu if x.dtype == tf.float32 else _gelu_of_halves)(z), x.dtype)
 
 
 def bias_gelu(x: tf.Tensor, bias: tf.Tensor, training: bool | None) -> tf.Tensor:
