@@ -104,7 +104,7 @@ class SelfAttention(keras.layers.Layer):
     def call(self, x, padding_mask, training=None):
         batch, length, _ = ops.shape(x)
         query, key, value = self._heads(x)
-        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        scores = tf.matmul(query, key, transpose_b=True)
         visible, scale = self._visible(padding_mask), 1.0 / math.sqrt(query.shape[-1])
         if not training or self.dropout == 0:
             probabilities = _softmax(scores, visible, training=training, scale=scale)

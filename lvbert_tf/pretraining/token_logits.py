@@ -5,13 +5,12 @@ taken in blocks: one pass over the logits finds each block's largest, a second o
 probability mass, and the rest works on these and on one chosen block a slot.
 """
 
-import functools
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from lvbert_tf.layers.compiled import compiled_without_gradient
-from lvbert_tf.layers.rows import sum_in_rows
+from lvbert_tf.layers.rows import max_in_rows, sum_in_rows
 
 _BLOCK = 256
 
@@ -160,16 +159,7 @@ def _pieces(logits):
 
 
 def _block_maxima(logits):
-    return tf.concat([_maximum(piece) for piece in _pieces(logits)], -1)
-
-
-def _maximum(block):
-    """Over the last axis: XLA makes vectors of a maximum of eight parts, but not of many numbers."""
-    width = block.shape[-1]
-    if width % 8 == 0:
-        parts = [block[..., start : start + width // 8] for start in range(0, width, width // 8)]
-        block = functools.reduce(tf.maximum, parts)
-    return tf.reduce_max(block, -1)
+    return tf.concat([max_in_rows(piece)[..., 0] for piece in _pieces(logits)], -1)
 
 
 def _block_masses(logits, top, temperature):
