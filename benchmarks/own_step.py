@@ -54,19 +54,24 @@ def build_step(flags, config: PretrainingConfig, precision: str):
     return lambda: float(train_step.run(batches, 1).loss[0])
 
 
-def main() -> None:
-    parser = stepping.argument_parser(__doc__.splitlines()[0], stepping.LV_BERT_SMALL)
+def parse_flags(description: str):
+    """(flags, precision, hyperparameters) of the command line."""
+    parser = stepping.argument_parser(description, stepping.LV_BERT_SMALL)
     parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
     parser.add_argument("--plain", action="store_true", help="compile no stretch of the step")
     flags = parser.parse_args()
     if flags.plain:
         compiled.SMALLEST_COMPILED = sys.maxsize
-    precision = resolve_precision(flags.precision)
     hparams = {
         "custom_layer_list": flags.layers,
         "max_seq_length": flags.max_seq_length,
         "train_batch_size": flags.batch_size,
     }
+    return flags, resolve_precision(flags.precision), hparams
+
+
+def main() -> None:
+    flags, precision, hparams = parse_flags(__doc__.splitlines()[0])
     config = PretrainingConfig.create("unused", "benchmark", hparams)
     peaks = [measure_matmul_peak(precision)]
     timing = stepping.time_steps(build_step(flags, config, precision), flags.warmup, flags.steps)

@@ -70,8 +70,8 @@ def keep_mask(seed: tf.Tensor, shape: Sequence, rate: float) -> tf.Tensor:
     x = (row_starts + seed[0])[:, tf.newaxis] + count(columns, golden)
     x = shifted(x, 16) * word(0x7FEB352D)
     x = (shifted(x, 15) + seed[1]) * word(0x846CA68B)
-    keep = shifted(x, 16) >= word(round(rate * 2**32))
-    return tf.reshape(keep, shape)
+    # The hash has one more shift, which changes the low half: a comparison sees it once in 65,536.
+    return tf.reshape(x >= word(round(rate * 2**32)), shape)
 
 
 def keep_scale(rate: float) -> float:

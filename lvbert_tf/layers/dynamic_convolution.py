@@ -7,7 +7,7 @@ from keras import ops
 from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.depthwise import depthwise_convolution
-from lvbert_tf.layers.rows import add_row, softmax, sum_in_rows
+from lvbert_tf.layers.rows import softmax, sum_in_rows, tie_row
 from lvbert_tf.layers.self_attention import DIRECTIONS
 
 
@@ -21,7 +21,7 @@ def _gated_linear_unit(product, bias, mask, *, window):
         mask: shape (batch, length).
         window: how many zeros before and after.
     """
-    wide = tf.cast(add_row(product, bias), tf.float32)
+    wide = tf.cast(product, tf.float32) + tf.cast(tf.stop_gradient(bias), tf.float32)
     gated = _gate(wide) * tf.cast(mask, tf.float32)[:, :, tf.newaxis]
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
@@ -182,12 +182,12 @@ class DynamicConvolution(keras.layers.Layer):
         mask = padding_mask if self.mask_padding else ops.ones_like(padding_mask)
         batch, length, _ = ops.shape(x)
         product = ops.matmul(x, self.value_gate.kernel)
-        padded_value = _gated_linear_unit(
+        product, bias = tie_row(
             ops.reshape(product, (batch, length, 2, self.hidden_dim)),
             ops.reshape(self.value_gate.bias, (2, self.hidden_dim)),
-            mask,
-            training=training,
-            window=self.window,
+        )
+        padded_value = _gated_linear_unit(
+            product, bias, mask, training=training, window=self.window
         )
         depthwise = depthwise_convolution(padded_value, tf.convert_to_tensor(self.depthwise_kernel))
         kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from lvbert_tf.layers.dense import bias_gelu, dense
+from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.gelu import bias_gelu
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")

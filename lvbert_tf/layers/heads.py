@@ -4,8 +4,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lvbert_tf.layers.dense import bias_gelu, dense
+from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.gelu import bias_gelu
 from lvbert_tf.layers.layer_norm import LayerNorm
+from lvbert_tf.layers.rows import add_row
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -47,8 +49,7 @@ class MaskedLMHead(keras.layers.Layer):
         x = self.layer_norm(x, training=training)
         table = ops.cast(token_table, x.dtype)
         logits = tf.matmul(tf.reshape(x, (-1, self.embedding_dim)), table, transpose_b=True)
-        # As `bias_add` of a matrix: TensorFlow merges that into the product, on the CPU.
-        logits = tf.nn.bias_add(logits, tf.convert_to_tensor(self.output_bias))
+        logits = add_row(logits, tf.convert_to_tensor(self.output_bias))
         return tf.reshape(logits, (*ops.shape(x)[:-1], self.vocabulary_size))
 
     def compute_output_shape(self, x_shape, token_table_shape=None):

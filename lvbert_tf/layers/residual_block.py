@@ -8,24 +8,24 @@ from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout, keep_mask, keep_scale
 from lvbert_tf.layers.layer_norm import LayerNorm, normalize
-from lvbert_tf.layers.rows import add_row
+from lvbert_tf.layers.rows import tie_row
 
 
 @compiled
 def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
-    x = tf.cast(add_row(x, bias), tf.float32)
-    return tf.cast(
-        normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
-    )
+    x = _wide_sum(x, bias) + tf.cast(residual, tf.float32)
+    return tf.cast(normalize(x, gamma, tf.stop_gradient(beta), epsilon), residual.dtype)
 
 
 @compiled
 def _dropout_add_norm(x, bias, residual, seed, gamma, beta, *, rate, epsilon):
     keep = keep_mask(seed, ops.shape(x), rate)
-    x = tf.where(keep, tf.cast(add_row(x, bias), tf.float32) * keep_scale(rate), 0.0)
-    return tf.cast(
-        normalize(x + tf.cast(residual, tf.float32), gamma, beta, epsilon), residual.dtype
-    )
+    x = tf.where(keep, _wide_sum(x, bias) * keep_scale(rate), 0.0) + tf.cast(residual, tf.float32)
+    return tf.cast(normalize(x, gamma, tf.stop_gradient(beta), epsilon), residual.dtype)
+
+
+def _wide_sum(x, bias):
+    return tf.cast(x, tf.float32) + tf.cast(tf.stop_gradient(bias), tf.float32)
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -72,22 +72,17 @@ class ResidualBlock(keras.layers.Layer):
     def call(self, x, padding_mask, training=None):
         hidden = self.sublayer(x, padding_mask, training=training)
         product = ops.matmul(hidden, self.output_dense.kernel)
-        bias, norm = self.output_dense.bias, self.layer_norm
+        product, bias = tie_row(product, tf.convert_to_tensor(self.output_dense.bias))
+        norm, beta = self.layer_norm, tf.convert_to_tensor(self.layer_norm.beta)
+        arguments = {"training": training, "epsilon": norm.epsilon}
         if not training or self.dropout == 0:
-            return _add_norm(
-                product, bias, x, norm.gamma, norm.beta, training=training, epsilon=norm.epsilon
+            output = _add_norm(product, bias, x, norm.gamma, beta, **arguments)
+        else:
+            seed = self.dropout_layer.next_seed()
+            output = _dropout_add_norm(
+                product, bias, x, seed, norm.gamma, beta, rate=self.dropout, **arguments
             )
-        return _dropout_add_norm(
-            product,
-            bias,
-            x,
-            self.dropout_layer.next_seed(),
-            norm.gamma,
-            norm.beta,
-            training=training,
-            rate=self.dropout,
-            epsilon=norm.epsilon,
-        )
+        return tie_row(output, beta)[0]
 
     def compute_output_shape(self, x_shape, padding_mask_shape=None):
         return x_shape

@@ -14,30 +14,20 @@ from lvbert_tf.layers.rows import add_row, softmax
 DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
 
-@compiled
-def _split_heads(product, bias, *, num_heads):
-    """Adds the bias, scales the query, and puts heads before positions: three (b, heads, l, d)."""
-    batch, length, _ = tf.unstack(tf.shape(product))
-    head_dim = product.shape[-1] // (3 * num_heads)
-    query_key_value = tf.reshape(add_row(product, bias), (batch, length, 3, num_heads, head_dim))
-    query, key, value = tf.unstack(tf.transpose(query_key_value, (2, 0, 3, 1, 4)))
-    return query * tf.cast(1.0 / math.sqrt(head_dim), query.dtype), key, value
-
-
-def _probabilities(scores, visible):
+def _probabilities(scores, visible, scale):
     adder = (1.0 - tf.cast(visible, tf.float32)) * -10000.0
-    return softmax(tf.cast(scores, tf.float32) + adder)
+    return softmax(tf.cast(scores, tf.float32) * scale + adder)
 
 
 @compiled
-def _softmax(scores, visible):
-    return tf.cast(_probabilities(scores, visible), scores.dtype)
+def _softmax(scores, visible, *, scale):
+    return tf.cast(_probabilities(scores, visible, scale), scores.dtype)
 
 
 @compiled
-def _softmax_dropout(scores, visible, seed, *, rate):
+def _softmax_dropout(scores, visible, seed, *, scale, rate):
     keep = keep_mask(seed, ops.shape(scores), rate)
-    dropped = tf.where(keep, _probabilities(scores, visible) * keep_scale(rate), 0.0)
+    dropped = tf.where(keep, _probabilities(scores, visible, scale) * keep_scale(rate), 0.0)
     return tf.cast(dropped, scores.dtype)
 
 
@@ -101,20 +91,27 @@ class SelfAttention(keras.layers.Layer):
         causal = ops.tril(ops.ones((length, length), "int32"))
         return visible * (causal if self.direction == "left_to_right" else ops.transpose(causal))
 
+    def _heads(self, x):
+        """Query, key and value, each of shape (batch, heads, length, head_dim)."""
+        batch, length, _ = ops.shape(x)
+        # Rows of a matrix: TensorFlow merges the bias into the product.
+        product = ops.matmul(ops.reshape(x, (-1, self.hidden_dim)), self.query_key_value.kernel)
+        product = add_row(product, tf.convert_to_tensor(self.query_key_value.bias))
+        shape = (batch, length, 3, self.num_heads, self.hidden_dim // self.num_heads)
+        parts = tf.unstack(ops.reshape(product, shape), axis=2)
+        return [ops.transpose(part, (0, 2, 1, 3)) for part in parts]
+
     def call(self, x, padding_mask, training=None):
         batch, length, _ = ops.shape(x)
-        product = ops.matmul(x, self.query_key_value.kernel)
-        query, key, value = _split_heads(
-            product, self.query_key_value.bias, training=training, num_heads=self.num_heads
-        )
-        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
-        visible = self._visible(padding_mask)
+        query, key, value = self._heads(x)
+        scores = tf.matmul(query, key, transpose_b=True)
+        visible, scale = self._visible(padding_mask), 1.0 / math.sqrt(query.shape[-1])
         if not training or self.dropout == 0:
-            probabilities = _softmax(scores, visible, training=training)
+            probabilities = _softmax(scores, visible, training=training, scale=scale)
         else:
             seed = self.dropout_layer.next_seed()
             probabilities = _softmax_dropout(
-                scores, visible, seed, training=training, rate=self.dropout
+                scores, visible, seed, training=training, scale=scale, rate=self.dropout
             )
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))
         return ops.reshape(context, (batch, length, self.hidden_dim))

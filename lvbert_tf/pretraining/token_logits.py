@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lvbert_tf.layers.compiled import compiled_without_gradient
-from lvbert_tf.layers.rows import sum_in_rows
+from lvbert_tf.layers.rows import max_in_rows, sum_in_rows
 
 _BLOCK = 256
 
@@ -159,7 +159,7 @@ def _pieces(logits):
 
 
 def _block_maxima(logits):
-    return tf.concat([tf.reduce_max(piece, -1) for piece in _pieces(logits)], -1)
+    return tf.concat([max_in_rows(piece)[..., 0] for piece in _pieces(logits)], -1)
 
 
 def _block_masses(logits, top, temperature):

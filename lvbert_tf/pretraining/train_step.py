@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +14,7 @@ from lvbert_tf.pretraining.masking import mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.training.distribution import worker_of
+from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.update import apply_gradients
 
@@ -71,7 +71,7 @@ class TrainStep:
         self,
         strategy: tf.distribute.Strategy,
         pretrainer: ElectraPretrainer,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: ReferenceAdam,
         loss_scale: LossScale,
         config: PretrainingConfig,
         objective: Objective,
@@ -193,8 +193,8 @@ class TrainStep:
         if self.loss_scale.dynamic:
             gradients = [gradient / self.loss_scale.scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM, use_norm=norm)
         variables = [self._variables[index] for index in used]
+        clip = CLIP_NORM / tf.maximum(norm, CLIP_NORM)
         gates = self._gates(variables, paths)
         skipped = tf.constant(0.0)
         if self.loss_scale.dynamic:
@@ -202,10 +202,10 @@ class TrainStep:
             # At a scale of 1 there is nothing left to blame on the scale.
             overflow = ~finite & (self.loss_scale.scale > 1.0)
             skipped = tf.cast(overflow, tf.float32)
-            apply_gradients(self.optimizer, gradients, variables, only_if=finite, gates=gates)
+            apply_gradients(self.optimizer, gradients, variables, clip, finite, gates)
             self.loss_scale.update(finite)
         else:
-            apply_gradients(self.optimizer, gradients, variables, gates=gates)
+            apply_gradients(self.optimizer, gradients, variables, clip, gates=gates)
         self._layout |= {"_norm": norm.shape, "_skipped": skipped.shape}
         return tf.concat([row, [norm, skipped]], axis=0)
 

@@ -1,9 +1,10 @@
 """The reference's Adam."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 # LayerNorm's scales and shifts, and all biases, in our names and in the reference's.
@@ -15,11 +16,24 @@ _NOT_DECAYED = re.compile(r"layer_norm|LayerNorm|bias")
 _LARGE = 1 << 16
 
 
-def _adam_step(weight, first, second, gradient, rate, decay, beta_1, beta_2, epsilon):
+def _adam_step(weight, first, second, gradient, scale, rate, decay, beta_1, beta_2, epsilon):
+    gradient = scale * gradient
     first = beta_1 * first + (1.0 - beta_1) * gradient
     second = beta_2 * second + (1.0 - beta_2) * tf.square(gradient)
     update = first / (tf.sqrt(second) + epsilon) + decay * weight
     return weight - rate * update, first, second
+
+
+def _joined(values):
+    flat = [tf.reshape(value, [-1]) for value in values]  # so that it is compiled once a size
+    return tf.concat(flat, 0) if len(flat) > 1 else flat[0]
+
+
+def _constants(values, sizes):
+    """One number a value, or one for all that are equal."""
+    if len(set(values)) == 1:
+        return tf.constant(values[0], tf.float32)
+    return tf.constant(np.repeat(np.float32(values), sizes))
 
 
 _compiled_adam_step = tf.function(_adam_step, jit_compile=True, autograph=False)
@@ -76,21 +90,52 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         self.multipliers = [multiplier(variable) for variable in var_list]
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        targets = (variable, self.first_moments[index], self.second_moments[index])
-        gradient = tf.convert_to_tensor(gradient)  # look-ups give sparse gradients
-        step = _adam_step if gradient.shape.num_elements() < _LARGE else _compiled_adam_step
-        flat = [tf.reshape(value, [-1]) for value in (*targets, gradient)]  # compiled once a size
-        values = step(
+        self.update_together([gradient], [variable], learning_rate)
+
+    def update_together(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices],
+        variables: Sequence[keras.Variable],
+        learning_rate: tf.Tensor,
+        scale: tf.Tensor | float = 1.0,
+    ) -> None:
+        """Updates each variable with `scale` times its gradient; small ones as one array."""
+        gradients = [
+            tf.convert_to_tensor(value) for value in gradients
+        ]  # look-ups give sparse ones
+        small = []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient.shape.num_elements() < _LARGE:
+                small.append((gradient, variable))
+            else:
+                self._update([(gradient, variable)], learning_rate, scale)
+        if small:
+            self._update(small, learning_rate, scale)
+
+    def _update(self, pairs, learning_rate, scale):
+        """Updates variables as if they were one."""
+        indices = [self._get_variable_index(variable) for _, variable in pairs]
+        sizes = [gradient.shape.num_elements() for gradient, _ in pairs]
+        slots = [
+            [variable for _, variable in pairs],
+            [self.first_moments[index] for index in indices],
+            [self.second_moments[index] for index in indices],
+        ]
+        flat = [_joined(values) for values in (*slots, [gradient for gradient, _ in pairs])]
+        multipliers = _constants([self.multipliers[index] for index in indices], sizes)
+        values = (_adam_step if sum(sizes) < _LARGE else _compiled_adam_step)(
             *flat,
-            tf.cast(learning_rate, tf.float32) * self.multipliers[index],
-            tf.constant(self.decays[index], tf.float32),
+            tf.cast(scale, tf.float32),
+            tf.cast(learning_rate, tf.float32) * multipliers,
+            _constants([self.decays[index] for index in indices], sizes),
             self.beta_1,
             self.beta_2,
             self.epsilon,
         )
-        for target, value in zip(targets, values, strict=True):
-            self.assign(target, tf.reshape(value, gradient.shape))
+        for targets, value in zip(slots, values, strict=True):
+            parts = tf.split(value, sizes) if len(sizes) > 1 else [value]
+            for target, part in zip(targets, parts, strict=True):
+                self.assign(target, tf.reshape(part, target.shape))
 
     def get_config(self):
         return {

@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from lvbert_tf.training.optimizer import ReferenceAdam
+
 
 def apply_gradients(
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: ReferenceAdam,
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
+    scale: tf.Tensor | float = 1.0,
     only_if: tf.Tensor | None = None,
     gates: Sequence[tf.Tensor | None] | None = None,
 ) -> None:
@@ -22,6 +25,7 @@ def apply_gradients(
       optimizer: built on (at least) these variables.
       gradients: equal on all replicas.
       variables: what they belong to.
+      scale: what the gradients are multiplied by, equal on all replicas.
       only_if: boolean scalar, equal on all replicas; false leaves the variables and the optimizer's
         slots as they are, but still counts the step, whose data are used up.
       gates: for each variable such a scalar for it alone, or None where it is always updated; by
@@ -34,10 +38,9 @@ def apply_gradients(
         [index for index, gate in enumerate(gates) if gate is condition] for condition in conditions
     ]
 
-    def update_in_groups(update_one, gradients, only_if, conditions):
+    def update_in_groups(update, gradients, only_if, conditions):
         def update_group(members):
-            for index in members:
-                update_one(variables[index], gradients[index])
+            update([gradients[i] for i in members], [variables[i] for i in members])
 
         def update_all():
             for condition, members in zip(conditions, groups, strict=True):
@@ -45,26 +48,31 @@ def apply_gradients(
 
         _run_if(only_if, update_all)
 
-    def update_one_device(variable, gradient):
-        optimizer.update_step(gradient, variable, learning_rate)
-
-    def update_all_devices(strategy, gradients, only_if, conditions):
-        def update(variable, gradient):
-            optimizer.update_step(gradient, variable, optimizer.learning_rate)
-
-        def update_one(variable, gradient):
-            strategy.extended.update(variable.value, update, args=(gradient,), group=False)
-
+    def update_all_devices(strategy, gradients, scale, only_if, conditions):
         def local(value):
             return value if value is None else strategy.experimental_local_results(value)[0]
 
-        update_in_groups(update_one, gradients, local(only_if), [local(c) for c in conditions])
+        def update_one(variable, gradient, scale):
+            optimizer.update_together([gradient], [variable], optimizer.learning_rate, scale)
+
+        def update(gradients, variables):
+            for gradient, variable in zip(gradients, variables, strict=True):
+                strategy.extended.update(
+                    variable.value, update_one, args=(gradient, scale), group=False
+                )
+
+        update_in_groups(update, gradients, local(only_if), [local(c) for c in conditions])
 
     if context.num_replicas_in_sync > 1:
-        context.merge_call(update_all_devices, args=(list(gradients), only_if, conditions))
+        arguments = (list(gradients), scale, only_if, conditions)
+        context.merge_call(update_all_devices, args=arguments)
     else:
         learning_rate = optimizer.learning_rate
-        update_in_groups(update_one_device, gradients, only_if, conditions)
+
+        def update(gradients, variables):
+            optimizer.update_together(gradients, variables, learning_rate, scale)
+
+        update_in_groups(update, gradients, only_if, conditions)
     optimizer.iterations.assign_add(1)
 
 

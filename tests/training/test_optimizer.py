@@ -121,3 +121,35 @@ def test_sparse_gradients_move_only_what_dense_ones_would():
         ReferenceAdam(0.1, weight_decay_rate=0.0).apply([gradient], [table])
     np.testing.assert_array_equal(tables[0].numpy(), tables[1].numpy())
     np.testing.assert_array_equal(tables[0].numpy()[[0, 2, 3]], start[[0, 2, 3]])
+
+
+def test_variables_updated_together_are_updated_as_alone():
+    random = np.random.default_rng(0)
+    shapes = {
+        "bias": (5,),
+        "kernel": (3, 4),
+        "table": (2, 1 << 15),
+        "layer_norm": (7,),
+        "rest": (1,),
+    }
+
+    def build():
+        variables = [
+            keras.Variable(np.ones(shape, np.float32), name=name) for name, shape in shapes.items()
+        ]
+        optimizer = ReferenceAdam(rate_multiplier=lambda variable: 1.0 + variable.shape[0])
+        optimizer.build(variables)
+        return optimizer, variables
+
+    (together, ours), (alone, theirs) = build(), build()
+    for _ in range(2):
+        gradients = [tf.constant(random.normal(size=s), tf.float32) for s in shapes.values()]
+        together.update_together(gradients, ours, tf.constant(0.1), scale=tf.constant(0.25))
+        for gradient, variable in zip(gradients, theirs, strict=True):
+            alone.update_step(0.25 * gradient, variable, tf.constant(0.1))
+    pairs = [
+        *zip(ours, theirs, strict=True),
+        *zip(together.variables, alone.variables, strict=True),
+    ]
+    for our, their in pairs:
+        np.testing.assert_allclose(our.numpy(), their.numpy(), rtol=1e-6, err_msg=our.path)
