@@ -38,6 +38,8 @@ format: $(DEVELOPMENT)
 typecheck: $(DEVELOPMENT)
 	@$(PYTHON) -m mypy
 
+# seqeval comes as source only, and without --use-pep517 a pip that finds wheel installed builds it in a
+# way that fails.
 $(RUNTIME): requirements.txt
 	@if cmp -s $< $@; then touch $@; else \
 	  for python in python3.11 python3 python ""; do \
@@ -49,14 +51,14 @@ $(RUNTIME): requirements.txt
 	  done; \
 	  echo "installing the pinned packages of $< into $(VENV) with $$python"; \
 	  $$python -m venv --clear $(VENV) && \
-	  $(PYTHON) -m pip install --disable-pip-version-check -r $< && \
+	  $(PYTHON) -m pip install --use-pep517 --disable-pip-version-check -r $< && \
 	  cp $< $@; \
 	fi
 
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	@if cmp -s $< $@; then touch $@; else \
 	  echo "installing the pinned packages of $< into $(VENV)"; \
-	  $(PYTHON) -m pip install --disable-pip-version-check --quiet -r $< && \
+	  $(PYTHON) -m pip install --use-pep517 --disable-pip-version-check --quiet -r $< && \
 	  cp $< $@; \
 	fi
 

@@ -175,7 +175,7 @@ def load_hparams(text: str) -> dict[str, Any]:
         return _parse_json(content, text)
     try:
         return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{text} is not TOML: {error}") from error
 
 
@@ -191,7 +191,7 @@ def _parse_json(text: str, where: str) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=unique)
     except InputError:
         raise
-    except ValueError as error:  # also an integer of thousands of digits
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise InputError(
             f"{where} is neither JSON nor a path to a .json or .toml file: {error}"
         ) from error

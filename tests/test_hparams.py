@@ -146,6 +146,7 @@ def test_load_hparams_reads_json_and_toml(tmp_path):
         ("[1, 2]", "expected"),
         ("3", "expected"),
         ('{"seed": ' + "1" * 5000 + "}", "neither JSON"),
+        ('{"seed": ' + "[" * 100_000, "neither JSON"),
         ("small", "neither JSON nor a path"),
         ("absent/file.json", "absent/file.json does not exist"),
         ("absent/file.toml", "absent/file.toml does not exist"),

@@ -7,6 +7,37 @@ from typing import Any
 from lvbert_tf.errors import InputError
 
 
+def open_builder(location: str) -> tuple[Any, str]:
+    """Prepares a dataset, downloading it if need be.
+
+    Args:
+        location: `tfds:NAME[/config][:split]`; the split is `train` unless given.
+
+    Returns:
+        its builder and the name of the split.
+
+    Raises:
+        InputError: if there is no such dataset or split, or it cannot be prepared.
+    """
+    import tensorflow_datasets as tfds
+
+    name, _, split = location.removeprefix("tfds:").partition(":")
+    split = split or "train"
+    try:
+        builder = tfds.builder(name)
+        builder.download_and_prepare()
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise InputError(f"{location}: {_first_line(error)}") from error
+    except (OSError, ImportError, tfds.download.DownloadError) as error:
+        raise InputError(f"{location} could not be prepared: {_first_line(error)}") from error
+    try:
+        builder.info.splits[split]
+    except (KeyError, ValueError) as error:
+        known = sorted(builder.info.splits)
+        raise InputError(f"{location}: no split {split!r}; it has {known}") from error
+    return builder, split
+
+
 @dataclass(frozen=True)
 class TfdsText:
     """One text feature of one split; `total_bytes` is the split's size as TFDS states it."""
@@ -31,15 +62,7 @@ class TfdsText:
         """
         import tensorflow_datasets as tfds
 
-        name, _, split = location.removeprefix("tfds:").partition(":")
-        split = split or "train"
-        try:
-            builder = tfds.builder(name)
-            builder.download_and_prepare()
-        except (tfds.core.DatasetNotFoundError, ValueError) as error:
-            raise InputError(f"{location}: {_first_line(error)}") from error
-        except (OSError, ImportError, tfds.download.DownloadError) as error:
-            raise InputError(f"{location} could not be prepared: {_first_line(error)}") from error
+        builder, split = open_builder(location)
         texts = [
             key
             for key, kind in builder.info.features.items()
@@ -47,12 +70,8 @@ class TfdsText:
         ]
         if feature not in texts and len(texts) != 1:
             raise InputError(f"{location}: no text feature {feature!r}; it has {sorted(texts)}")
-        try:
-            info = builder.info.splits[split]
-        except (KeyError, ValueError) as error:
-            known = sorted(builder.info.splits)
-            raise InputError(f"{location}: no split {split!r}; it has {known}") from error
         feature = feature if feature in texts else texts[0]
+        info = builder.info.splits[split]
         return cls(builder, split, feature, info.num_bytes, info.num_examples)
 
     def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:

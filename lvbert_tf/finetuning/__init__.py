@@ -1,0 +1,1 @@
+"""Fine-tuning on the reference's tasks and a user's own."""

@@ -1,0 +1,76 @@
+"""Opening a task's files: plain or compressed text, by line, whatever bytes it holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.finetuning.bad_rows import RowError, shown
+from lvbert_tf.pretraining.sources import open_streams, reading
+
+_COMPRESSED = (".gz", ".xz")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def find_file(path: Path) -> Path:
+    """The file, or the compressed one of that name (`.gz`, `.xz`).
+
+    Raises:
+      InputError: neither exists.
+    """
+    for candidate in (path, *(path.with_name(path.name + suffix) for suffix in _COMPRESSED)):
+        if candidate.is_file():
+            return candidate
+    raise InputError(f"{path} does not exist, nor with {' or '.join(_COMPRESSED)}")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields every line with its number from 1, without its end (LF or CRLF) and byte-order mark.
+
+    Bytes that are not UTF-8 become lone surrogates, which `checked_text` refuses, so that one bad
+    line costs one row.
+
+    Raises:
+      InputError: the file does not exist, cannot be read or is corrupt.
+    """
+    for number, line in enumerate(_read_raw_lines(path), start=1):
+        if number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        yield number, line.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+
+
+def read_document(path: Path) -> str:
+    """The whole text of a file, without a byte-order mark.
+
+    Raises:
+      InputError: see `read_lines`; or it is not UTF-8.
+    """
+    content = b"".join(_read_raw_lines(path)).removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def checked_text(value: object, what: str) -> str:
+    """`value` if it is text that can be tokenized.
+
+    Raises:
+      RowError: it is no text, or holds a NUL byte or a lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise RowError(f"{what} is no text: {shown(value)}")
+    if "\0" in value:
+        raise RowError(f"{what} has a NUL byte: {shown(value)}")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise RowError(f"{what} is not valid UTF-8: {shown(value)}")
+    return value
+
+
+def _read_raw_lines(path: Path) -> Iterator[bytes]:
+    path = find_file(path)
+    try:
+        for name, stream in open_streams(path):
+            with reading(name):
+                yield from stream
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {reason(error)}") from error

@@ -1,0 +1,41 @@
+"""Figures of classes, by scikit-learn."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn import metrics
+
+# F1 is that of the second class, "yes" in GLUE's tasks; macro_f1 the mean over all classes.
+_METRICS: dict[str, Callable[..., float]] = {
+    "accuracy": metrics.accuracy_score,
+    "f1": lambda references, predictions: metrics.f1_score(
+        references == 1, predictions == 1, zero_division=0.0
+    ),
+    "macro_f1": lambda references, predictions: metrics.f1_score(
+        references, predictions, average="macro", zero_division=0.0
+    ),
+    "mcc": metrics.matthews_corrcoef,
+}
+CLASSIFICATION_METRICS = tuple(_METRICS)
+
+
+def score_classes(
+    references: Sequence[int], predictions: Sequence[int], names: Sequence[str]
+) -> dict[str, float]:
+    """Scores predicted classes.
+
+    Args:
+      references, predictions: indices into the task's labels, one for each example.
+      names: among `CLASSIFICATION_METRICS`. mcc is Matthews' correlation coefficient; `f1` is that
+        of class 1.
+
+    Returns:
+      percent by name; 0 where a figure is undefined, e.g. mcc if one class is all that is predicted.
+
+    Raises:
+      ValueError: no references, or another number of predictions.
+    """
+    expected, predicted = np.asarray(references), np.asarray(predictions)
+    if not len(expected) or expected.shape != predicted.shape:
+        raise ValueError(f"{len(expected)} references but {len(predicted)} predictions")
+    return {name: 100.0 * float(_METRICS[name](expected, predicted)) for name in names}

@@ -1,0 +1,151 @@
+"""Figures of answers, as the official scripts of SQuAD 1.1, SQuAD 2.0 and MRQA define them.
+
+The two packages that offer them need PyTorch (torchmetrics) or the network (evaluate), so they are
+computed here.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lvbert_tf.finetuning.examples import Question
+
+SPAN_METRICS = ("exact_match", "f1")
+UNANSWERABLE_METRICS = ("exact", "f1")
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalized_answer(text: str) -> str:
+    """Lower case, without ASCII punctuation and articles, words separated by single spaces."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def exact_match(answer: str, prediction: str) -> float:
+    """1 if both are the same after normalization, else 0."""
+    return float(normalized_answer(answer) == normalized_answer(prediction))
+
+
+def f1(answer: str, prediction: str) -> float:
+    """The F1 of the words both have in common, 0..1, counting repetitions; 0 if neither has a word."""
+    expected, predicted = normalized_answer(answer).split(), normalized_answer(prediction).split()
+    common = sum((Counter(expected) & Counter(predicted)).values())
+    return 2 * common / (len(expected) + len(predicted)) if common else 0.0
+
+
+def score_answers(
+    questions: Sequence[Question], predictions: Mapping[str, str]
+) -> dict[str, float]:
+    """Scores SQuAD 1.1 and MRQA: the best over the answers of a question, averaged over questions.
+
+    Args:
+      questions: each with at least one answer.
+      predictions: id -> text.
+
+    Returns:
+      exact_match and f1, in percent.
+
+    Raises:
+      ValueError: no questions, or one without a prediction.
+    """
+    predicted = _predictions_of(questions, predictions)
+    rows = list(zip(questions, predicted, strict=True))
+    return {
+        "exact_match": _mean([_best(exact_match, q.answers, text) for q, text in rows]),
+        "f1": _mean([_best(f1, q.answers, text) for q, text in rows]),
+    }
+
+
+def score_answers_or_none(
+    questions: Sequence[Question],
+    predictions: Mapping[str, str],
+    no_answer_scores: Mapping[str, float],
+    threshold: float,
+) -> dict[str, float]:
+    """Scores SQuAD 2.0, where some questions have no answer.
+
+    Args:
+      questions: of both sorts.
+      predictions: id -> text, also where no answer may be the better choice.
+      no_answer_scores: id -> how likely it is that there is none, on any scale.
+      threshold: where a score above it stands, "no answer" is predicted.
+
+    Returns:
+      exact, f1 and total, then the same of the questions with (HasAns_) and without (NoAns_) an
+      answer, where there are any; then best_exact, best_f1 and the thresholds that give them. Figures
+      in percent, totals are counts.
+
+    Raises:
+      ValueError: no questions, or one without a prediction or a finite score.
+    """
+    texts = _predictions_of(questions, predictions)
+    scores = np.array(_predictions_of(questions, no_answer_scores), np.float64)
+    if not np.isfinite(scores).all():
+        raise ValueError("a no-answer score is not finite")
+    answers = [[a for a in q.answers if normalized_answer(a)] or [""] for q in questions]
+    answerable = np.array([bool(q.answers) for q in questions])
+    raw = {
+        "exact": np.array([_best(exact_match, a, t) for a, t in zip(answers, texts, strict=True)]),
+        "f1": np.array([_best(_f1_or_none, a, t) for a, t in zip(answers, texts, strict=True)]),
+    }
+    decided = {
+        name: np.where(scores > threshold, ~answerable, value) for name, value in raw.items()
+    }
+    figures: dict[str, float] = {}
+    everything = np.ones(len(questions), bool)
+    groups = {"": everything, "HasAns_": answerable, "NoAns_": ~answerable}
+    for prefix, group in groups.items():
+        if group.any():
+            figures |= {prefix + name: _mean(value[group]) for name, value in decided.items()}
+            figures[prefix + "total"] = float(group.sum())
+    for name, value in raw.items():
+        gains = np.where(answerable, value, [-float(bool(text)) for text in texts])
+        best, best_threshold = _best_threshold(gains, scores, int((~answerable).sum()))
+        figures[f"best_{name}"], figures[f"best_{name}_thresh"] = best, best_threshold
+    return figures
+
+
+def _f1_or_none(answer: str, prediction: str) -> float:
+    """As `f1`, but two texts without words agree."""
+    if not normalized_answer(answer) or not normalized_answer(prediction):
+        return exact_match(answer, prediction)
+    return f1(answer, prediction)
+
+
+def _best_threshold(
+    gains: np.ndarray, no_answer_scores: np.ndarray, unanswerable: int
+) -> tuple[float, float]:
+    """The highest figure that a threshold can give, in percent, and the threshold.
+
+    Without any answer all unanswerable questions are right. Answering one more, in the order of
+    rising scores, gains its score, or loses 1 where there is no answer and a text is given. Equal
+    scores are taken one by one, as the official script does.
+    """
+    order = np.argsort(no_answer_scores, kind="stable")
+    # Summed in the official script's order, so that rounding breaks no tie differently.
+    points = np.cumsum(np.concatenate([[unanswerable], gains[order]]))[1:]
+    best = int(np.argmax(points))
+    if points[best] <= unanswerable:
+        return 100.0 * unanswerable / len(gains), 0.0
+    return 100.0 * float(points[best]) / len(gains), float(no_answer_scores[order[best]])
+
+
+def _best(figure, answers: Sequence[str], prediction: str) -> float:
+    return max(figure(answer, prediction) for answer in answers)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return 100.0 * float(np.mean(values))
+
+
+def _predictions_of(questions: Sequence[Question], predictions: Mapping[str, object]) -> list:
+    if not questions:
+        raise ValueError("no questions")
+    missing = [question.id for question in questions if question.id not in predictions]
+    if missing:
+        raise ValueError(f"{len(missing)} questions have no prediction, e.g. {missing[0]!r}")
+    return [predictions[question.id] for question in questions]

@@ -1,0 +1,52 @@
+"""From the name of a task to the task."""
+
+import difflib
+import re
+from pathlib import Path
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.bad_rows import shown
+from lvbert_tf.finetuning.custom import TASK_FILE, custom_task
+from lvbert_tf.finetuning.glue import GLUE_TASKS, glue_task
+from lvbert_tf.finetuning.question_answering import SPAN_TASKS, span_task
+from lvbert_tf.finetuning.tagging import TAGGING_TASKS, tagging_task
+from lvbert_tf.finetuning.task import Task
+
+_FAMILIES = ((GLUE_TASKS, glue_task), (SPAN_TASKS, span_task), (TAGGING_TASKS, tagging_task))
+BUILT_IN_TASKS = tuple(name for names, _ in _FAMILIES for name in names)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def find_task(name: str, data_dir: str | Path) -> Task:
+    """The task of a name: a built-in one, or one that `finetuning_data/<name>/task.toml` describes.
+
+    Reads no examples, so that all tasks of a run are checked before the first is trained.
+
+    Args:
+      data_dir: the directory with `finetuning_data/<name>/` for every task.
+
+    Raises:
+      InputError: there is no such task, with the nearest known name; a folder would hide a built-in
+        task; or see `custom_task`.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"task name {shown(name)}: use letters, digits, '.', '_' and '-'")
+    root = Path(data_dir) / "finetuning_data"
+    folder = root / name
+    described = (folder / TASK_FILE).is_file()
+    for names, make in _FAMILIES:
+        if name in names:
+            if described:
+                raise InputError(
+                    f"{folder / TASK_FILE}: {name} is a built-in task; rename the folder"
+                )
+            return make(name, folder)
+    if described:
+        return custom_task(name, folder)
+    custom = sorted(path.parent.name for path in root.glob(f"*/{TASK_FILE}"))
+    known = [*BUILT_IN_TASKS, *custom]
+    (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    raise InputError(
+        f"unknown task {name!r}: no built-in one, nor is there {folder / TASK_FILE}; the nearest"
+        f" known one is {nearest!r}"
+    )

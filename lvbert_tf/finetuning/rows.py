@@ -1,0 +1,203 @@
+"""Rows of tab-separated, comma-separated and JSON-lines files, as values by role.
+
+A role is what a column means to a task (`text`, `label`, ...); a column is its name in the header
+or its number from 0, negative numbers counting from the end.
+"""
+
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
+from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.lines import read_lines
+
+Column = str | int
+Row = Mapping[str, Any]
+
+# The csv module's own limit, 128 KiB, is less than a long document.
+_LARGEST_FIELD = 1 << 24
+
+
+def read_tsv(
+    path: Path,
+    columns: Mapping[str, Column],
+    bad_rows: BadRows,
+    header: bool = True,
+    optional: Collection[str] = (),
+) -> Iterator[tuple[Source, Row]]:
+    """Yields the rows of a tab-separated file. A quotation mark is a character like any other.
+
+    Args:
+      columns: role -> column.
+      header: whether the first line names the columns.
+      optional: roles whose column the file may lack; such a role is missing in the rows.
+
+    Raises:
+      InputError: a column is missing; or a row has more or fewer columns than the first line, unless
+        `bad_rows` skips it. Blank lines are no rows.
+    """
+    lines = ((number, line.split("\t")) for number, line in read_lines(path) if line)
+    return _read_table(str(path), lines, columns, bad_rows, header, optional)
+
+
+def read_csv(
+    path: Path,
+    columns: Mapping[str, Column],
+    bad_rows: BadRows,
+    header: bool = True,
+    optional: Collection[str] = (),
+) -> Iterator[tuple[Source, Row]]:
+    """Yields the rows of a comma-separated file with RFC 4180's quotation marks; see `read_tsv`.
+
+    Raises:
+      InputError: see `read_tsv`; or a quotation mark is never closed: not in the file, or not within
+        16 MiB.
+    """
+    return _read_table(str(path), _quoted_rows(path, bad_rows), columns, bad_rows, header, optional)
+
+
+def read_json_lines(
+    path: Path,
+    columns: Mapping[str, Column],
+    bad_rows: BadRows,
+    optional: Collection[str] = (),
+) -> Iterator[tuple[Source, Row]]:
+    """Yields the objects of a JSON-lines file; the column `a.b` is `b` in the object `a`.
+
+    Raises:
+      InputError: a line is no JSON object or lacks a column, unless `bad_rows` skips it.
+    """
+    for source, record in read_json_objects(path, bad_rows):
+        with bad_rows.at(source):
+            yield source, _pick(record, columns, optional)
+
+
+def read_json_objects(path: Path, bad_rows: BadRows) -> Iterator[tuple[Source, dict[str, Any]]]:
+    """Yields the object of every line that is not blank.
+
+    Raises:
+      InputError: a line is no JSON object, unless `bad_rows` skips it.
+    """
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        source = Source(str(path), number)
+        with bad_rows.at(source):
+            record = parse_json(line)
+            if not isinstance(record, dict):
+                raise RowError(f"no JSON object: {shown(line)}")
+            yield source, record
+
+
+def parse_json(text: str) -> Any:
+    """Reads JSON.
+
+    Raises:
+      RowError: it is not JSON, or nested too deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise RowError("JSON is nested too deep") from None
+    except ValueError as error:  # also an integer of thousands of digits
+        raise RowError(f"not JSON: {error}") from error
+
+
+def dig(record: Any, column: str) -> Any:
+    """The value at a dotted name such as `answers.text`.
+
+    Raises:
+      KeyError: there is none.
+    """
+    if isinstance(record, Mapping) and column in record:
+        return record[column]
+    first, dot, rest = column.partition(".")
+    if not dot or not isinstance(record, Mapping):
+        raise KeyError(column)
+    return dig(record[first], rest)
+
+
+def _pick(record: dict[str, Any], columns: Mapping[str, Column], optional: Collection[str]) -> Row:
+    row = {}
+    for role, column in columns.items():
+        try:
+            row[role] = dig(record, str(column))
+        except KeyError:
+            if role not in optional:
+                names = ", ".join(map(shown, record))
+                raise RowError(f"no column {column!r} ({role}); it has {names}") from None
+    return row
+
+
+def _quoted_rows(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(_LARGEST_FIELD)
+    reader = csv.reader((line + "\n" for _, line in read_lines(path)), strict=True)
+    while True:
+        start = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end of data" in str(error) or "field limit" in str(error):
+                raise InputError(
+                    f"{path}, line {start}: a quotation mark is never closed"
+                ) from error
+            with bad_rows.at(Source(str(path), start)):
+                raise RowError(f"not CSV: {error}") from error
+            continue
+        if row:
+            yield start, row
+
+
+def _read_table(
+    file: str,
+    rows: Iterator[tuple[int, list[str]]],
+    columns: Mapping[str, Column],
+    bad_rows: BadRows,
+    header: bool,
+    optional: Collection[str],
+) -> Iterator[tuple[Source, Row]]:
+    indices: dict[str, int] | None = None
+    width = 0
+    for number, row in rows:
+        if indices is None:
+            width = len(row)
+            indices = _find_columns(file, row, columns, header, optional)
+            if header:
+                continue
+        source = Source(file, number)
+        with bad_rows.at(source):
+            if len(row) != width:
+                first = "the header" if header else "the first row"
+                raise RowError(f"{len(row)} columns where {first} has {width}")
+            yield source, {role: row[index] for role, index in indices.items()}
+
+
+def _find_columns(
+    file: str,
+    first_row: Sequence[str],
+    columns: Mapping[str, Column],
+    header: bool,
+    optional: Collection[str],
+) -> dict[str, int]:
+    indices = {}
+    for role, column in columns.items():
+        if isinstance(column, int):
+            found = [column] if -len(first_row) <= column < len(first_row) else []
+        elif header:
+            found = [index for index, name in enumerate(first_row) if name.strip() == column]
+        else:
+            raise InputError(f"{file} has no header: give column {column!r} ({role}) by number")
+        if len(found) > 1:
+            raise InputError(f"{file}: {len(found)} columns are called {column!r} ({role})")
+        if found:
+            indices[role] = found[0]
+        elif role not in optional:
+            names = ", ".join(map(shown, first_row)) if header else f"{len(first_row)} columns"
+            raise InputError(f"{file}: no column {column!r} ({role}); it has {names}")
+    return indices

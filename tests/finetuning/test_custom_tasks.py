@@ -1,0 +1,317 @@
+"""Tasks of a user's own, described by a `task.toml`, and finding tasks by name."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from task_files import json_lines, refusal, task_with, texts_of, tsv
+
+from lvbert_tf import hparams
+from lvbert_tf.finetuning.examples import Span
+from lvbert_tf.finetuning.registry import BUILT_IN_TASKS, find_task
+from lvbert_tf.finetuning.task_settings import Columns, Files, TaskSettings
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "tasks.md"
+
+FILES = '[files]\ntrain = "train.{0}"\ndev = "dev.{0}"\n'
+CLASSES = 'kind = "classification"\nlabels = ["bad", "good"]\n'
+TEXT = '[columns]\ntext = "review"\nlabel = "stars"\n'
+SPAN_COLUMNS = (
+    '[columns]\nquestion = "q"\ncontext = "c"\nanswer = "a.text"\nanswer_start = "a.start"\n'
+)
+
+
+def toml(keys: str, columns: str = "", suffix: str = "tsv", test: bool = False) -> str:
+    files = FILES.format(suffix) + f'test = "test.{suffix}"\n' * test
+    return f"{keys}\n{files}{columns}"
+
+
+# --- Kinds and formats
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        ("tsv", tsv("stars|id|review", 'good|1|"x, y', "bad|2|z")),
+        ("csv", 'stars,id,review\ngood,1,"""x, y"\nbad,2,z\n'),
+        (
+            "jsonl",
+            json_lines({"stars": "good", "review": '"x, y'}, {"stars": "bad", "review": "z"}),
+        ),
+    ],
+)
+def test_classification(tmp_path, suffix, content):
+    files = {f"train.{suffix}": content, "task.toml": toml(CLASSES, TEXT, suffix)}
+    task = task_with(tmp_path, "reviews", files)
+    assert texts_of(task, "train") == [('"x, y', None, 1), ("z", None, 0)]
+    assert (task.name, task.kind, task.classes.names) == (
+        *("reviews", "classification"),
+        ("bad", "good"),
+    )
+    assert task.metrics == ("accuracy", "f1", "macro_f1", "mcc")
+    assert (task.num_train_epochs, task.max_seq_length, task.unordered) == (3, 128, False)
+    assert set(task.splits) == {"train", "dev"}
+
+
+def test_numbers_as_columns_and_labels(tmp_path):
+    keys = 'kind = "classification"\nlabels = [1, 0, 2]\nheader = false\nmetric = "macro_f1"\n'
+    columns = "[columns]\ntext = 1\ntext_pair = -1\nlabel = 0\n"
+    files = {"train.tsv": tsv("0|a|x|b", "2|c|x|d"), "task.toml": toml(keys, columns)}
+    task = task_with(tmp_path, "pairs", files)
+    assert texts_of(task, "train") == [("a", "b", 1), ("c", "d", 2)]
+    assert task.metrics == ("macro_f1", "accuracy", "mcc")
+
+
+def test_json_labels_may_be_numbers_and_booleans(tmp_path):
+    keys = 'kind = "classification"\nlabels = ["false", "true", "1"]\n'
+    rows = [{"review": "a", "stars": True}, {"review": "b", "stars": 1}]
+    files = {"train.jsonl": json_lines(*rows), "task.toml": toml(keys, TEXT, "jsonl")}
+    assert texts_of(task_with(tmp_path, "flags", files), "train") == [
+        ("a", None, 1),
+        ("b", None, 2),
+    ]
+
+
+def test_regression(tmp_path):
+    keys = 'kind = "regression"\nlabel_range = [-4, 4.0]\nunordered = true\nmetric = "mse"\n'
+    keys += "num_train_epochs = 10\nmax_seq_length = 64\n"
+    columns = '[columns]\ntext = "a"\ntext_pair = "b"\nlabel = "score"\n'
+    files = {"train.csv": "score,a,b\n-4,x,y\n1.5,z,w\n", "task.toml": toml(keys, columns, "csv")}
+    task = task_with(tmp_path, "likeness", files)
+    assert texts_of(task, "train") == [("x", "y", -4.0), ("z", "w", 1.5)]
+    assert task.label_range.to_unit(2.0) == 0.75
+    assert task.metrics == ("mse", "pearson", "spearman")
+    assert (task.unordered, task.num_train_epochs, task.max_seq_length) == (True, 10, 64)
+
+
+def test_test_files_may_lack_labels(tmp_path):
+    files = {
+        "task.toml": toml(CLASSES, TEXT, test=True),
+        "dev.tsv": tsv("review", "a"),
+        "test.tsv": tsv("review", "a"),
+    }
+    task = task_with(tmp_path, "reviews", files)
+    assert texts_of(task, "test") == [("a", None, None)]
+    assert "dev.tsv: no column 'stars' (label); it has 'review'" in refusal(task.read, "dev")
+
+
+@pytest.mark.parametrize("suffix", ["txt", "conll", "tsv"])
+def test_tagging_in_columns(tmp_path, suffix):
+    keys = 'kind = "tagging"\ncomment = "# "\nlabels = ["PER"]\n'
+    columns = "[columns]\nwords = 1\ntags = 2\n"
+    content = "# id 1\n1\tAda\tB-PER\tx\n2\tL\tI-PER\tx\n\n3\t#\tO\tx\n"
+    files = {f"train.{suffix}": content, "task.toml": toml(keys, columns, suffix)}
+    task = task_with(tmp_path, "names", files)
+    assert [(e.words, e.tags) for e in task.read("train").examples] == [
+        (("Ada", "L"), ("B-PER", "E-PER")),
+        (("#",), ("O",)),
+    ]
+    assert task.tag_scheme.outputs([]) == ("O", "B-PER", "I-PER", "E-PER", "S-PER")
+    assert (task.metrics[0], task.max_seq_length) == ("f1", 256)
+    bad = content.replace("I-PER", "I-LOC")
+    task = task_with(tmp_path, "names", files | {f"train.{suffix}": bad})
+    assert "line 2: tag 'I-LOC' has none of the types PER" in refusal(task.read, "train")
+
+
+def test_tagging_in_json_lines(tmp_path):
+    keys = 'kind = "tagging"\ntag_scheme = "words"\nlabels = ["N", "V"]\n'
+    columns = '[columns]\nwords = "tokens"\ntags = "pos"\n'
+    rows = [{"tokens": ["a b", "c"], "pos": ["N", "V"]}]
+    files = {"train.jsonl": json_lines(*rows), "task.toml": toml(keys, columns, "jsonl")}
+    (example,) = task_with(tmp_path, "parts", files).read("train").examples
+    assert (example.words, example.tags) == (("a b", "c"), ("N", "V"))
+    for row, message in [
+        ({"tokens": ["a"], "pos": ["N", "V"]}, "line 1: 1 words but 2 tags"),
+        ({"tokens": ["a"], "pos": ["X"]}, "line 1: tag 'X' is none of N | V"),
+        ({"tokens": [], "pos": []}, "line 1: words is empty"),
+        ({"tokens": "a", "pos": ["N"]}, "line 1: words is no list of texts: 'a'"),
+        ({"tokens": ["a"], "pos": [1]}, "line 1: an item of tags is no text: 1"),
+    ]:
+        task = task_with(tmp_path, "parts", files | {"train.jsonl": json_lines(row)})
+        assert message in refusal(task.read, "train")
+
+
+def test_spans_in_json_lines(tmp_path):
+    row = {"q": "Who?", "c": "Ada did. Bob too.", "a": {"text": ["Ada", "Bob"], "start": [0, 9]}}
+    none = {"q": "Why?", "c": "Ada did.", "a": {"text": [], "start": []}}
+    keys = 'kind = "span"\nunanswerable = true\n'
+    files = {"train.jsonl": json_lines(row, none), "task.toml": toml(keys, SPAN_COLUMNS, "jsonl")}
+    task = task_with(tmp_path, "who", files)
+    first, second = task.read("train").examples
+    assert (first.id, first.answers, first.spans) == (
+        "1",
+        ("Ada", "Bob"),
+        (Span(0, 3), Span(9, 12)),
+    )
+    assert (second.id, second.impossible, second.spans) == ("2", True, ())
+    assert (task.metrics, task.unanswerable, task.max_seq_length) == (("exact", "f1"), True, 512)
+
+
+def test_spans_in_tables(tmp_path):
+    columns = (
+        '[columns]\nid = "n"\nquestion = "q"\ncontext = "c"\nanswer = "a"\nanswer_start = "s"\n'
+    )
+    good = "7,Who?,Ada did.,did,4"
+    files = {
+        "task.toml": toml('kind = "span"\nmetric = "f1"\n', columns, "csv", test=True),
+        "train.csv": f"n,q,c,a,s\n{good}\n",
+        "test.csv": "n,q,c\n7,Who?,Ada did.\n",
+    }
+    task = task_with(tmp_path, "who", files)
+    (example,) = task.read("train").examples
+    assert (example.id, example.answers, example.spans) == ("7", ("did",), (Span(4, 7),))
+    assert task.metrics == ("f1", "exact_match")
+    assert task.read("test").examples[0].answers == ()
+    for row, message in [
+        ("8,Who?,Ada did.,did,3", "line 3: the answer 'did' is not at 3, where ' di' stands"),
+        ("8,Who?,Ada did.,did,", "line 3: answer_start must be integer: ''"),
+        ("8,Who?,Ada did.,did,-4", "line 3: answer_start must be integer: '-4'"),
+        ("8,Who?,Ada did.,,", "line 3: no answer"),
+        (good, "line 3: id '7' is there twice"),
+    ]:
+        content = f"n,q,c,a,s\n{good}\n{row}\n"
+        task = task_with(tmp_path, "who", files | {"train.csv": content})
+        assert message in refusal(task.read, "train")
+
+
+def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
+    squad = {"id": "q", "question": "?", "answers": [{"text": "b", "answer_start": 2}]}
+    document = {"data": [{"paragraphs": [{"context": "a b", "qas": [squad]}]}]}
+    files = {"train.json": json.dumps(document), "task.toml": toml('kind = "span"', "", "json")}
+    assert task_with(tmp_path, "s", files).read("train").examples[0].spans == (Span(2, 3),)
+    found = [{"text": "b", "char_spans": [[2, 2]]}]
+    mrqa = {"qid": "q", "question": "?", "answers": ["b"], "detected_answers": found}
+    content = json_lines({"context": "a b", "qas": [mrqa]})
+    files = {"train.jsonl": content, "task.toml": toml('kind = "span"', "", "jsonl")}
+    assert task_with(tmp_path, "m", files).read("train").examples[0].spans == (Span(2, 3),)
+
+
+# --- What a task.toml may not say
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind = ", "task.toml is not TOML: "),
+        ("kind = " + "[" * 100_000, "task.toml is not TOML: maximum recursion depth"),
+        (b"kind = '\xff'", "task.toml cannot be read: "),
+        (toml(""), "task.toml: hparam 'kind' is missing"),
+        ('kind = "regression"', "task.toml: hparam 'files' is missing"),
+        ('kind = "regression"\n[files]\ntrain = "a"', "task.toml: files: hparam 'dev' is missing"),
+        (toml('kind = "ranking"'), "'ranking' is not allowed; use classification | regression |"),
+        (toml(CLASSES + "label = 1"), "unknown hparam 'label'; the nearest known one is 'labels'"),
+        (toml(CLASSES, '[columns]\ntxt = "a"'), "columns: unknown hparam 'txt'; the nearest known"),
+        (toml(CLASSES, "[columns]\ntext = 1.5"), "text: expected a column's name or its number"),
+        (toml(CLASSES, "[columns]\ntext = 1"), "columns.label is missing: which column of "),
+        (toml(CLASSES, TEXT + "words = 1"), "columns.words is not for classification; use text |"),
+        (
+            toml(CLASSES, TEXT, "xlsx"),
+            "train.xlsx: a classification task reads .tsv, .csv, .jsonl and",
+        ),
+        (toml('kind = "tagging"', "", "csv"), "train.csv: a tagging task reads .txt, .conll, .tsv"),
+        (toml('kind = "tagging"', '[columns]\nwords = "w"'), "train.tsv must be numbers"),
+        (toml('kind = "classification"', TEXT), "labels is missing: the classes, in"),
+        (toml('kind = "classification"\nlabels = ["a"]', TEXT), "labels: expected two or more"),
+        (toml('kind = "classification"\nlabels = ["a", "a"]', TEXT), "labels: expected a list of"),
+        (toml('kind = "classification"\nlabels = "ab"', TEXT), "labels: expected a list of"),
+        (toml('kind = "regression"', TEXT), "label_range is missing: [least, greatest] label"),
+        (
+            toml('kind = "regression"\nlabel_range = [5, 0]', TEXT),
+            "label_range: expected two rising",
+        ),
+        (
+            toml('kind = "regression"\nlabel_range = [0, inf]', TEXT),
+            "label_range: expected two rising",
+        ),
+        (
+            toml('kind = "regression"\nlabel_range = 5', TEXT),
+            "label_range: expected [least, greatest]",
+        ),
+        (
+            toml('kind = "span"\nlabels = ["a", "b"]'),
+            "labels is for classification and tagging, not",
+        ),
+        (toml(CLASSES + "unanswerable = true", TEXT), "unanswerable is for span, not for"),
+        (toml(CLASSES + "unordered = true", TEXT), "unordered needs columns.text_pair"),
+        (
+            toml(CLASSES + 'metric = "pearson"', TEXT),
+            "metric 'pearson' is not one of accuracy | f1 |",
+        ),
+        (
+            toml(CLASSES + "max_seq_length = 513", TEXT),
+            "max_seq_length: 513 is not allowed; use >= 8",
+        ),
+        (toml(CLASSES + "num_train_epochs = 0", TEXT), "num_train_epochs: 0.0 is not allowed"),
+    ],
+)
+def test_bad_descriptions_are_refused(tmp_path, text, message):
+    refused = refusal(task_with, tmp_path, "mine", {"task.toml": text})
+    assert message in refused
+    assert "mine/task.toml" in refused
+
+
+# --- Names
+
+
+def test_all_tasks_of_the_reference_are_built_in(tmp_path):
+    assert set(BUILT_IN_TASKS) == {
+        *("cola", "mrpc", "mnli", "sst", "qqp", "rte", "qnli", "sts", "wnli"),
+        *("squad", "squadv1", "newsqa", "naturalqs", "triviaqa", "searchqa"),
+        *("chunk", "ner", "pos"),
+    }
+    for name in BUILT_IN_TASKS:
+        task = find_task(name, tmp_path)
+        assert task.name == name
+        folder = tmp_path / "finetuning_data" / name
+        assert all(Path(split.location).parent == folder for split in task.splits.values())
+
+
+@pytest.mark.slow
+def test_tasks_are_read_without_tensorflow():
+    """Its start would be most of the time of reading a task."""
+    script = (
+        "import sys; from lvbert_tf.finetuning.registry import find_task; find_task('sst', '.');"
+        " sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=DOCUMENTATION.parents[1])
+
+
+def test_unknown_names(tmp_path):
+    task_with(tmp_path, "sentences", {"task.toml": toml(CLASSES, TEXT)})
+    for name, nearest in [("colla", "cola"), ("sentence", "sentences"), ("squad2", "squad")]:
+        message = refusal(find_task, name, tmp_path)
+        assert f"unknown task {name!r}" in message and message.endswith(f"one is {nearest!r}")
+    for name in ("", "../cola", "a/b", ".hidden", "a\nb", "ü"):
+        assert "use letters, digits" in refusal(find_task, name, tmp_path)
+
+
+def test_a_built_in_task_cannot_be_replaced(tmp_path):
+    message = refusal(task_with, tmp_path, "cola", {"task.toml": toml(CLASSES, TEXT)})
+    assert message.endswith("cola is a built-in task; rename the folder")
+
+
+# --- The documentation
+
+
+def test_the_documented_task(tmp_path):
+    """The worked example's files are read as the page says."""
+    page = DOCUMENTATION.read_text()
+    blocks = re.findall(r"`finetuning_data/reviews/([\w.]+)`:\n\n```\w*\n(.*?)```", page, re.S)
+    files = dict(blocks)
+    assert set(files) == {"task.toml", "train.csv", "dev.jsonl"}
+    task = task_with(tmp_path, "reviews", files)
+    said = re.search(r"prints\n\n((?:    .*\n)+)", page).group(1)
+    told = [f"    {e.text!r} {e.label}" for s in task.splits for e in task.read(s).examples]
+    assert said.splitlines() == told
+
+
+def test_every_key_and_task_is_documented():
+    page = DOCUMENTATION.read_text()
+    for settings in (TaskSettings, Files, Columns):
+        for name in hparams.hparam_fields(settings):
+            assert f"| `{name}` |" in page or f"`{name}`" in page, name
+    for name in BUILT_IN_TASKS:
+        assert re.search(rf"\b{name}\b", page), name

@@ -1,0 +1,130 @@
+"""Sentences in the columns of CoNLL."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seqeval.metrics.sequence_labeling import get_entities
+from task_files import refusal, task_with
+
+from lvbert_tf.finetuning.tag_schemes import EntityTags, WordTags
+
+# CoNLL-2000: word, part of speech, chunk.
+CHUNK = """Confidence NN B-NP
+in IN B-PP
+the DT B-NP
+pound NN I-NP
+# # I-NP
+is VBZ B-VP
+. . O
+
+Mr. NNP B-NP
+Carl NNP I-NP
+slept VBD B-VP
+"""
+# CoNLL-2003 in its original scheme: I- begins an entity, B- only one that follows its like.
+NER = """-DOCSTART- -X- -X- O
+
+EU NNP B-NP I-ORG
+rejects VBZ B-VP O
+New NNP B-NP I-LOC
+York NNP I-NP I-LOC
+Boston NNP I-NP B-LOC
+"""
+
+
+def sentences(task, split, skip_bad_rows=False):
+    examples = task.read(split, skip_bad_rows).examples
+    return [(example.words, example.tags) for example in examples]
+
+
+def test_chunks(tmp_path):
+    task = task_with(tmp_path, "chunk", {"train.txt": CHUNK})
+    first = ("Confidence", "in", "the", "pound", "#", "is", ".")
+    assert sentences(task, "train") == [
+        (first, ("S-NP", "S-PP", "B-NP", "I-NP", "E-NP", "S-VP", "O")),
+        (("Mr.", "Carl", "slept"), ("B-NP", "E-NP", "S-VP")),
+    ]
+    assert str(task.read("train").examples[1].source).endswith("train.txt, line 9")
+
+
+def test_entities_in_the_original_scheme(tmp_path):
+    task = task_with(tmp_path, "ner", {"dev.txt.gz": NER.replace("\n", "\r\n")})
+    words = ("EU", "rejects", "New", "York", "Boston")
+    assert sentences(task, "dev") == [(words, ("S-ORG", "O", "B-LOC", "E-LOC", "S-LOC"))]
+
+
+def test_parts_of_speech(tmp_path):
+    # Tags may look like those of entities; a word may hold a no-break space.
+    lines = "The\tDT\n\nI-NP  B-X\n10\u00a0000 CD\n \t \nend\tNN"
+    task = task_with(tmp_path, "pos", {"train.txt": lines})
+    assert sentences(task, "train") == [
+        (("The",), ("DT",)),
+        (("I-NP", "10\u00a0000"), ("B-X", "CD")),
+        (("end",), ("NN",)),
+    ]
+
+
+def test_test_files_may_be_words_alone(tmp_path):
+    task = task_with(tmp_path, "ner", {"test.txt": "EU\nrejects\n\nIBM NNP B-NP I-ORG\n"})
+    assert sentences(task, "test") == [(("EU", "rejects"), None), (("IBM",), ("S-ORG",))]
+
+
+def test_defaults(tmp_path):
+    chunk, ner, pos = (task_with(tmp_path, name, {}) for name in ("chunk", "ner", "pos"))
+    assert chunk.metrics == ner.metrics == ("f1", "precision", "recall")
+    assert pos.metrics == ("accuracy",)
+    assert chunk.max_seq_length == 256
+    assert set(chunk.splits) == {"train", "dev", "test"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        ("chunk", "a DT B-NP\nb\n", "train.txt, line 1: line 2 has no tag: 'b'"),
+        (
+            "chunk",
+            "a DT B-NP\nb DT NP\n",
+            "line 1: tag 'NP' is neither O nor B-, I-, E- or S- with",
+        ),
+        ("ner", "a B-\n", "tag 'B-' is neither O"),
+        ("ner", "a U-PER\n", "tag 'U-PER' is neither O"),
+        ("ner", "\xff O\n".encode("latin-1"), "line 1: column 0 of line 1 is not valid UTF-8"),
+        ("pos", "a\0 DT\n", "line 1: column 0 of line 1 has a NUL byte"),
+        ("pos", "\n-DOCSTART- X\n\n", "the split train is empty: "),
+    ],
+)
+def test_bad_sentences_are_refused(tmp_path, name, lines, message):
+    task = task_with(tmp_path, name, {"train.txt": lines})
+    assert message in refusal(task.read, "train")
+
+
+def test_bad_sentences_are_counted(tmp_path):
+    task = task_with(tmp_path, "ner", {"train.txt": "a O\nb\nc\n\nd S-X\n\ne Q\n"})
+    reading = task.read("train", skip_bad_rows=True)
+    assert [example.words for example in reading.examples] == [("d",)]
+    assert reading.skipped == 2
+
+
+def test_outputs_of_a_model():
+    assert EntityTags().outputs([("O", "S-PER"), ("B-LOC", "E-LOC")]) == (
+        *("O", "B-LOC", "I-LOC", "E-LOC", "S-LOC"),
+        *("B-PER", "I-PER", "E-PER", "S-PER"),
+    )
+    assert EntityTags(("PER",)).outputs([]) == ("O", "B-PER", "I-PER", "E-PER", "S-PER")
+    assert WordTags().outputs([("NN", "DT"), ("NN",)]) == ("DT", "NN")
+    assert WordTags(("NN", "DT")).outputs([]) == ("NN", "DT")
+
+
+TAGS = st.lists(st.sampled_from(["O", *(f"{p}-{t}" for p in "BIES" for t in ("X", "Y-Z"))]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(tags=TAGS)
+def test_bioes_marks_the_same_entities(tags):
+    bioes = EntityTags().read(tags)
+    assert get_entities(list(bioes)) == get_entities(tags)
+    assert EntityTags().read(bioes) == bioes
+    for tag, following in pairwise((*bioes, "O")):
+        assert (tag[0] in "BI") == (following[0] in "IE"), bioes
