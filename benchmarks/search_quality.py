@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from absl import flags
 
 from benchmarks.search_evidence import experiment
+from benchmarks.search_evidence.report import report
 from benchmarks.search_evidence.schedule import run_all
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
@@ -50,6 +51,7 @@ def main() -> None:
     claim(output_dir)
     build_records(output_dir)
     run_all(output_dir, FLAGS.jobs, objectives)
+    print(report(output_dir, Path(FLAGS.plots_dir), objectives))
 
 
 def claim(output_dir: Path) -> None:

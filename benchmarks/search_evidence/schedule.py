@@ -57,16 +57,17 @@ class Schedule:
 
     def submit(self, training: Alone | Shared, strings: Iterable[str] = ()) -> None:
         """Trains and scores as soon as a worker is free, unless that was done."""
-        if training.name in self._futures:
+        if training.name in self._futures or result_path(self.output_dir, training).exists():
             return
-        self._bar.total += 1
+        self._bar.total = len(self._futures) + 1
         future = self._pool.submit(train_and_score, self.output_dir, training, list(strings))
         future.add_done_callback(lambda _: self._bar.update())
         self._futures[training.name] = future
 
     def finish(self, training: Alone | Shared) -> None:
         """Waits for a training that was submitted."""
-        self._futures[training.name].result()
+        if training.name in self._futures:
+            self._futures[training.name].result()
 
     def wait(self) -> None:
         """For everything that was submitted."""

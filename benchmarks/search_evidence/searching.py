@@ -1,5 +1,6 @@
 """Searches over a supernet whose scores are known: the real loop, with a table for an evaluator."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from benchmarks.search_evidence.experiment import (
     search_space,
 )
 from lvbert_tf.search.candidate import Candidate, ranked
-from lvbert_tf.search.report.statistics import best_so_far
 from lvbert_tf.search.search import search
 from lvbert_tf.search.study import open_study
 from lvbert_tf.search.trials import candidates
@@ -46,7 +46,13 @@ def winner(directory: Path, scores: Mapping[str, Mapping[str, float]], layer_typ
 
 
 def curves(directory: Path, scores: Mapping[str, Mapping[str, float]], sampler: str) -> np.ndarray:
-    """The best fitness after each evaluation: [seeds, evaluations]."""
-    runs = [searched(directory, scores, "CAF", sampler, seed) for seed in SEARCH_SEEDS]
-    losses = [[candidate.loss(SEARCH["fitness"]) for candidate in run] for run in runs]
-    return np.array([best_so_far(np.array(row)) for row in losses])
+    """The best fitness after each evaluation: [seeds, evaluations]; computed once."""
+    from lvbert_tf.training.model_directory import write_json  # which imports TensorFlow
+
+    path = directory / f"{sampler}.json"
+    if not path.exists():
+        runs = [searched(directory, scores, "CAF", sampler, seed) for seed in SEARCH_SEEDS]
+        losses = [[candidate.loss(SEARCH["fitness"]) for candidate in run] for run in runs]
+        write_json(path, losses)
+    losses = json.loads(path.read_text(encoding="utf-8"))
+    return np.minimum.accumulate(losses, axis=1)
