@@ -85,7 +85,7 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
         scores = {training.string: evaluator._evaluate(None)}
     seconds = {"training": trained, "all": time.process_time() - start}
     write_json(result, {"hparams": training.hparams, "seconds": seconds, "scores": scores})
-    if not _is_reference(training):
+    if isinstance(training, Alone) and not _is_reference(training):
         shutil.rmtree(config.model_dir)
     return training.name
 
