@@ -38,15 +38,15 @@ flags.DEFINE_string("output_dir", "build/search_quality", "Records, models and r
 flags.DEFINE_string("plots_dir", "build/search_quality", "Where the plots go.")
 flags.DEFINE_integer("jobs", 2, "Trainings at a time, one core each.", lower_bound=1)
 flags.DEFINE_list(
-    "objectives", list(experiment.OBJECTIVES), "electra, masked_lm: the latter only ranks strings."
+    "objectives", list(experiment.FITNESS), "What is trained; only the first is searched on."
 )
 
 
 def main() -> None:
     output_dir = Path(FLAGS.output_dir).resolve()
-    objectives = [name for name in experiment.OBJECTIVES if name in FLAGS.objectives]
+    objectives = [name for name in experiment.FITNESS if name in FLAGS.objectives]
     if unknown := set(FLAGS.objectives) - set(objectives):
-        allowed = ", ".join(experiment.OBJECTIVES)
+        allowed = ", ".join(experiment.FITNESS)
         raise InputError(f"--objectives {', '.join(sorted(unknown))}: use {allowed}")
     claim(output_dir)
     build_records(output_dir)

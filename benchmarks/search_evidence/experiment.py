@@ -30,20 +30,22 @@ FIRST_SEED = 1
 COMPARISON_SEEDS = tuple(range(FIRST_SEED, FIRST_SEED + 5))
 SEARCH_SEEDS = tuple(range(20))
 
-OBJECTIVES = ("electra", "masked_lm")
+REPLACED_TOKEN_FITNESS = ("disc_loss", "disc_auc", "disc_accuracy")
 FITNESS = {
-    "electra": ("disc_loss", "disc_auc", "disc_accuracy"),
+    "uniform_generator": REPLACED_TOKEN_FITNESS,
+    "electra": REPLACED_TOKEN_FITNESS,
     "masked_lm": ("mlm_loss", "mlm_accuracy"),
 }
+"""The figures of an objective, the loss first. The objectives: to detect replacements that are drawn
+uniformly from the vocabulary, or from a generator that learns; to fill masks."""
+SEARCHED = "uniform_generator"
+"""The objective of the searches and of what is compared with A and F in turn."""
 
 _HPARAMS: dict[str, Any] = {
     "model_size": "small",
     "vocab_size": VOCABULARY_SIZE,
     "embedding_size": 64,
     "max_seq_length": LENGTH,
-    # The same small generator for all, so that they solve the same task.
-    "generator_layer_list": "CF",
-    "generator_hidden_size": 0.5,
     "disc_weight": 50.0,
     "train_batch_size": 18,  # a multiple of the three paths of fair sampling
     "learning_rate": 2e-3,
@@ -55,6 +57,12 @@ _HPARAMS: dict[str, Any] = {
     "log_steps": 100,
     "save_checkpoints_steps": 2000,
     "precision": "float32",
+}
+_OBJECTIVE_HPARAMS: dict[str, dict[str, Any]] = {
+    "uniform_generator": {"uniform_generator": True},
+    # The same small generator for all, so that they solve the same task.
+    "electra": {"generator_layer_list": "CF", "generator_hidden_size": 0.5},
+    "masked_lm": {"electra_objective": False},
 }
 _SHAPE: dict[str, Any] = {
     "hidden_size": 64,
@@ -71,7 +79,7 @@ class Alone:
     """A string that is trained by itself.
 
     Args:
-      objective: of `OBJECTIVES`.
+      objective: of `FITNESS`.
       string: its layers.
       seed: of weights, data order, masks and samples.
     """
@@ -96,7 +104,7 @@ class Shared:
     """A supernet, and which strings it scores.
 
     Args:
-      objective: of `OBJECTIVES`.
+      objective: of `FITNESS`.
       label: its name in the tables.
       layer_types: of every layer.
       path_sampling: "uniform" or "fair".
@@ -139,13 +147,13 @@ SUPERNETS = {
         "uniform": Shared(objective, "uniform", "CAF", "uniform", _LONG),
         "fair": Shared(objective, "fair", "CAF", "fair", _LONG),
     }
-    for objective in OBJECTIVES
+    for objective in FITNESS
 }
-ABLATION = Shared("electra", "uniform-AF", "AF", "uniform", _LONG)
+ABLATION = Shared(SEARCHED, "uniform-AF", "AF", "uniform", _LONG)
 TRIALS = (
-    Shared("electra", "uniform-1400-steps", "CAF", "uniform", _steps(1400), whole_space=False),
-    Shared("electra", "uniform-2800-steps", "CAF", "uniform", _steps(2800), whole_space=False),
-    Shared("electra", "fair-1400-steps", "CAF", "fair", _steps(1400), whole_space=False),
+    Shared(SEARCHED, "uniform-1400-steps", "CAF", "uniform", _steps(1400), whole_space=False),
+    Shared(SEARCHED, "uniform-2800-steps", "CAF", "uniform", _steps(2800), whole_space=False),
+    Shared(SEARCHED, "fair-1400-steps", "CAF", "fair", _steps(1400), whole_space=False),
 )
 
 SEARCH: dict[str, Any] = {
@@ -164,7 +172,7 @@ def pretraining_config(output_dir: Path, training: Alone | Shared) -> Pretrainin
     """The configuration of a training."""
     hparams = {
         **_HPARAMS,
-        "electra_objective": training.objective == "electra",
+        **_OBJECTIVE_HPARAMS[training.objective],
         "model_hparam_overrides": _SHAPE,
         **training.hparams,
     }
@@ -178,7 +186,7 @@ def search_settings(layer_types: str, sampler: str) -> SearchSettings:
 
 def search_space(layer_types: str = "CAF") -> SearchSpace:
     """The space, limited to what A and F in turn cost."""
-    config = pretraining_config(Path("unused"), Alone("electra", BASELINE, FIRST_SEED))
+    config = pretraining_config(Path("unused"), Alone(SEARCHED, BASELINE, FIRST_SEED))
     return search_settings(layer_types, "evolution").space(config)
 
 
@@ -211,7 +219,7 @@ def top_strings(
 
     Args:
       tables: scores by string and figure, one table a supernet.
-      objective: of `OBJECTIVES`.
+      objective: of `FITNESS`.
       taken: strings that are trained anyway.
 
     Returns:
@@ -237,6 +245,7 @@ def to_json_dict() -> dict[str, Any]:
     """What all results depend on, as JSON types."""
     return {
         "hparams": _HPARAMS,
+        "objectives": _OBJECTIVE_HPARAMS,
         "shape": _SHAPE,
         "scoring": [SCORING_BATCHES, SCORING_BATCH],
         "held_out_fraction": HELD_OUT_FRACTION,

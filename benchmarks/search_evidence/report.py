@@ -38,7 +38,7 @@ def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
             "### The favourites",
             tables.favourites(results),
         ]
-        if objective == "electra":
+        if objective == experiment.SEARCHED:
             parts += _searches(results, plots_dir)
     hours = processor_hours(output_dir, objectives)
     parts.append(f"{hours:.2f} processor hours of training and scoring; {processor()}")

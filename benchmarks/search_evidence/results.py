@@ -21,7 +21,7 @@ class Results:
 
     Args:
       output_dir: of the benchmark.
-      objective: of `experiment.OBJECTIVES`.
+      objective: of `experiment.FITNESS`.
     """
 
     output_dir: Path

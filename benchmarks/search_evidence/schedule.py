@@ -13,6 +13,7 @@ from benchmarks.search_evidence.experiment import (
     ABLATION,
     BASELINE,
     FIRST_SEED,
+    SEARCHED,
     SUPERNETS,
     TRIALS,
     Alone,
@@ -90,7 +91,7 @@ def measured_strings(output_dir: Path, objective: str) -> list[str]:
 
 def compared_strings(output_dir: Path) -> dict[str, str]:
     """The strings that are trained with several seeds, by what chose them."""
-    searched = SUPERNETS["electra"]["uniform"]
+    searched = SUPERNETS[SEARCHED]["uniform"]
     return {
         f"A and F in turn ({BASELINE})": BASELINE,
         **{
@@ -113,7 +114,7 @@ def run_all(output_dir: Path, jobs: int, objectives: Iterable[str]) -> None:
 
 
 def _submit_objective(schedule: Schedule, objective: str) -> None:
-    with_search = objective == "electra"
+    with_search = objective == SEARCHED
     first = experiment.random_strings()
     schedule.submit(reference(objective))
     schedule.finish(reference(objective))  # its generator makes what the others are scored on

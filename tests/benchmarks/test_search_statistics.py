@@ -79,7 +79,7 @@ def test_strings_are_chosen_by_rule():
         string: {"disc_loss": loss, "disc_auc": auc, "disc_accuracy": 0.5}
         for string, loss, auc in zip(strings, range(6), [0.5, 0.6, 0.9, 0.7, 0.6, 0.6], strict=True)
     }
-    chosen = experiment.top_strings([table, table], "electra", taken=["CCCCCC"])
+    chosen = experiment.top_strings([table, table], experiment.SEARCHED, taken=["CCCCCC"])
     assert chosen == ["AAAAAA", "AACCAA", "CAAAAC", "FFCCAA", "ACACAC"]
 
 

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from benchmarks.search_evidence import experiment, tables
-from benchmarks.search_evidence.experiment import ABLATION, BASELINE, SUPERNETS, TRIALS, Alone
+from benchmarks.search_evidence.experiment import (
+    ABLATION,
+    BASELINE,
+    SEARCHED,
+    SUPERNETS,
+    TRIALS,
+    Alone,
+)
 from benchmarks.search_evidence.results import Results, processor_hours
 from benchmarks.search_evidence.schedule import measured_strings
 from benchmarks.search_evidence.training import result_path
@@ -32,16 +39,16 @@ def results(tmp_path_factory):
         result_path(output_dir, training).write_text(json.dumps(content))
 
     space = experiment.all_strings(experiment.search_space())
-    for supernet in (*SUPERNETS["electra"].values(), ABLATION):
+    for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
         write(supernet, {string: figures(2 * loss(string)) for string in space})
-    strings = measured_strings(output_dir, "electra")
+    strings = measured_strings(output_dir, SEARCHED)
     for trial in TRIALS:
         write(trial, {string: figures(1 - loss(string)) for string in strings})
     for string in strings:
-        write(Alone("electra", string, 1), {string: figures(loss(string))})
+        write(Alone(SEARCHED, string, 1), {string: figures(loss(string))})
     for seed in (2, 3):
-        write(Alone("electra", BASELINE, seed), {BASELINE: figures(loss(BASELINE, seed))})
-    return Results(output_dir, "electra")
+        write(Alone(SEARCHED, BASELINE, seed), {BASELINE: figures(loss(BASELINE, seed))})
+    return Results(output_dir, SEARCHED)
 
 
 def row(table, *cells):
@@ -96,5 +103,5 @@ def test_comparison_gives_means_and_the_difference(results):
 
 def test_processor_time_is_added_up(results):
     files = len(list((results.output_dir / "results").iterdir()))
-    assert processor_hours(results.output_dir, ["electra"]) == pytest.approx(files / 100)
+    assert processor_hours(results.output_dir, [SEARCHED]) == pytest.approx(files / 100)
     assert processor_hours(results.output_dir, ["masked_lm"]) == 0
