@@ -15,7 +15,6 @@ same command; what is complete is only reported: tables on standard output, plot
 job is a process on one core.
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -48,24 +47,10 @@ def main() -> None:
     if unknown := set(FLAGS.objectives) - set(objectives):
         allowed = ", ".join(experiment.FITNESS)
         raise InputError(f"--objectives {', '.join(sorted(unknown))}: use {allowed}")
-    claim(output_dir)
+    experiment.claim(output_dir)
     build_records(output_dir)
     run_all(output_dir, FLAGS.jobs, objectives)
     print(report(output_dir, Path(FLAGS.plots_dir), objectives))
-
-
-def claim(output_dir: Path) -> None:
-    """Writes what the experiment is, or refuses a directory that holds another one."""
-    path, here = output_dir / "experiment.json", experiment.to_json_dict()
-    if not path.exists():
-        (output_dir / "results").mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(here, indent=1), encoding="utf-8")
-    there = json.loads(path.read_text(encoding="utf-8"))
-    if differing := [name for name, value in here.items() if there.get(name) != value]:
-        raise InputError(
-            f"{output_dir} holds another experiment (it differs in {', '.join(differing)});"
-            " use another --output_dir"
-        )
 
 
 def build_records(output_dir: Path) -> None:

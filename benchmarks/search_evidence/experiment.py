@@ -4,6 +4,8 @@ Everything here was fixed before the first score was seen, except where docs/sea
 """
 
 import itertools
+import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
@@ -24,7 +27,6 @@ HELD_OUT_FRACTION = 0.05
 SCORING_BATCHES, SCORING_BATCH = 6, 128
 
 NUM_RANDOM = 16
-SECOND_SEEDS = 4  # of the random strings
 SELECTION_SEED = 2021
 FIRST_SEED = 1
 COMPARISON_SEEDS = tuple(range(FIRST_SEED, FIRST_SEED + 5))
@@ -38,6 +40,8 @@ FITNESS = {
 }
 """The figures of an objective, the loss first. The objectives: to detect replacements that are drawn
 uniformly from the vocabulary, or from a generator that learns; to fill masks."""
+SECOND_SEEDS = {"uniform_generator": None, "electra": 5, "masked_lm": 5}
+"""How many of an objective's strings are trained with a second seed; None: all of them."""
 SEARCHED = "uniform_generator"
 """The objective of the searches and of what is compared with A and F in turn."""
 
@@ -241,7 +245,27 @@ def best_first(table: Mapping[str, Mapping[str, float]], fitness: str) -> list[s
     return sorted(table, key=lambda string: (sign * table[string][fitness], string))
 
 
-def to_json_dict() -> dict[str, Any]:
+def claim(output_dir: Path) -> None:
+    """Creates the directory of this experiment, or checks that it is one.
+
+    Raises:
+      InputError: it holds results of other settings, naming what differs.
+    """
+    path, here = output_dir / "experiment.json", _settings()
+    (output_dir / "results").mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        temporary = path.with_name(f".{path.name}.writing")
+        temporary.write_text(json.dumps(here, indent=1), encoding="utf-8")
+        os.replace(temporary, path)
+    there = json.loads(path.read_text(encoding="utf-8"))
+    if differing := [name for name, value in here.items() if there.get(name) != value]:
+        raise InputError(
+            f"{output_dir} holds another experiment (it differs in {', '.join(differing)});"
+            " use another --output_dir"
+        )
+
+
+def _settings() -> dict[str, Any]:
     """What all results depend on, as JSON types."""
     return {
         "hparams": _HPARAMS,

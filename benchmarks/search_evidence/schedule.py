@@ -136,7 +136,7 @@ def _submit_objective(schedule: Schedule, objective: str) -> None:
         for string in compared_strings(schedule.output_dir).values():
             for seed in experiment.COMPARISON_SEEDS:
                 schedule.submit(Alone(objective, string, seed))
-    for string in first[: 1 + experiment.SECOND_SEEDS]:
+    for string in strings[: experiment.SECOND_SEEDS[objective]]:
         schedule.submit(Alone(objective, string, FIRST_SEED + 1))
     if with_search:
         for trial in TRIALS:

@@ -16,6 +16,7 @@ from benchmarks.search_evidence.experiment import (
 from benchmarks.search_evidence.results import Results, processor_hours
 from benchmarks.search_evidence.schedule import measured_strings
 from benchmarks.search_evidence.training import result_path
+from lvbert_tf.errors import InputError
 
 
 def loss(string, seed=1):
@@ -105,3 +106,11 @@ def test_processor_time_is_added_up(results):
     files = len(list((results.output_dir / "results").iterdir()))
     assert processor_hours(results.output_dir, [SEARCHED]) == pytest.approx(files / 100)
     assert processor_hours(results.output_dir, ["masked_lm"]) == 0
+
+
+def test_results_of_another_experiment_are_refused(tmp_path, monkeypatch):
+    experiment.claim(tmp_path / "new")
+    experiment.claim(tmp_path / "new")
+    monkeypatch.setattr(experiment, "SCORING_BATCHES", 7)
+    with pytest.raises(InputError, match=r"another experiment \(it differs in scoring\)"):
+        experiment.claim(tmp_path / "new")
