@@ -138,9 +138,11 @@ def comparison(results: Results, compared: Mapping[str, str]) -> str:
         row.append("" if string == baseline else _interval(gain, 4))
         rows.append(row)
     drawn = experiment.random_strings()[1:]
-    means = [[np.mean(results.alone(s, figure)) for s in drawn] for figure in results.fitness]
+    means = (
+        np.array([np.mean(results.alone(s, figure)) for s in drawn]) for figure in results.fitness
+    )
     estimates = [_interval(statistics.mean_estimate(values), 4) for values in means]
-    rows.append(["strings drawn at random", len(drawn), "", "", *estimates, ""])
+    rows.append(["strings drawn at random", str(len(drawn)), "", "", *estimates, ""])
     header = ("", "string", "parameters", "MFLOPs", *results.fitness)
     return markdown((*header, f"{results.fitness[0]}, minus A and F in turn"), rows)
 
