@@ -105,7 +105,7 @@ class Alone:
 
 @dataclass(frozen=True)
 class Shared:
-    """A supernet, and which strings it scores.
+    """A supernet.
 
     Args:
       objective: of `FITNESS`.
@@ -113,7 +113,6 @@ class Shared:
       layer_types: of every layer.
       path_sampling: "uniform" or "fair".
       changes: hparams that differ from those of a stand-alone training.
-      whole_space: whether it scores every string of its space, or only those that were trained alone.
     """
 
     objective: str
@@ -121,7 +120,6 @@ class Shared:
     layer_types: str
     path_sampling: str
     changes: tuple[tuple[str, float], ...]
-    whole_space: bool = True
 
     @property
     def name(self) -> str:
@@ -155,10 +153,16 @@ SUPERNETS = {
 }
 ABLATION = Shared(SEARCHED, "uniform-AF", "AF", "uniform", _LONG)
 TRIALS = (
-    Shared(SEARCHED, "uniform-1400-steps", "CAF", "uniform", _steps(1400), whole_space=False),
-    Shared(SEARCHED, "uniform-2800-steps", "CAF", "uniform", _steps(2800), whole_space=False),
-    Shared(SEARCHED, "fair-1400-steps", "CAF", "fair", _steps(1400), whole_space=False),
+    Shared(SEARCHED, "uniform-1400-steps", "CAF", "uniform", _steps(1400)),
+    Shared(SEARCHED, "uniform-2800-steps", "CAF", "uniform", _steps(2800)),
+    Shared(SEARCHED, "fair-1400-steps", "CAF", "fair", _steps(1400)),
 )
+
+
+def trials(objective: str) -> list[Shared]:
+    """Supernets that tell what the ranking depends on."""
+    return [trial for trial in TRIALS if trial.objective == objective]
+
 
 SEARCH: dict[str, Any] = {
     "num_layers": NUM_LAYERS,

@@ -35,8 +35,6 @@ def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
             tables.fitness_by_figure(results),
             "### The strings",
             tables.strings(results),
-            "### The favourites",
-            tables.favourites(results),
         ]
         if objective == experiment.SEARCHED:
             parts += _searches(results, plots_dir)
@@ -58,6 +56,8 @@ def _searches(results: Results, plots_dir: Path) -> list[str]:
     figures.samplers(runs, best, plots_dir / "search_samplers.svg")
     compared = compared_strings(results.output_dir)
     return [
+        "### The favourites",
+        tables.favourites(results),
         f"## Evolution and random search, {len(experiment.SEARCH_SEEDS)} seeds",
         tables.samplers(runs, best),
         f"## Trained by themselves, {len(experiment.COMPARISON_SEEDS)} seeds",

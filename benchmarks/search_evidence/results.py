@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.search_evidence import experiment
-from benchmarks.search_evidence.experiment import SUPERNETS, TRIALS, Alone, Shared
+from benchmarks.search_evidence.experiment import SUPERNETS, Alone, Shared
 from benchmarks.search_evidence.schedule import Scores, measured_strings, read_scores
 from benchmarks.search_evidence.training import result_path
 from lvbert_tf.search.candidate import DIRECTIONS
@@ -39,9 +39,8 @@ class Results:
 
     @cached_property
     def supernets(self) -> dict[Shared, Scores]:
-        """The scores of the supernets over the whole space, and then of the trials."""
-        shared = [*SUPERNETS[self.objective].values()]
-        shared += [trial for trial in TRIALS if trial.objective == self.objective]
+        """The scores of the supernets, and then of the trials."""
+        shared = [*SUPERNETS[self.objective].values(), *experiment.trials(self.objective)]
         return {supernet: read_scores(self.output_dir, supernet) for supernet in shared}
 
     def alone(self, string: str, figure: str) -> list[float]:

@@ -15,7 +15,6 @@ from benchmarks.search_evidence.experiment import (
     FIRST_SEED,
     SEARCHED,
     SUPERNETS,
-    TRIALS,
     Alone,
     Shared,
 )
@@ -83,8 +82,13 @@ def read_scores(output_dir: Path, training: Alone | Shared) -> Scores:
 
 
 def measured_strings(output_dir: Path, objective: str) -> list[str]:
-    """The strings that are compared with the supernets: chosen beforehand, and favourites."""
+    """The strings that are compared with the supernets: chosen beforehand, and favourites.
+
+    Favourites only where there are searches.
+    """
     first = experiment.random_strings()
+    if objective != SEARCHED:
+        return first
     tables = [read_scores(output_dir, supernet) for supernet in SUPERNETS[objective].values()]
     return [*first, *experiment.top_strings(tables, objective, first)]
 
@@ -114,30 +118,31 @@ def run_all(output_dir: Path, jobs: int, objectives: Iterable[str]) -> None:
 
 
 def _submit_objective(schedule: Schedule, objective: str) -> None:
-    with_search = objective == SEARCHED
     first = experiment.random_strings()
     schedule.submit(reference(objective))
     schedule.finish(reference(objective))  # its generator makes what the others are scored on
-
-    supernets = list(SUPERNETS[objective].values())
-    supernets += [ABLATION] if with_search else []
-    for supernet in supernets:
-        space = experiment.search_space(supernet.layer_types)
-        schedule.submit(supernet, experiment.all_strings(space))
+    if objective == SEARCHED:
+        _submit_supernets_of_whole_space(schedule)
     for string in first:
         schedule.submit(Alone(objective, string, FIRST_SEED))
-    for supernet in supernets:
-        schedule.finish(supernet)
+    if objective == SEARCHED:
+        for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
+            schedule.finish(supernet)
 
     strings = measured_strings(schedule.output_dir, objective)
     for string in strings:
         schedule.submit(Alone(objective, string, FIRST_SEED))
-    if with_search:
+    if objective == SEARCHED:
         for string in compared_strings(schedule.output_dir).values():
             for seed in experiment.COMPARISON_SEEDS:
                 schedule.submit(Alone(objective, string, seed))
     for string in strings[: experiment.SECOND_SEEDS[objective]]:
         schedule.submit(Alone(objective, string, FIRST_SEED + 1))
-    if with_search:
-        for trial in TRIALS:
-            schedule.submit(trial, strings)
+    for supernet in (*SUPERNETS[objective].values(), *experiment.trials(objective)):
+        schedule.submit(supernet, strings)
+
+
+def _submit_supernets_of_whole_space(schedule: Schedule) -> None:
+    for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
+        space = experiment.search_space(supernet.layer_types)
+        schedule.submit(supernet, experiment.all_strings(space))
