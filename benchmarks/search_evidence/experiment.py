@@ -156,6 +156,7 @@ TRIALS = (
     Shared(SEARCHED, "uniform-1400-steps", "CAF", "uniform", _steps(1400)),
     Shared(SEARCHED, "uniform-2800-steps", "CAF", "uniform", _steps(2800)),
     Shared(SEARCHED, "fair-1400-steps", "CAF", "fair", _steps(1400)),
+    Shared(SEARCHED, "fair-11200-steps", "CAF", "fair", _steps(11200)),
 )
 
 

@@ -114,15 +114,15 @@ def pooled_deviation(groups: Sequence[Sample]) -> float:
     return float(np.sqrt(squares / sum(len(group) - 1 for group in repeated)))
 
 
-def attainable(losses: np.ndarray, deviation: float, seed: int = 0) -> float:
-    """The tau that a second training of every string would have with the first, on average.
+def attainable(losses: np.ndarray, deviations: np.ndarray, seed: int = 0) -> float:
+    """The tau of a perfect prediction with a measurement, on average.
 
-    Noise is added to what was measured, which has its own; so it is somewhat too high.
+    What was measured stands for the truth, though it has noise already; so it is somewhat too high.
 
     Args:
-      losses: [strings]
-      deviation: of seeds of a string.
-      seed: of the draws.
+      losses: [strings], measured.
+      deviations: [strings], standard errors of the measurements.
+      seed: of the noise that is drawn.
     """
-    noise = np.random.default_rng(seed).normal(0, deviation, (RESAMPLES, len(losses)))
+    noise = np.random.default_rng(seed).normal(0, 1, (RESAMPLES, len(losses))) * deviations
     return float(np.mean([kendall(losses, losses + draw) for draw in noise]))

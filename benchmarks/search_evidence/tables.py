@@ -24,10 +24,15 @@ def noise(results: Results) -> str:
     rows = []
     for figure in results.fitness:
         losses = results.alone_losses(figure)
-        within = statistics.pooled_deviation([results.alone(s, figure) for s in results.strings])
-        groups = losses, losses[statistics.top_half(losses)]
-        deviations = [*(group.std(ddof=1) for group in groups), within]
-        taus = [statistics.attainable(group, within) for group in groups]
+        groups = [results.alone(string, figure) for string in results.strings]
+        within = statistics.pooled_deviation(groups)
+        errors = within / np.sqrt([len(group) for group in groups])
+        better = statistics.top_half(losses)
+        deviations = [losses.std(ddof=1), losses[better].std(ddof=1), within]
+        taus = [
+            statistics.attainable(losses, errors),
+            statistics.attainable(losses[better], errors[better]),
+        ]
         rows.append((figure, *(f"{d:.4f}" for d in deviations), *(f"{tau:.2f}" for tau in taus)))
     header = ("between strings", "of the better half", "between seeds")
     return markdown(("", *header, "attainable tau", "in the better half"), rows)

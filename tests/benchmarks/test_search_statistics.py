@@ -72,6 +72,14 @@ def test_pooled_deviation():
     assert statistics.pooled_deviation([[1, 3], [5], [0, 2, 4]]) == pytest.approx(np.sqrt(10 / 3))
 
 
+def test_attainable_tau_of_two_strings():
+    """Their order is kept if the difference of the noise, of deviation 5, does not exceed theirs."""
+    kept = stats.norm.cdf(2 / 5)
+    found = statistics.attainable(np.array([0.0, 2.0]), np.array([3.0, 4.0]))
+    assert found == pytest.approx(2 * kept - 1, abs=0.05)
+    assert statistics.attainable(np.arange(9.0), np.zeros(9)) == 1
+
+
 def test_strings_are_chosen_by_rule():
     """The best by every figure, and two more by the loss, unless they are trained anyway."""
     strings = ["AAAAAA", "CCCCCC", "AACCAA", "CAAAAC", "FFCCAA", "ACACAC"]
