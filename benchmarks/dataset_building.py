@@ -10,7 +10,6 @@ that. Peak memory at both sizes shows whether it grows with the corpus.
 """
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from absl import flags
 
+from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.corpus import Corpus
@@ -50,7 +49,7 @@ class Run:
 def main() -> None:
     """Runs the builders and prints the table."""
     text = _read_text(int(max(FLAGS.megabytes, FLAGS.reference_megabytes) * 1e6))
-    print(f"{_processor()}, one process, length {FLAGS.max_seq_length}")
+    print(f"{processor()}, one process, length {FLAGS.max_seq_length}")
     print(f"{'':10} {'MB':>6} {'s':>7} {'cpu s':>7} {'peak MB':>8}")
     ours = _measure("lvbert_tf", text, FLAGS.megabytes, [sys.executable, BUILDER])
     if not FLAGS.reference_dir:
@@ -127,14 +126,6 @@ def _read_text(size: int) -> str:
     if not documents:
         raise InputError(f"no text in the corpus: {FLAGS.corpus}")
     return "".join(documents * (1 + size // max(1, length)))
-
-
-def _processor() -> str:
-    if Path("/proc/cpuinfo").exists():
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {psutil.cpu_count()} cores"
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ project is measured. Prints the table of docs/performance.md.
 """
 
 import json
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
@@ -85,16 +84,6 @@ def contestants() -> list[Contestant]:
                 script += ["--precision", precision, *arguments]
                 found.append(Contestant("Hugging Face", title, precision, script))
     return found
-
-
-def processor() -> str:
-    """The processor's name and the instructions that matter for matrix products."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    name = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
-    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {flag} " in text]
-    cores = text.count("processor\t:") or "?"
-    return f"{name[1] if name else platform.processor()}, {cores} cores, {' '.join(wide)}"
 
 
 def table(runs: list[Contestant]) -> str:

@@ -1,0 +1,65 @@
+"""Everything that docs/search.md shows, from the results of all trainings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.machine import processor
+from benchmarks.search_evidence import experiment, figures, tables
+from benchmarks.search_evidence.experiment import SUPERNETS
+from benchmarks.search_evidence.results import Results, processor_hours
+from benchmarks.search_evidence.schedule import compared_strings
+from benchmarks.search_evidence.searching import curves
+
+
+def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
+    """Runs the searches over the known scores, draws the plots, and makes the tables.
+
+    Args:
+      output_dir: of the benchmark, with every training complete.
+      plots_dir: where the plots go.
+      objectives: what was trained.
+
+    Returns:
+      Markdown.
+    """
+    parts: list[str] = []
+    for objective in objectives:
+        results = Results(output_dir, objective)
+        figures.ranking(results, plots_dir / f"search_ranking_{objective}.svg")
+        parts += [
+            f"## {objective}: the supernet's ranking, {len(results.strings)} strings",
+            tables.ranking(results),
+            "### Standard deviations",
+            tables.noise(results),
+            "### Tau of each fitness with each figure of the strings trained by themselves",
+            tables.fitness_by_figure(results),
+            "### The strings",
+            tables.strings(results),
+        ]
+        if objective == experiment.SEARCHED:
+            parts += _searches(results, plots_dir)
+    hours = processor_hours(output_dir, objectives)
+    parts.append(f"{hours:.2f} processor hours of training and scoring; {processor()}")
+    return "\n\n".join(parts)
+
+
+def _searches(results: Results, plots_dir: Path) -> list[str]:
+    runs, best = {}, {}
+    for label, supernet in SUPERNETS[results.objective].items():
+        scores, directory = results.supernets[supernet], results.output_dir / "searches"
+        runs[label] = {
+            sampler: curves(directory / supernet.name, scores, sampler)
+            for sampler in ("evolution", "random")
+        }
+        loss = experiment.SEARCH["fitness"]
+        best[label] = min(scores_of_string[loss] for scores_of_string in scores.values())
+    figures.samplers(runs, best, plots_dir / "search_samplers.svg")
+    compared = compared_strings(results.output_dir)
+    return [
+        "### The favourites",
+        tables.favourites(results),
+        f"## Evolution and random search, {len(experiment.SEARCH_SEEDS)} seeds",
+        tables.samplers(runs, best),
+        f"## Trained by themselves, {len(experiment.COMPARISON_SEEDS)} seeds",
+        tables.comparison(results, compared),
+    ]

@@ -1,0 +1,128 @@
+"""How two rankings agree, what a choice costs, and how sure a mean is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+Sample = Sequence[float] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """Whether the interval does not hold `value`."""
+        return not self.low <= value <= self.high
+
+
+def kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b of two samples of equal length; NaN if one of them is constant."""
+    orders = [np.sign(values[:, None] - values) for values in (x, y)]
+    agreement, pairs_x, pairs_y = (
+        (orders[i] * orders[j]).sum() for i, j in ((0, 1), (0, 0), (1, 1))
+    )
+    return float(agreement / np.sqrt(pairs_x * pairs_y)) if pairs_x * pairs_y else float("nan")
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation; NaN if one of them is constant."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int = 0,
+) -> Estimate:
+    """A statistic of pairs with its percentile bootstrap interval over the pairs.
+
+    A pair that is drawn twice ties with itself in both samples; tau-b leaves such ties out.
+
+    Args:
+      statistic: of two samples of equal length.
+      x, y: [pairs]
+      seed: of the resamples, `RESAMPLES` of them.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+    """
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(len(x), size=(RESAMPLES, len(x)))
+    values = np.array([statistic(x[draw], y[draw]) for draw in draws])
+    tail = 100 * (1 - CONFIDENCE) / 2
+    defined = values[~np.isnan(values)]
+    low, high = np.percentile(defined, [tail, 100 - tail]) if len(defined) else (np.nan, np.nan)
+    return Estimate(statistic(x, y), float(low), float(high))
+
+
+def top_half(losses: np.ndarray) -> np.ndarray:
+    """Indices of the better half, the middle one included: [ceil(strings / 2)]."""
+    return np.argsort(losses, kind="stable")[: (len(losses) + 1) // 2]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a ranking chooses: the index, its true loss above the least one, its true place from 1."""
+
+    index: int
+    regret: float
+    place: int
+
+
+def choose(predicted: np.ndarray, losses: np.ndarray) -> Choice:
+    """The choice of the least predicted loss; of equals, the first.
+
+    Args:
+      predicted: [strings], such as the supernet's losses.
+      losses: [strings], those that count.
+    """
+    index = int(np.argmin(predicted))
+    return Choice(
+        index, float(losses[index] - losses.min()), 1 + int((losses < losses[index]).sum())
+    )
+
+
+def mean_estimate(values: Sample) -> Estimate:
+    """The mean of at least two values with Student's interval."""
+    mean, error = np.mean(values), stats.sem(values)
+    margin = error * stats.t.ppf((1 + CONFIDENCE) / 2, np.size(values) - 1)
+    return Estimate(float(mean), float(mean - margin), float(mean + margin))
+
+
+def difference_estimate(a: Sample, b: Sample) -> Estimate:
+    """Mean of `a` minus mean of `b` with Welch's interval, which lets their variances differ."""
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)
+    return Estimate(float(np.mean(a) - np.mean(b)), float(interval.low), float(interval.high))
+
+
+def pooled_deviation(groups: Sequence[Sample]) -> float:
+    """The standard deviation within groups, pooled over those with two values or more."""
+    repeated = [np.asarray(group) for group in groups if np.size(group) > 1]
+    squares = sum(((group - group.mean()) ** 2).sum() for group in repeated)
+    return float(np.sqrt(squares / sum(len(group) - 1 for group in repeated)))
+
+
+def attainable(losses: np.ndarray, deviations: np.ndarray, seed: int = 0) -> float:
+    """The tau of a perfect prediction with a measurement, on average.
+
+    What was measured stands for the truth, though it has noise already; so it is somewhat too high.
+
+    Args:
+      losses: [strings], measured.
+      deviations: [strings], standard errors of the measurements.
+      seed: of the noise that is drawn.
+    """
+    noise = np.random.default_rng(seed).normal(0, 1, (RESAMPLES, len(losses))) * deviations
+    return float(np.mean([kendall(losses, losses + draw) for draw in noise]))

@@ -1,0 +1,77 @@
+"""Does the search find good layer strings? Trains, scores and searches in a space that can be ranked.
+
+    python benchmarks/search_quality.py --output_dir build/search_quality --jobs 2
+
+On the State of the Union addresses, with encoders of 6 layers of width 64:
+
+- trains supernets over {C, A, F}, by both path samplings, and over {A, F}, and scores every string of
+  the space with them;
+- trains strings by themselves and compares the two rankings;
+- runs evolution and random search over the supernets' scores;
+- trains the string that was found, the one found without C, and A and F in turn, with five seeds each.
+
+Each result is a file below the output directory. A run that was stopped or killed continues with the
+same command; what is complete is only reported: tables on standard output, plots in --plots_dir. Each
+job is a process on one core.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from absl import flags
+
+from benchmarks.search_evidence import experiment
+from benchmarks.search_evidence.report import report
+from benchmarks.search_evidence.schedule import run_all
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+CORPUS = ROOT / "data" / "sotu.jsonl.gz"
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output_dir", "build/search_quality", "Records, models and results.")
+flags.DEFINE_string("plots_dir", "build/search_quality", "Where the plots go.")
+flags.DEFINE_integer("jobs", 2, "Trainings at a time, one core each.", lower_bound=1)
+flags.DEFINE_list(
+    "objectives", list(experiment.FITNESS), "What is trained; only the first is searched on."
+)
+
+
+def main() -> None:
+    output_dir = Path(FLAGS.output_dir).resolve()
+    objectives = [name for name in experiment.FITNESS if name in FLAGS.objectives]
+    if unknown := set(FLAGS.objectives) - set(objectives):
+        allowed = ", ".join(experiment.FITNESS)
+        raise InputError(f"--objectives {', '.join(sorted(unknown))}: use {allowed}")
+    experiment.claim(output_dir)
+    build_records(output_dir)
+    run_all(output_dir, FLAGS.jobs, objectives)
+    print(report(output_dir, Path(FLAGS.plots_dir), objectives))
+
+
+def build_records(output_dir: Path) -> None:
+    """The vocabulary and records, unless they are there."""
+    records = output_dir / "pretrain_tfrecords"
+    if (records / "manifest.json").exists():
+        return
+    arguments = {
+        "corpus_dir": CORPUS,
+        "vocab_file": output_dir / "vocab.txt",
+        "learn_vocab_size": experiment.VOCABULARY_SIZE,
+        "output_dir": records,
+        "max_seq_length": experiment.LENGTH,
+        "held_out_fraction": experiment.HELD_OUT_FRACTION,
+        "num_processes": FLAGS.jobs,
+    }
+    command = [sys.executable, str(ROOT / "build_pretraining_dataset.py")]
+    command += [f"--{name}={value}" for name, value in arguments.items()]
+    if status := subprocess.run(command, check=False).returncode:
+        raise InputError(f"building the records failed with exit code {status}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
