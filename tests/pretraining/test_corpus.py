@@ -205,6 +205,7 @@ def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
         ("a.xz", lzma.compress(TEXT.encode() * 500)[:-20]),
         ("a.tar", tar_of({"b": TEXT.encode() * 500})[:2000]),
     ],
+    ids=["gzip", "xz", "tar"],
 )
 def test_truncated_files_are_named(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
