@@ -45,6 +45,11 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         raise InputError(f"{error}; --help lists the flags") from error
 
 
+def say(text: str) -> None:
+    """Tells the user of progress: on standard error, as results go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
     """Prints one line on standard error and exits."""
     print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)

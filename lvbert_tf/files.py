@@ -1,7 +1,9 @@
 """Writing a file whole or not at all."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from lvbert_tf.errors import InputError, reason
 
@@ -24,3 +26,8 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
         raise InputError(f"cannot write {path}: {reason(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes JSON; see `replace_file`."""
+    replace_file(path, json.dumps(value, indent=2) + "\n")

@@ -1,9 +1,10 @@
+import json
 import os
 
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file
+from lvbert_tf.files import replace_file, write_json
 
 
 def test_text_and_bytes(tmp_path):
@@ -28,3 +29,11 @@ def test_a_full_disk_keeps_the_old_file(tmp_path, full_disk):
         replace_file(path, "much longer than five bytes")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_json_keeps_the_old_file(tmp_path):
+    path = tmp_path / "eval.json"
+    write_json(path, {"step": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"step": 2, "of no JSON type": object()})
+    assert json.loads(path.read_text()) == {"step": 1}

@@ -5,7 +5,6 @@ Everything here was fixed before the first score was seen, except where docs/sea
 
 import itertools
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import write_json
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
@@ -259,9 +259,7 @@ def claim(output_dir: Path) -> None:
     path, here = output_dir / "experiment.json", _settings()
     (output_dir / "results").mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        temporary = path.with_name(f".{path.name}.writing")
-        temporary.write_text(json.dumps(here, indent=1), encoding="utf-8")
-        os.replace(temporary, path)
+        write_json(path, here)
     there = json.loads(path.read_text(encoding="utf-8"))
     if differing := [name for name, value in here.items() if there.get(name) != value]:
         raise InputError(

@@ -12,6 +12,7 @@ from benchmarks.search_evidence.experiment import (
     search_settings,
     search_space,
 )
+from lvbert_tf.files import write_json
 from lvbert_tf.search.candidate import Candidate, ranked
 from lvbert_tf.search.search import search
 from lvbert_tf.search.study import open_study
@@ -47,7 +48,6 @@ def winner(directory: Path, scores: Mapping[str, Mapping[str, float]], layer_typ
 
 def curves(directory: Path, scores: Mapping[str, Mapping[str, float]], sampler: str) -> np.ndarray:
     """The best fitness after each evaluation: [seeds, evaluations]; computed once."""
-    from lvbert_tf.training.model_directory import write_json  # which imports TensorFlow
 
     path = directory / f"{sampler}.json"
     if not path.exists():

@@ -1,5 +1,6 @@
 """How two rankings agree, what a choice costs, and how sure a mean is."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,18 +28,14 @@ class Estimate:
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float:
     """Kendall's tau-b of two samples of equal length; NaN if one of them is constant."""
-    orders = [np.sign(values[:, None] - values) for values in (x, y)]
-    agreement, pairs_x, pairs_y = (
-        (orders[i] * orders[j]).sum() for i, j in ((0, 1), (0, 0), (1, 1))
-    )
-    return float(agreement / np.sqrt(pairs_x * pairs_y)) if pairs_x * pairs_y else float("nan")
+    return float(stats.kendalltau(x, y).statistic)
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation; NaN if one of them is constant."""
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return float(stats.spearmanr(x, y).statistic)
 
 
 def bootstrap(

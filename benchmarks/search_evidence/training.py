@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from benchmarks.search_evidence import experiment
 from benchmarks.search_evidence.experiment import Alone, Shared
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import write_json
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
 
     from lvbert_tf.pretraining.run import load_vocabulary, run
     from lvbert_tf.training.initialization import load_pretrainer
-    from lvbert_tf.training.model_directory import write_json
 
     result = result_path(output_dir, training)
     if result.exists():
@@ -131,7 +131,6 @@ def _score_all(
     output_dir: Path, training: Shared, evaluator: "CandidateEvaluator", strings: Iterable[str]
 ) -> dict[str, dict[str, float]]:
     """Scores the strings, saving now and then."""
-    from lvbert_tf.training.model_directory import write_json
 
     path = output_dir / "models" / training.name / "scores.json"
     scores: dict[str, dict[str, float]] = {}

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.pretraining.evaluation import Evaluator
-from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
+from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.pretraining.record_set import RecordSet
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -26,7 +26,7 @@ def evaluate_held_out(
     Returns:
       the metrics of `Evaluator.evaluate`, with `commonest_token` as text; None if stopped.
     """
-    batches = min(config.num_eval_steps, -(-records.num_examples // config.eval_batch_size))
+    batches = num_evaluation_batches(records, config.eval_batch_size, config.num_eval_steps)
     dataset = evaluation_dataset(records, config.eval_batch_size)
     with tqdm(
         total=batches, desc="evaluation", unit="batch", file=sys.stderr, leave=False, disable=quiet

@@ -72,6 +72,11 @@ def training_dataset(
     return _with_options(dataset)
 
 
+def num_evaluation_batches(records: RecordSet, global_batch_size: int, most: int) -> int:
+    """Batches of `evaluation_dataset`, the last one perhaps not full; at most `most`."""
+    return min(most, -(-records.num_examples // global_batch_size))
+
+
 def evaluation_dataset(
     records: RecordSet, global_batch_size: int, worker: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:

@@ -1,7 +1,6 @@
 """The pre-training program, from flags to preset."""
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 from lvbert_tf import cli
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import write_json
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out
@@ -31,7 +31,6 @@ from lvbert_tf.training.model_directory import (
     check_architecture,
     locked,
     save_preset,
-    write_json,
 )
 from lvbert_tf.training.named_weights import named_weights
 from lvbert_tf.training.optimizer import ReferenceAdam
@@ -96,7 +95,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     precision = resolve_precision(config.precision)
     worker = distribution.worker_of(strategy)
     chief = worker[0] == 0
-    say = _say if chief else _stay_silent
+    say = cli.say if chief else _stay_silent
     training_records = _open_records(config.pretrain_tfrecords, config, vocabulary, say)
     held_out_records = open_held_out(config, vocabulary, say)
 
@@ -239,7 +238,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
 
 
 def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -> int:
-    step = checkpoints.restore_latest(_say if chief else _stay_silent)
+    step = checkpoints.restore_latest(cli.say if chief else _stay_silent)
     if step is None:
         raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
     metrics = held_out.evaluate_held_out(evaluator, records, config, vocabulary, quiet=not chief)
@@ -352,10 +351,6 @@ def _print_written(model_dir: Path, checkpoint: Path) -> None:
     ):
         if (model_dir / path).exists():
             print(f"  {path}: {what}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _stay_silent(text: str) -> None:

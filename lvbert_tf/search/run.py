@@ -12,12 +12,11 @@ from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report_stage import report
 from lvbert_tf.search.scoring_stage import score_strings
+from lvbert_tf.search.settings import STAGES
 from lvbert_tf.search.storage import open_storage
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution
 from lvbert_tf.training.model_directory import check_architecture
-
-STAGES = ("all", "supernet", "search", "report")
 
 
 def run_search(

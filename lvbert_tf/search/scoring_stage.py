@@ -9,10 +9,12 @@ import optuna
 import tensorflow as tf
 from tqdm import tqdm
 
+from lvbert_tf import cli
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import write_json
 from lvbert_tf.layer_string import LayerString
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
+from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.record_set import RecordSet
@@ -26,10 +28,9 @@ from lvbert_tf.search.search import Evaluate, Outcome, search
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.trials import candidates
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.checkpoints import step_paths
+from lvbert_tf.training.checkpoints import step_of, step_paths
 from lvbert_tf.training.distribution import check_batch
 from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import write_json
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
 
@@ -73,7 +74,9 @@ def score_strings(
         for title, study, settings in studies:
             outcome = _search(title, study, experiment, settings, evaluate, stop)
             if outcome is Outcome.STOPPED:
-                _say("stopped; the same command continues, and --stage report shows what there is")
+                cli.say(
+                    "stopped; the same command continues, and --stage report shows what there is"
+                )
                 return stop.exit_code
         if not experiment.references_path.exists():
             scores = {
@@ -90,7 +93,7 @@ def _load_supernet(
     """The networks, and the step that they were trained to."""
     config = experiment.config
     paths = step_paths(f"{config.model_dir}/checkpoints")
-    step = int(paths[-1].name.removeprefix("step-")) if paths else 0
+    step = step_of(paths[-1]) if paths else 0
     if step < config.num_train_steps:
         raise InputError(
             f"the supernet in {config.model_dir} is at step {step} of {config.num_train_steps};"
@@ -98,7 +101,7 @@ def _load_supernet(
         )
     policy = POLICIES[resolve_precision(config.precision)]
     with strategy.scope():
-        return load_pretrainer(paths[-1], _say, dtype=policy), step
+        return load_pretrainer(paths[-1], cli.say, dtype=policy), step
 
 
 def _corrupted_set(
@@ -110,7 +113,7 @@ def _corrupted_set(
     held_out: RecordSet,
 ) -> CorruptedSet:
     most, size = experiment.config.num_eval_steps, experiment.config.eval_batch_size
-    num_batches = min(most, -(-held_out.num_examples // size))
+    num_batches = num_evaluation_batches(held_out, size, most)
 
     def make() -> dict[str, np.ndarray]:
         with _bar(num_batches, "held-out set", "batch") as bar:
@@ -160,13 +163,9 @@ def _search(
         )
         show()
     if outcome is not Outcome.STOPPED:
-        _say(f"{title}: {len(candidates(study)):,} strings; {outcome.value}")
+        cli.say(f"{title}: {len(candidates(study)):,} strings; {outcome.value}")
     return outcome
 
 
 def _bar(total: int, title: str, unit: str) -> tqdm:
     return tqdm(total=total, desc=title, unit=unit, file=sys.stderr, dynamic_ncols=True)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

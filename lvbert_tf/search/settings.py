@@ -14,6 +14,9 @@ from lvbert_tf.search.candidate import COSTS, FITNESS
 from lvbert_tf.search.limit import Limit
 from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
 
+STAGES = ("all", "supernet", "search", "report")
+"""What the program can be asked to run."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:

@@ -42,7 +42,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first."""
-        return [_step(path) for path in step_paths(self.directory)]
+        return [step_of(path) for path in step_paths(self.directory)]
 
     def path(self, step: int) -> Path:
         """The directory of a step's checkpoint."""
@@ -110,9 +110,7 @@ def step_paths(directory: str | Path) -> list[Path]:
     """The checkpoints in a `checkpoints/` directory, oldest first."""
     directory = Path(directory)
     paths = directory.iterdir() if directory.is_dir() else ()
-    return sorted(
-        (path for path in paths if _NAME.fullmatch(path.name)), key=lambda path: _step(path)
-    )
+    return sorted((path for path in paths if _NAME.fullmatch(path.name)), key=step_of)
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
@@ -137,7 +135,8 @@ def find_damage(path: Path) -> str | None:
     return None
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step of a checkpoint's directory."""
     return int(path.name.removeprefix("step-"))
 
 

@@ -6,20 +6,14 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras_hub
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file
+from lvbert_tf.files import write_json
 
 _PRESET_OVERHEAD = 2 << 20  # bytes beside the float32 arrays: their names, JSON, the vocabulary
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Writes JSON, see `replace_file`."""
-    replace_file(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:

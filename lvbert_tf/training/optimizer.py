@@ -9,8 +9,6 @@ import tensorflow as tf
 
 # LayerNorm's scales and shifts, and all biases, in our names and in the reference's.
 _NOT_DECAYED = re.compile(r"layer_norm|LayerNorm|bias")
-
-
 # From this number of elements on, one compiled pass over memory beats the ten of separate operations
 # by more than it costs to compile it.
 _LARGE = 1 << 16
@@ -22,6 +20,9 @@ def _adam_step(weight, first, second, gradient, scale, rate, decay, beta_1, beta
     second = beta_2 * second + (1.0 - beta_2) * tf.square(gradient)
     update = first / (tf.sqrt(second) + epsilon) + decay * weight
     return weight - rate * update, first, second
+
+
+_compiled_adam_step = tf.function(_adam_step, jit_compile=True, autograph=False)
 
 
 def _joined(values):
@@ -36,15 +37,12 @@ def _constants(values, sizes):
     return tf.constant(np.repeat(np.float32(values), sizes))
 
 
-_compiled_adam_step = tf.function(_adam_step, jit_compile=True, autograph=False)
-
-
 class ReferenceAdam(keras.optimizers.Optimizer):
     """Adam without bias correction and with decoupled weight decay (BERT's and ELECTRA's).
 
     `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `w -= rate x (m / (sqrt(v) + eps) + decay x w)`.
-    LayerNorm's weights and biases are not decayed. Clip gradients before: over replicas the norm
-    is that of their sum, which no single replica knows.
+    LayerNorm's weights and biases are not decayed. Does not clip by itself: over replicas the norm
+    is that of the gradients' sum, which no single replica knows; `update_together` takes the factor.
 
     Args:
         learning_rate: a float or a schedule.
@@ -100,9 +98,8 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         scale: tf.Tensor | float = 1.0,
     ) -> None:
         """Updates each variable with `scale` times its gradient; small ones as one array."""
-        gradients = [
-            tf.convert_to_tensor(value) for value in gradients
-        ]  # look-ups give sparse ones
+        # Look-ups give sparse gradients.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         small = []
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient.shape.num_elements() < _LARGE:

@@ -1,6 +1,5 @@
 """What is in a model directory is whole, and belongs to one run at a time."""
 
-import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-from lvbert_tf.training.model_directory import locked, read_config, save_preset, write_json
+from lvbert_tf.training.model_directory import locked, read_config, save_preset
 
 
 def test_the_lock_is_free_again_after_its_run(tmp_path):
@@ -30,14 +29,6 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path):
         locked(tmp_path / "file" / "m"),
     ):
         pass
-
-
-def test_json_is_replaced_whole(tmp_path):
-    path = tmp_path / "eval.json"
-    write_json(path, {"step": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"step": 2, "of no JSON type": object()})
-    assert json.loads(path.read_text()) == {"step": 1}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
