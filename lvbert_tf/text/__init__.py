@@ -1,4 +1,4 @@
-"""Text to token ids: vocabularies, learning one, and the tokenizer.
+"""Text to token ids: vocabularies, learning one, the tokenizer, and where tokens stand in the text.
 
 Names load on first use, so that reading a vocabulary does not import TensorFlow.
 """
@@ -7,15 +7,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lvbert_tf.text.offsets import character_offsets
     from lvbert_tf.text.tokenizer import Tokenizer
     from lvbert_tf.text.vocabulary import Vocabulary
     from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
-__all__ = ["Tokenizer", "Vocabulary", "learn_vocabulary", "write_vocabulary"]
+__all__ = ["Tokenizer", "Vocabulary", "character_offsets", "learn_vocabulary", "write_vocabulary"]
 
 _HOME = {
     "Tokenizer": "tokenizer",
     "Vocabulary": "vocabulary",
+    "character_offsets": "offsets",
     "learn_vocabulary": "wordpiece_learner",
     "write_vocabulary": "wordpiece_learner",
 }

@@ -86,6 +86,15 @@ def expansion_table(lowercase: bool, strip_accents: bool) -> tuple[np.ndarray, n
     return values, np.cumsum(row_splits, dtype=np.int32)
 
 
+@functools.cache
+def mark_table() -> np.ndarray:
+    """Whether each code point is a combining mark, as stripping accents removes; bool [0x110000]."""
+    table = np.zeros(NUM_CODE_POINTS, bool)
+    for char in _kept_characters():
+        table[ord(char)] = unicodedata.category(char) == "Mn"
+    return table
+
+
 def _beside_sigma(char: str) -> int:
     # str.lower knows which characters are cased and which it looks past, but does not say: ask it.
     if ("AΣ" + char).lower()[1] == "σ":

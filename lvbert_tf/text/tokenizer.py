@@ -6,20 +6,11 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.text import offsets
 from lvbert_tf.text.characters import is_dropped
+from lvbert_tf.text.plain_text import Tokenize, is_ascii, is_plain, route
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.text.words import MAX_WORD_CHARACTERS, WordSplitter
-
-# Strings on which tensorflow-text's BERT tokenizer equals the reference, in every mode: words of
-# at most 50 of these characters (it gives up at 100 bytes) between these spaces. Left out are
-# control characters, compatibility forms such as ½ (it decomposes them), letters such as ß (it folds
-# them) and İ (three bytes in lower case).
-_PLAIN_SPACE = r"[ \t\n\r\x{A0}]"
-_PLAIN_CHARACTER = (
-    r"[!-~\x{A1}-\x{A7}©«¬®°±¶·»¿À-Þà-įıĴ-ľŁ-ňŊ-ž"  # ASCII and Latin without forms
-    r"\x{2010}\x{2012}-\x{2015}\x{2018}-\x{2023}]"  # dashes, quotation marks, bullets
-)
-_PLAIN_TEXT = f"(?:{_PLAIN_CHARACTER}{{0,50}}{_PLAIN_SPACE})*{_PLAIN_CHARACTER}{{0,50}}"
 
 
 class Tokenizer(tf.Module):
@@ -83,35 +74,35 @@ class Tokenizer(tf.Module):
           int32 ids with one more, ragged, dimension: a `RaggedTensor` [batch, ids] for strings
           [batch], also when the batch is empty. For a single string, a `Tensor` [ids].
         """
-        if isinstance(strings, tf.RaggedTensor):
-            return strings.with_values(self(strings.values))
-        strings = tf.convert_to_tensor(strings, tf.string)
-        if strings.shape.rank == 0:
-            return self._tokenize(strings[tf.newaxis]).values
-        if strings.shape.rank == 1:
-            return self._tokenize(strings)
-        return self(tf.RaggedTensor.from_tensor(strings, ragged_rank=strings.shape.rank - 1))
+        return _for_any_shape(self._tokenize, strings)
+
+    def tokenize_with_offsets(self, strings) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
+        """Tokenizes strings and says where each token stands.
+
+        Args:
+          strings: UTF-8 strings of any shape, as for a call.
+
+        Returns:
+          (ids, starts, ends), int32, each of the shape that a call returns. `ids` are those of a
+          call. `string[start:end]`, in bytes, is the text that a token stands for, from the first
+          of its characters to the last, with the combining marks after it that were removed.
+          Characters are never divided: tokens that share one in its normal form, as those of a
+          Hangul syllable may, both have the whole of it. [UNK] has its whole word. Starts and ends
+          never decrease; what no token covers is space, or removed (control characters, invalid
+          bytes). `character_offsets` converts to places in a Python string.
+        """
+        return offsets.unpack(_for_any_shape(self._align, strings))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _tokenize(self, strings):
-        return self._route(strings, self._tokenize_parts)
-
-    def _route(self, strings, tokenize_others):
-        """Sends plain strings to the fused tokenizer, the others to `tokenize_others`."""
-        plain = tf.strings.regex_full_match(strings, _PLAIN_TEXT)
-        plain_ids = self._tokenize_plain(tf.boolean_mask(strings, plain))
-        other_ids = tokenize_others(tf.boolean_mask(strings, ~plain))
-        # Back into the order of the input.
-        count = tf.cast(plain, tf.int64)
-        rows = tf.where(
-            plain, tf.cumsum(count) - 1, tf.reduce_sum(count) + tf.cumsum(1 - count) - 1
-        )
-        return tf.gather(tf.concat([plain_ids, other_ids], axis=0), rows)
+        return route(strings, is_plain(strings), self._tokenize_plain, self._tokenize_parts)
 
     def _tokenize_parts(self, strings):
         # Nothing in the reference looks across a space, and most parts are plain again.
         parts = tf.strings.split(strings, " ")
-        return parts.with_values(self._route(parts.values, self._tokenize_exactly)).merge_dims(1, 2)
+        plain = is_plain(parts.values)
+        ids = route(parts.values, plain, self._tokenize_plain, self._tokenize_exactly)
+        return parts.with_values(ids).merge_dims(1, 2)
 
     def _tokenize_plain(self, strings):
         if self.strip_accents:
@@ -122,13 +113,61 @@ class Tokenizer(tf.Module):
 
     def _normalize(self, strings):
         """Lower-cases and strips accents; ASCII, which has none, at a tenth of the cost."""
-        is_ascii = tf.strings.length(strings) == tf.strings.length(strings, unit="UTF8_CHAR")
-        others = tf.where(~is_ascii)
+        others = tf.where(~is_ascii(strings))
         normalized = self._normalizer.normalize(tf.gather_nd(strings, others))
         return tf.tensor_scatter_nd_update(tf.strings.lower(strings), others, normalized)
 
     def _tokenize_exactly(self, strings):
         return self._wordpiece.tokenize(self._split(strings)).merge_dims(1, 2)
+
+    # The same with offsets: each method below goes the way of its counterpart above and returns
+    # packed tokens, ragged int32 [batch, tokens, 3].
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def _align(self, strings):
+        return route(strings, is_plain(strings), self._align_plain, self._align_parts)
+
+    def _align_parts(self, strings):
+        parts = tf.strings.split(strings, " ")
+        plain = is_plain(parts.values)
+        tokens = route(parts.values, plain, self._align_plain, self._align_exactly)
+        tokens = offsets.shift(tokens, offsets.part_starts(parts))
+        return parts.with_values(tokens).merge_dims(1, 2)
+
+    def _align_plain(self, strings):
+        if self.strip_accents:
+            return route(strings, is_ascii(strings), self._align_kept, self._align_accented)
+        return self._align_kept(strings)
+
+    def _align_kept(self, strings):
+        """For plain strings that keep their length in bytes."""
+        if self.lowercase:
+            strings = tf.strings.lower(strings, encoding="utf-8")
+        return offsets.pack(*self._plain.tokenize_with_offsets(strings))
+
+    def _align_accented(self, strings):
+        normalized, sources = self._normalizer.normalize_with_offsets(strings)
+        ids, starts, ends = self._plain.tokenize_with_offsets(normalized)
+        return offsets.pack(ids, offsets.look_up(sources, starts), offsets.look_up(sources, ends))
+
+    def _align_exactly(self, strings):
+        words, sources = self._split.split_with_sources(strings)
+        ids, starts, ends = self._wordpiece.tokenize_with_offsets(words.values)
+        starts, ends = offsets.align_to_sources(words.values, sources, starts, ends)
+        return words.with_values(offsets.pack(ids, starts, ends)).merge_dims(1, 2)
+
+
+def _for_any_shape(tokenize: Tokenize, strings) -> tf.RaggedTensor | tf.Tensor:
+    """Calls a function for string [batch] with strings of any shape, dense or ragged."""
+    if isinstance(strings, tf.RaggedTensor):
+        return strings.with_values(_for_any_shape(tokenize, strings.values))
+    strings = tf.convert_to_tensor(strings, tf.string)
+    if strings.shape.rank == 0:
+        return tokenize(strings[tf.newaxis]).values
+    if strings.shape.rank == 1:
+        return tokenize(strings)
+    ragged_rank = strings.shape.rank - 1
+    return _for_any_shape(tokenize, tf.RaggedTensor.from_tensor(strings, ragged_rank=ragged_rank))
 
 
 def _matchable_tokens(vocabulary: Vocabulary) -> list[str]:

@@ -1,5 +1,7 @@
 """Splitting text into BERT's words, in a TensorFlow graph."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from lvbert_tf.text import characters
@@ -8,6 +10,23 @@ from lvbert_tf.text.vocabulary import UNK
 # Longer words are [UNK] in the reference (`max_input_chars_per_word`).
 MAX_WORD_CHARACTERS = 200
 _SPACE = ord(" ")
+
+
+class Sources(NamedTuple):
+    """Where the characters of words come from, for the words of a batch one after the other.
+
+    Attributes:
+      byte_splits: int64 [n + 1], how many bytes of the words come before each character, and in
+        all.
+      starts: int64 [n], where in its string the character begins that it was made of, in bytes.
+      ends: int64 [n], where that character ends; removed combining marks belong to it.
+      word_splits: int64 [words + 1], how many characters come before each word, and in all.
+    """
+
+    byte_splits: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+    word_splits: tf.Tensor
 
 
 class WordSplitter(tf.Module):
@@ -29,6 +48,8 @@ class WordSplitter(tf.Module):
             self._expansions = tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
             if lowercase:
                 self._sigma_table = tf.constant(characters.sigma_table())
+            if strip_accents:
+                self._mark_table = tf.constant(characters.mark_table())
 
     def __call__(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """Splits strings into words.
@@ -39,36 +60,38 @@ class WordSplitter(tf.Module):
         Returns:
           Ragged string [batch, words]. A word of more than 200 characters is [UNK].
         """
-        # The space keeps the last word of a string apart from the first word of the next one, so
-        # that everything below works on one flat sequence of characters.
-        decoded = tf.strings.unicode_decode(tf.strings.join([strings, " "]), "UTF-8", "ignore")
-        code_points = decoded.flat_values
+        decoded = tf.strings.unicode_decode(_keep_apart(strings), "UTF-8", "ignore")
+        words, _ = _split(decoded, self._expand(decoded.values))
+        return words
+
+    def split_with_sources(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, Sources]:
+        """Splits strings into words as a call does, and says where their characters come from."""
+        decoded, offsets = tf.strings.unicode_decode_with_offsets(
+            _keep_apart(strings), "UTF-8", "ignore"
+        )
+        expanded = self._expand(decoded.values)
+        words, spelled = _split(decoded, expanded)
+        starts = offsets.values
+        ends = starts + _utf8_lengths(decoded.values)
+        if self.strip_accents:
+            ends = self._extend_over_marks(ends, decoded.values, expanded.row_lengths() > 0)
+        origins = tf.boolean_mask(expanded.value_rowids(), expanded.values != _SPACE)
+        return words, Sources(
+            byte_splits=tf.concat([[0], tf.cumsum(_utf8_lengths(spelled.values))], axis=0),
+            starts=tf.gather(starts, origins),
+            ends=tf.gather(ends, origins),
+            word_splits=spelled.row_splits,
+        )
+
+    def _expand(self, code_points: tf.Tensor) -> tf.RaggedTensor:
+        """The text that takes the place of each code point; int32 [n] to ragged int32 [n, text]."""
         if self.lowercase:
             code_points = tf.cond(
                 tf.reduce_any(code_points == characters.CAPITAL_SIGMA),
                 lambda: self._lower_final_sigma(code_points),
                 lambda: code_points,
             )
-        expanded = tf.gather(self._expansions, code_points)
-        text = expanded.flat_values
-
-        inside = text != _SPACE
-        starts = inside & tf.concat([[True], ~inside[:-1]], axis=0)
-        characters_before = _count_before(inside)
-        word_splits = tf.concat(
-            [tf.boolean_mask(characters_before[:-1], starts), characters_before[-1:]], axis=0
-        )
-        spelled = tf.RaggedTensor.from_row_splits(
-            tf.boolean_mask(text, inside), word_splits, validate=False
-        )
-        words = tf.where(
-            spelled.row_lengths() > MAX_WORD_CHARACTERS,
-            UNK,
-            tf.strings.unicode_encode(spelled, "UTF-8"),
-        )
-        string_splits = tf.gather(expanded.row_splits, decoded.row_splits)
-        words_before = tf.gather(_count_before(starts), string_splits)
-        return tf.RaggedTensor.from_row_splits(words, words_before, validate=False)
+        return tf.gather(self._expansions, code_points)
 
     def _lower_final_sigma(self, code_points: tf.Tensor) -> tf.Tensor:
         """Lower-cases each capital sigma that ends a word; int32 [n] to int32 [n]."""
@@ -84,6 +107,58 @@ class WordSplitter(tf.Module):
             & ~tf.gather(cased, place + 1)
         )
         return tf.where(final, characters.FINAL_SIGMA, code_points)
+
+    def _extend_over_marks(self, ends, code_points, is_kept):
+        """Moves the end of each character behind the marks that are removed after it; int64 [n]."""
+        is_mark = tf.gather(self._mark_table, code_points)
+        # A character and what is removed after it; segment 0 is what comes before the first one.
+        segments = tf.cumsum(tf.cast(is_kept, tf.int32))
+        furthest = tf.math.segment_max(tf.where(is_kept | is_mark, ends, 0), segments)
+        return tf.gather(furthest, segments)
+
+
+def _split(decoded: tf.RaggedTensor, expanded: tf.RaggedTensor):
+    """Splits expanded text into words.
+
+    Args:
+      decoded: ragged int32 [batch, code points], a space at the end of each row.
+      expanded: ragged int32 [code points of the batch, text].
+
+    Returns:
+      The words, ragged string [batch, words], and their spelling, ragged int32 [words of the batch,
+      characters], which is whole for the words that are [UNK] for their length too.
+    """
+    text = expanded.values
+    inside = text != _SPACE
+    starts = inside & tf.concat([[True], ~inside[:-1]], axis=0)
+    characters_before = _count_before(inside)
+    word_splits = tf.concat(
+        [tf.boolean_mask(characters_before[:-1], starts), characters_before[-1:]], axis=0
+    )
+    spelled = tf.RaggedTensor.from_row_splits(
+        tf.boolean_mask(text, inside), word_splits, validate=False
+    )
+    words = tf.where(
+        spelled.row_lengths() > MAX_WORD_CHARACTERS,
+        UNK,
+        tf.strings.unicode_encode(spelled, "UTF-8"),
+    )
+    string_splits = tf.gather(expanded.row_splits, decoded.row_splits)
+    words_before = tf.gather(_count_before(starts), string_splits)
+    words = tf.RaggedTensor.from_row_splits(words, words_before, validate=False)
+    return words, spelled
+
+
+def _keep_apart(strings: tf.Tensor) -> tf.Tensor:
+    # The space keeps the last word of a string apart from the first word of the next one, so that
+    # all strings can be split as one flat sequence of characters.
+    return tf.strings.join([strings, " "])
+
+
+def _utf8_lengths(code_points: tf.Tensor) -> tf.Tensor:
+    """How many bytes each code point has; int32 [n] to int64 [n]."""
+    bounds = tf.constant([0x80, 0x800, 0x10000])
+    return 1 + tf.reduce_sum(tf.cast(code_points[:, tf.newaxis] >= bounds, tf.int64), axis=1)
 
 
 def _count_before(flags: tf.Tensor) -> tf.Tensor:

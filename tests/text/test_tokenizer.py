@@ -10,7 +10,7 @@ import tokenizers
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.text import Tokenizer, Vocabulary
-from lvbert_tf.text import tokenizer as tokenizer_module
+from lvbert_tf.text.plain_text import is_plain
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tokenizer"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -57,8 +57,8 @@ def test_reference_ids_do_not_depend_on_the_batch():
 def test_plain_characters_need_no_exact_path(mode):
     """Guards the choice of plain characters: both ways agree on every one of them."""
     chars = [chr(c) for c in range(0x3000)]
-    plain = tf.strings.regex_full_match(chars, tokenizer_module._PLAIN_TEXT).numpy()
-    chars = [char for char, is_plain in zip(chars, plain, strict=True) if is_plain]
+    plain = is_plain(chars).numpy()
+    chars = [char for char, keep in zip(chars, plain, strict=True) if keep]
     assert len(chars) > 300
     texts = [
         before + char + after for char in chars for before in ("a", " ") for after in ("B", "")
