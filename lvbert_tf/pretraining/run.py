@@ -41,8 +41,6 @@ from lvbert_tf.training.throughput import measure_matmul_peak
 
 # What TensorFlow raises where it reads records that were damaged or removed.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
-# What it raises within seconds after another worker was killed, or no longer answers.
-_LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError)
 EXIT_FAILURE = 1
 
 
@@ -65,7 +63,8 @@ def pretrain(
     """
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
     vocabulary = load_vocabulary(config)
-    return run(config, vocabulary, start_strategy(config, strategy_name, virtual_devices, tpu))
+    strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
+    return run(config, vocabulary, strategy)
 
 
 def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribute.Strategy) -> int:
@@ -232,7 +231,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             if config.layer_types is None:
                 tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)
                 directory = model_dir / "preset"
-                save_preset(pretrainer.discriminator, tokenizer, directory, train_step.step)
+                save_preset((pretrainer.discriminator, tokenizer), directory, train_step.step)
             _print_written(model_dir, checkpoints.path(train_step.step))
     return 0
 
@@ -256,14 +255,10 @@ def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -
 def _explained_errors(records: RecordSet) -> Iterator[None]:
     """Says what a user can do about damaged records and lost workers."""
     try:
-        yield
+        with distribution.explained_worker_errors():
+            yield
     except _READING_ERRORS as error:
         raise explain_data_error(error, records) from error
-    except _LOST_WORKER_ERRORS as error:
-        raise InputError(
-            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
-            " start them again: they continue from the last checkpoint"
-        ) from error
 
 
 def load_vocabulary(config: PretrainingConfig) -> Vocabulary:
@@ -285,25 +280,6 @@ def _architecture(config: PretrainingConfig) -> str:
     if config.layer_types is None:
         return str(config.layer_string)
     return f"supernet of {len(config.layer_string)} layers of {', '.join(config.layer_types)}"
-
-
-def start_strategy(
-    config: PretrainingConfig, name: str, virtual_devices: int, tpu: str | None
-) -> tf.distribute.Strategy:
-    """The strategy of the device flags, on the TPU that --tpu names, else the reference's hparams.
-
-    Raises:
-      InputError: see `distribution.make_strategy`.
-    """
-    address = None
-    if tpu is not None or config.use_tpu:
-        address = distribution.TpuAddress(
-            tpu or config.tpu_name or "local",
-            config.tpu_zone,
-            config.gcp_project,
-            config.tpu_job_name,
-        )
-    return distribution.make_strategy(name, virtual_devices, address)
 
 
 def open_held_out(

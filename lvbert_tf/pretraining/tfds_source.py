@@ -29,7 +29,11 @@ def open_builder(location: str) -> tuple[Any, str]:
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise InputError(f"{location}: {_first_line(error)}") from error
     except (OSError, ImportError, tfds.download.DownloadError) as error:
-        raise InputError(f"{location} could not be prepared: {_first_line(error)}") from error
+        raise InputError(
+            f"{location} could not be prepared: {_first_line(error)}; without a network, call"
+            f" tfds.builder({name!r}).download_and_prepare() where there is one, bring its directory"
+            " here and set TFDS_DATA_DIR to it"
+        ) from error
     try:
         builder.info.splits[split]
     except (KeyError, ValueError) as error:

@@ -43,7 +43,7 @@ def run_search(
     if stage != "report":
         config = experiment.config
         vocabulary = pretraining.load_vocabulary(config)
-        strategy = pretraining.start_strategy(config, strategy_name, virtual_devices, tpu)
+        strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
         held_out = _open_held_out(experiment, vocabulary)
         check_architecture(config)
         if stage != "supernet":

@@ -1,9 +1,11 @@
 """Where training runs: one device, several, several machines, or a TPU."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -20,6 +22,60 @@ class TpuAddress:
     zone: str | None = None
     project: str | None = None
     job_name: str | None = None
+
+
+class TpuSettings(Protocol):
+    """The hparams of the reference that name a TPU."""
+
+    @property
+    def use_tpu(self) -> bool: ...
+
+    @property
+    def tpu_name(self) -> str | None: ...
+
+    @property
+    def tpu_zone(self) -> str | None: ...
+
+    @property
+    def gcp_project(self) -> str | None: ...
+
+    @property
+    def tpu_job_name(self) -> str | None: ...
+
+
+def start_strategy(
+    config: TpuSettings, name: str, virtual_devices: int, tpu: str | None
+) -> tf.distribute.Strategy:
+    """The strategy of the device flags, on the TPU that --tpu names, else the reference's hparams.
+
+    Raises:
+      InputError: see `make_strategy`.
+    """
+    address = None
+    if tpu is not None or config.use_tpu:
+        address = TpuAddress(
+            tpu or config.tpu_name or "local",
+            config.tpu_zone,
+            config.gcp_project,
+            config.tpu_job_name,
+        )
+    return make_strategy(name, virtual_devices, address)
+
+
+@contextlib.contextmanager
+def explained_worker_errors() -> Iterator[None]:
+    """Says what a user can do about a worker that was killed or no longer answers.
+
+    Raises:
+      InputError: TensorFlow has noticed one.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
+        raise InputError(
+            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
+            " start them again: they continue from the last checkpoint"
+        ) from error
 
 
 def make_strategy(

@@ -57,6 +57,7 @@ class TrainingLog:
       step: where the run starts or continues.
       evaluated_step: see `MetricsFile.truncate`.
       writer: false for the workers that write nothing.
+      description: stands before the progress bar.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TrainingLog:
         step: int = 0,
         evaluated_step: int = -1,
         writer: bool = True,
+        description: str = "pre-training",
     ):
         self._file = MetricsFile(Path(model_dir) / "metrics.jsonl") if writer else None
         self._events: dict[str, tf.summary.SummaryWriter] = {}
@@ -73,7 +75,7 @@ class TrainingLog:
         self._bar = tqdm(
             total=total_steps,
             initial=step,
-            desc="pre-training",
+            desc=description,
             unit="step",
             file=sys.stderr,
             disable=not writer,

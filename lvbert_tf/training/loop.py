@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -140,14 +140,14 @@ class Pace:
 
 
 class Steps(Protocol):
-    """What the loop drives: see `pretraining.train_step.TrainStep`."""
+    """What the loop drives: see `training.step.TrainingStep`. Only it looks into `batches`."""
 
     @property
     def step(self) -> int: ...
 
-    def run(self, iterator: Iterator, steps: int) -> Any: ...
+    def run(self, batches: Any, steps: int) -> Any: ...
 
-    def run_measured(self, iterator: Iterator, steps: int) -> tuple[Any, dict[str, float]]: ...
+    def run_measured(self, batches: Any, steps: int) -> tuple[Any, dict[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Hooks:
 
 def train(
     steps: Steps,
-    batches: Iterator,
+    batches: Any,
     schedule: Schedule,
     checkpoints: Checkpoints,
     state: HostState,

@@ -3,17 +3,28 @@
 import contextlib
 import fcntl
 import json
+import math
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import keras_hub
+from typing import Any, Protocol
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import write_json
 
+_MIXED_POLICY = re.compile(r'"mixed_(bfloat16|float16)"')
 _PRESET_OVERHEAD = 2 << 20  # bytes beside the float32 arrays: their names, JSON, the vocabulary
+
+
+class Savable(Protocol):
+    """A backbone, tokenizer or task of KerasHub."""
+
+    @property
+    def weights(self) -> list[Any]: ...
+
+    def save_to_preset(self, preset_dir: str) -> None: ...
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:
@@ -46,13 +57,16 @@ def check_architecture(config: PretrainingConfig) -> None:
         )
 
 
-def save_preset(
-    backbone: keras_hub.models.Backbone,
-    tokenizer: keras_hub.tokenizers.Tokenizer,
-    directory: Path,
-    step: int,
-) -> None:
+def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
     """Saves a KerasHub preset; kept as it is if it is already the one of this step.
+
+    It loads as float32 unless whoever loads it wants another policy: how it was trained is no property
+    of the weights, and KerasHub cannot load a task that says mixed_bfloat16.
+
+    Args:
+      parts: a backbone and a tokenizer, or a task that has both.
+      directory: where.
+      step: of the training, to know it by.
 
     Raises:
       InputError: the disk has no room for it.
@@ -65,12 +79,17 @@ def save_preset(
     for leftover in (temporary, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
     # Asked first, because HDF5 crashes where a write fails.
-    needed = 4 * backbone.count_params() + _PRESET_OVERHEAD
+    elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
+    needed = 4 * elements + _PRESET_OVERHEAD
+    directory.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(directory.parent).free < needed:
         raise InputError(f"cannot write {directory}: it needs {needed / 1e6:,.0f} MB of free space")
     temporary.mkdir()
-    backbone.save_to_preset(str(temporary))
-    tokenizer.save_to_preset(str(temporary))
+    for part in parts:
+        part.save_to_preset(str(temporary))
+    for file in temporary.glob("*.json"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(_MIXED_POLICY.sub('"float32"', text), encoding="utf-8")
     write_json(temporary / "step.json", {"step": step})
     if directory.exists():
         directory.rename(replaced)

@@ -1,5 +1,6 @@
 """The reference's Adam."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -102,7 +103,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         small = []
         for gradient, variable in zip(gradients, variables, strict=True):
-            if gradient.shape.num_elements() < _LARGE:
+            if math.prod(variable.shape) < _LARGE:
                 small.append((gradient, variable))
             else:
                 self._update([(gradient, variable)], learning_rate, scale)
@@ -112,7 +113,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
     def _update(self, pairs, learning_rate, scale):
         """Updates variables as if they were one."""
         indices = [self._get_variable_index(variable) for _, variable in pairs]
-        sizes = [gradient.shape.num_elements() for gradient, _ in pairs]
+        sizes = [math.prod(variable.shape) for _, variable in pairs]
         slots = [
             [variable for _, variable in pairs],
             [self.first_moments[index] for index in indices],

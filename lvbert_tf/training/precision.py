@@ -65,13 +65,19 @@ class LossScale(tf.Module):
     def __init__(self, dynamic: bool, initial: float = 2.0**15, growth_steps: int = 2000):
         super().__init__()
         self.dynamic = dynamic
+        self.initial = initial if dynamic else 1.0
         self.growth_steps = growth_steps
         options = {
             "trainable": False,
             "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
         }
-        self.scale = tf.Variable(initial if dynamic else 1.0, dtype=tf.float32, **options)
+        self.scale = tf.Variable(self.initial, dtype=tf.float32, **options)
         self.finite_steps = tf.Variable(0, dtype=tf.int32, **options)
+
+    def reset(self) -> None:
+        """Starts again."""
+        self.scale.assign(self.initial)
+        self.finite_steps.assign(0)
 
     def update(self, finite: tf.Tensor) -> None:
         """Adjusts the scale after a step; `finite` is a boolean scalar, equal on all replicas."""

@@ -8,9 +8,10 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import StepRecords, TrainStep
+from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
+from lvbert_tf.training.step import StepRecords
 
 MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
 BATCH = 8

@@ -55,7 +55,7 @@ class Part:
 
 
 def save_parts(preset, weights, vocabulary, step):
-    save_preset(Part("weights", weights), Part("vocabulary", vocabulary), preset, step)
+    save_preset((Part("weights", weights), Part("vocabulary", vocabulary)), preset, step)
 
 
 def test_a_preset_is_the_old_or_the_new_one(tmp_path):
@@ -77,12 +77,12 @@ def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monke
     backbone = tiny_pretrainer()[0].discriminator
     tokenizer = LVBertTokenizer([*SPECIAL_TOKENS, "a"])
     directory = tmp_path / "preset"
-    save_preset(backbone, tokenizer, directory, step=1)
+    save_preset((backbone, tokenizer), directory, step=1)
     written = sum(file.stat().st_size for file in directory.iterdir())
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(written))
     with pytest.raises(InputError, match=r"cannot write .*preset: it needs \d+ MB of free space"):
-        save_preset(backbone, tokenizer, directory, step=2)
+        save_preset((backbone, tokenizer), directory, step=2)
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
     assert (directory / "step.json").read_text() == '{\n  "step": 1\n}\n'
-    save_preset(backbone, tokenizer, directory, step=1)  # there is nothing to write
+    save_preset((backbone, tokenizer), directory, step=1)  # there is nothing to write
