@@ -1,10 +1,14 @@
 """Classifying a text, or a pair of texts."""
 
+from collections.abc import Sequence
+
 import keras
 import keras_hub
 
+from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.models.task_parts import limit_length, output_layer
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -33,6 +37,7 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
             backbone's positions; None: inputs are token ids.
         activation: of the outputs; None: logits.
         dropout: rate on the first position's vector.
+        labels: the names of the classes, in the order of the logits; for those who use the model.
 
     Example:
 
@@ -53,20 +58,15 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         preprocessor: LVBertTextClassifierPreprocessor | None = None,
         activation=None,
         dropout: float = 0.1,
+        labels: Sequence[str] | None = None,
         **kwargs,
     ):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        if preprocessor is not None:
-            positions = backbone.max_sequence_length
-            preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
-        policy = backbone.dtype_policy
-        self.output_dropout = keras.layers.Dropout(dropout, dtype=policy, name="output_dropout")
-        # The reference leaves task layers at TensorFlow's default initialiser, Glorot.
-        self.output_dense = keras.layers.Dense(
-            num_classes, activation=activation, dtype=policy, name="logits"
-        )
+        limit_length(preprocessor, backbone)
+        self.output_dropout = Dropout(dropout, dtype="float32", name="output_dropout")
+        self.output_dense = output_layer(num_classes, "logits", activation)
 
         # === Functional model ===
         inputs = backbone.input
@@ -77,6 +77,7 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         self.num_classes = num_classes
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
+        self.labels = None if labels is None else tuple(labels)
 
     def get_config(self):
         return {
@@ -84,4 +85,5 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
             "num_classes": self.num_classes,
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
+            "labels": self.labels,
         }

@@ -1,0 +1,177 @@
+"""The head of question answering: where an answer starts and ends, and whether there is one."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from lvbert_tf.layers.gelu import bias_gelu
+
+NoAnswer = Literal["likely_starts", "first_vector", "span"]
+
+_HIDDEN_DIM = 512  # whatever the encoder's width, as in the reference
+_FORBIDDEN = 1000.0  # what logits are lowered by where no answer may start or end
+
+
+def answer_mask(segment_ids, padding_mask):
+    """1 where an answer may start and end: the second segment, and [CLS] for "no answer".
+
+    Args:
+        segment_ids, padding_mask: integers of shape (batch, length).
+    """
+    mask = segment_ids * padding_mask
+    return ops.concatenate([ops.ones_like(mask[:, :1]), mask[:, 1:]], axis=1)
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class SpanHead(keras.layers.Layer):
+    """Logits of an answer's start and, for a given start, of its end; and whether there is an answer.
+
+    A dense layer gives the start's logits; the end's are those of two dense layers, GELU in between,
+    on `[start vector ; vector]`. The product with a concatenation is the sum of two products, and the
+    one with the vectors of all positions serves every start.
+
+    Args:
+        joint: whether the end depends on the start; otherwise a dense layer gives its logits too.
+        beam_size: starts, and ends of each, that are found in inference.
+        no_answer: what tells that there is no answer, where that may be: a classifier that reads the
+            first vector and the mean of the vectors, weighted by the probability that the answer
+            starts there; one that reads the first vector alone; or the span from the first position
+            to itself. None: there is an answer.
+
+    Call arguments:
+        x: shape (batch, length, width).
+        answer_mask: shape (batch, length), see `answer_mask`.
+        gold_starts: where the answers start, integers of shape (batch,); for training.
+
+    Returns:
+        With `gold_starts` a dict of float32 logits: `start_logits` and `end_logits` of shape (batch,
+        length), and of a classifier `no_answer_score` of shape (batch,), positive for no answer.
+
+        Otherwise the best spans, for k = min(beam_size, length): `starts`, int32 of shape (batch, k),
+        and `ends`, the ends of each, (batch, k, k); `start_scores` and `end_scores` of the same
+        shapes, log probabilities if `joint`, else logits; and with any `no_answer` its score of
+        shape (batch,): the classifier's, or that of the span, the sum of two scores.
+    """
+
+    def __init__(
+        self,
+        joint: bool = True,
+        beam_size: int = 20,
+        no_answer: NoAnswer | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.joint = joint
+        self.beam_size = beam_size
+        self.no_answer = no_answer
+        # The reference leaves all of these layers at TensorFlow's default initialiser, Glorot.
+        self.start_logit = self._dense(1, "start_logit")
+        self.end_hidden = self._dense(_HIDDEN_DIM, "end_hidden") if joint else None
+        self.end_logit = self._dense(1, "end_logit")
+        self.no_answer_hidden = (
+            self._dense(_HIDDEN_DIM, "no_answer_hidden") if no_answer == "likely_starts" else None
+        )
+        self.no_answer_logit = self._dense(1, "no_answer_logit") if self.classifies else None
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(units, dtype=self.dtype_policy, name=name)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether a classifier tells that there is no answer."""
+        return self.no_answer in ("likely_starts", "first_vector")
+
+    def build(self, x_shape, answer_mask_shape=None, gold_starts_shape=None):
+        width = x_shape[-1]
+        self.start_logit.build((None, width))
+        for hidden, logit in (
+            (self.end_hidden, self.end_logit),
+            (self.no_answer_hidden, self.no_answer_logit),
+        ):
+            if hidden is not None:
+                hidden.build((None, 2 * width))
+            if logit is not None:
+                logit.build((None, width if hidden is None else _HIDDEN_DIM))
+
+    def call(self, x, answer_mask, gold_starts=None, training=None):
+        start_logits = _masked(self.start_logit(x), answer_mask)
+        end_logits = self._end_logits(x, answer_mask, training)
+        no_answer = {}
+        if self.no_answer_logit is not None:
+            score = self._classify(self.no_answer_logit, x, start_logits, training)
+            no_answer = {"no_answer_score": score}
+        if gold_starts is not None:
+            ends = end_logits(tf.cast(gold_starts, tf.int32))
+            return {"start_logits": start_logits, "end_logits": ends, **no_answer}
+
+        score = tf.nn.log_softmax if self.joint else tf.identity
+        start_scores = score(start_logits)
+        if self.no_answer == "span":
+            first = tf.zeros([tf.shape(x)[0]], tf.int32)
+            no_answer = {"no_answer_score": start_scores[:, 0] + score(end_logits(first))[:, 0]}
+        return {
+            **self._best_spans(start_scores, lambda starts: score(end_logits(starts))),
+            **no_answer,
+        }
+
+    def _end_logits(self, x, answer_mask, training) -> Callable:
+        """The function from starts, int32 of shape (batch,), to logits of shape (batch, length)."""
+        if self.end_hidden is None:
+            logits = _masked(self.end_logit(x), answer_mask)
+            return lambda starts: logits
+        kernel, bias = map(ops.convert_to_tensor, (self.end_hidden.kernel, self.end_hidden.bias))
+        of_starts, of_ends = tf.split(kernel, 2)
+        from_ends = ops.matmul(x, of_ends)
+
+        def logits_after(starts):
+            from_starts = ops.matmul(tf.gather(x, starts, batch_dims=1), of_starts)
+            hidden = bias_gelu(from_ends + from_starts[:, tf.newaxis], bias, training=training)
+            return _masked(self.end_logit(hidden), answer_mask)
+
+        return logits_after
+
+    def _classify(self, logit, x, start_logits, training):
+        vectors = x[:, 0]
+        if self.no_answer_hidden is not None:
+            weights = tf.cast(tf.nn.softmax(start_logits), x.dtype)
+            starts = tf.linalg.matvec(x, weights, transpose_a=True)
+            hidden = ops.matmul(tf.concat([vectors, starts], -1), self.no_answer_hidden.kernel)
+            vectors = bias_gelu(hidden, self.no_answer_hidden.bias, training=training)
+        return tf.cast(tf.squeeze(logit(vectors), -1), tf.float32)
+
+    def _best_spans(self, start_scores, end_scores_after: Callable):
+        length = start_scores.shape[1]
+        k = tf.minimum(self.beam_size, tf.shape(start_scores)[1])
+        if length is not None:
+            k = min(self.beam_size, length)
+        start_scores, starts = tf.math.top_k(start_scores, k)
+        # One start after the other: all of them at once need gigabytes.
+        end_scores, ends = tf.map_fn(
+            lambda starts: tuple(tf.math.top_k(end_scores_after(starts), k)),
+            tf.transpose(starts),
+            fn_output_signature=(tf.float32, tf.int32),
+            parallel_iterations=1,
+        )
+        return {
+            "starts": starts,
+            "start_scores": start_scores,
+            "ends": tf.transpose(ends, [1, 0, 2]),
+            "end_scores": tf.transpose(end_scores, [1, 0, 2]),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "joint": self.joint,
+            "beam_size": self.beam_size,
+            "no_answer": self.no_answer,
+        }
+
+
+def _masked(logits, answer_mask):
+    """Logits of shape (batch, length, 1) as float32 of shape (batch, length), the mask applied."""
+    logits = tf.cast(tf.squeeze(logits, -1), tf.float32)
+    return logits + _FORBIDDEN * (tf.cast(answer_mask, tf.float32) - 1.0)

@@ -1,0 +1,203 @@
+"""Answering questions on a context."""
+
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.layers.span_head import NoAnswer, SpanHead, answer_mask
+from lvbert_tf.models.backbone import LVBertBackbone
+from lvbert_tf.models.best_answers import best_answers
+from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.text.vocabulary import CLS, SEP
+from lvbert_tf.text.windows import Windows, WindowSizes, make_windows
+
+_ROWS_AT_ONCE = 16
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
+    """Tuples of questions and contexts to inputs: `[CLS] question [SEP] context [SEP]`.
+
+    A call makes one input of each question and cuts long contexts; `windows` reads all of them.
+
+    Args:
+        tokenizer: an `LVBertTokenizer`.
+        sequence_length: tokens of an input.
+        max_query_length: tokens of a question at most; what is longer is cut.
+        doc_stride: tokens from the start of a window over a long context to that of the next one.
+    """
+
+    backbone_cls = LVBertBackbone
+    tokenizer_cls = LVBertTokenizer
+
+    def __init__(
+        self,
+        tokenizer: LVBertTokenizer,
+        sequence_length: int = 512,
+        max_query_length: int = 64,
+        doc_stride: int = 128,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.max_query_length = max_query_length
+        self.doc_stride = doc_stride
+
+    @property
+    def window_sizes(self) -> WindowSizes:
+        """How `windows` divides contexts.
+
+        Raises:
+            InputError: see `WindowSizes`.
+        """
+        return WindowSizes(self.sequence_length, self.max_query_length, self.doc_stride)
+
+    def windows(self, questions: list[str], contexts: list[str]) -> Windows:
+        """Rows for each question, as many as it takes to read its context.
+
+        Raises:
+            InputError: see `WindowSizes`.
+        """
+        return make_windows(self.tokenizer.tokenizer, questions, contexts, self.window_sizes)
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, x, y=None, sample_weight=None):
+        tokenizer = self.tokenizer.tokenizer
+        questions, contexts = map(tokenizer, x)
+        questions = questions[:, : self.window_sizes.max_query_length]
+        segments = tf_text.WaterfallTrimmer(self.sequence_length - 3).trim([questions, contexts])
+        cls_id, sep_id = map(tokenizer.vocabulary.id, (CLS, SEP))
+        packed = tf_text.combine_segments(segments, cls_id, sep_id)
+        shape = (None, self.sequence_length)
+        token_ids, segment_ids = (part.to_tensor(shape=shape) for part in packed)
+        mask = tf.sequence_mask(packed[0].row_lengths(), self.sequence_length, tf.int32)
+        inputs = {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": mask}
+        return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sequence_length": self.sequence_length,
+            "max_query_length": self.max_query_length,
+            "doc_stride": self.doc_stride,
+        }
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertSpanPredictor(keras_hub.models.Task):
+    """A backbone with a `SpanHead`. `answer` reads a context of any length.
+
+    Fine-tune one with `run_finetuning.py`: in training the head needs the answers' starts, which
+    `fit` does not pass on.
+
+    Args:
+        backbone: an `LVBertBackbone`.
+        preprocessor: an `LVBertSpanPredictorPreprocessor`, whose sequences become no longer than the
+            backbone's positions; None: inputs are token ids.
+        joint, beam_size, no_answer: see `SpanHead`.
+        answerable_weight: of the loss of whether there is an answer, where a classifier tells it.
+        n_best_size: answers of a question that are ranked.
+        max_answer_length: tokens of an answer at most.
+        no_answer_threshold: a `no_answer_score` above it says that there is no answer.
+
+    Outputs: see `SpanHead` in inference.
+
+    Example:
+
+    ```python
+    predictor = LVBertSpanPredictor.from_preset("DATA/models/NAME/preset")
+    predictor.answer("Where is it hot?", "It is hot in Houston.")["answer"]
+    ```
+    """
+
+    backbone_cls = LVBertBackbone
+    preprocessor_cls = LVBertSpanPredictorPreprocessor
+
+    def __init__(
+        self,
+        backbone: LVBertBackbone,
+        preprocessor: LVBertSpanPredictorPreprocessor | None = None,
+        joint: bool = True,
+        beam_size: int = 20,
+        no_answer: NoAnswer | None = None,
+        answerable_weight: float = 0.5,
+        n_best_size: int = 20,
+        max_answer_length: int = 30,
+        no_answer_threshold: float = -2.75,
+        **kwargs,
+    ):
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        if preprocessor is not None:
+            positions = backbone.max_sequence_length
+            preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
+        self.span_head = SpanHead(joint, beam_size, no_answer, dtype="float32", name="span_head")
+
+        # === Functional model ===
+        inputs = backbone.input
+        mask = answer_mask(inputs["segment_ids"], inputs["padding_mask"])
+        outputs = self.span_head(backbone(inputs)["sequence_output"], mask)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.joint = joint
+        self.beam_size = beam_size
+        self.no_answer = no_answer
+        self.answerable_weight = answerable_weight
+        self.n_best_size = n_best_size
+        self.max_answer_length = max_answer_length
+        self.no_answer_threshold = no_answer_threshold
+
+    def training_logits(self, inputs, gold_starts, training=None) -> dict[str, tf.Tensor]:
+        """The head's logits, given where the answers start; see `SpanHead`."""
+        mask = answer_mask(inputs["segment_ids"], inputs["padding_mask"])
+        vectors = self.backbone(inputs, training=training)["sequence_output"]
+        return self.span_head(vectors, mask, gold_starts, training=training)
+
+    def answer(self, question: str, context: str) -> dict[str, Any]:
+        """The answer to a question.
+
+        Returns:
+            see `best_answers`: `answer` is the text `context[start:end]`, also where a
+            `no_answer_score` says that there is none.
+
+        Raises:
+            InputError: there is no preprocessor; or see `WindowSizes`.
+        """
+        if self.preprocessor is None:
+            raise InputError("answering needs a preprocessor")
+        windows = self.preprocessor.windows([question], [context])
+        length = int(windows.lengths.max())
+        outputs: dict[str, list[np.ndarray]] = {}
+        for start in range(0, len(windows.lengths), _ROWS_AT_ONCE):
+            rows = tf.range(start, min(start + _ROWS_AT_ONCE, len(windows.lengths)))
+            for name, values in self(windows.batch(rows, length), training=False).items():
+                outputs.setdefault(name, []).extend(values.numpy())
+        return self.best_answers(windows, [context], outputs)[0]
+
+    def best_answers(self, windows: Windows, contexts, outputs) -> list[dict[str, Any]]:
+        """The best answers of questions by this model's settings; see `best_answers`."""
+        return best_answers(
+            windows, contexts, outputs, self.n_best_size, self.max_answer_length, self.no_answer
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "joint": self.joint,
+            "beam_size": self.beam_size,
+            "no_answer": self.no_answer,
+            "answerable_weight": self.answerable_weight,
+            "n_best_size": self.n_best_size,
+            "max_answer_length": self.max_answer_length,
+            "no_answer_threshold": self.no_answer_threshold,
+        }

@@ -1,0 +1,244 @@
+"""Tagging the words of a sentence."""
+
+from collections.abc import Sequence
+
+import keras
+import keras_hub
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.models.backbone import LVBertBackbone
+from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
+from lvbert_tf.text.packing import pack_words
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
+    """Sentences to the inputs of a backbone, each word tokenized by itself: `[CLS] words [SEP]`.
+
+    A word's tag belongs to its first piece. A word that tokenization removes is [UNK].
+
+    Args:
+        tokenizer: an `LVBertTokenizer`.
+        sequence_length: tokens of an input; what is beyond is cut.
+        tags: their names, in the order of the model's logits; the model sets them.
+
+    Call arguments:
+        x: strings of shape (batch,): sentences, with ASCII whitespace between words.
+        y: strings of shape (batch,): one tag for each word, with whitespace in between.
+        sample_weight: of shape (batch,).
+
+    Returns:
+        inputs, or (inputs, labels, sample weights) if there is `y`, all of shape (batch,
+        sequence_length). Weights are 0 but where a word with a known tag begins.
+    """
+
+    backbone_cls = LVBertBackbone
+    tokenizer_cls = LVBertTokenizer
+
+    def __init__(
+        self,
+        tokenizer: LVBertTokenizer,
+        sequence_length: int = 512,
+        tags: Sequence[str] = (),
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.tags = tags
+        self.built = True
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the tags."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Sequence[str]):
+        self._tags = tuple(tags)
+        self._labels = None
+        if self._tags:
+            numbers = tf.range(1, len(self._tags) + 1)
+            pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(self._tags), numbers)
+            self._labels = tf.lookup.StaticHashTable(pairs, default_value=0)
+
+    def encode(
+        self, words: tf.RaggedTensor, tags: tf.RaggedTensor | None = None
+    ) -> dict[str, tf.RaggedTensor]:
+        """Tokenizes words.
+
+        Args:
+            words: strings of shape [batch, (words)].
+            tags: strings, as many.
+
+        Returns:
+            int32 columns of shape [batch, (tokens)], not padded: `token_ids`, `segment_ids`,
+            `word_starts` (1 at the first piece of a word, else 0) and, if there are tags, `label`:
+            there k + 1 if the word has the k-th tag, and 0 everywhere else and for an unknown tag.
+
+        Raises:
+            InputError: there are tags, but the preprocessor knows none.
+            tf.errors.InvalidArgumentError: a sentence has another number of them than of words.
+        """
+        tokenizer = self.tokenizer.tokenizer
+        values = {"word_starts": words.with_values(tf.ones_like(words.values, tf.int32))}
+        if tags is not None:
+            if self._labels is None:
+                raise InputError("the preprocessor has no tags; give some, or a model that has")
+            tf.debugging.assert_equal(
+                tags.row_lengths(), words.row_lengths(), "as many tags as words are needed"
+            )
+            values["label"] = tags.with_values(self._labels.lookup(tags.values))
+        names = ("token_ids", "segment_ids", *values)
+        packed = pack_words(
+            tokenizer(words), list(values.values()), tokenizer.vocabulary, self.sequence_length
+        )
+        return dict(zip(names, packed, strict=True))
+
+    def call(self, x, y=None, sample_weight=None):
+        words = tf.strings.split(tf.convert_to_tensor(x, tf.string))
+        tags = None if y is None else tf.strings.split(tf.convert_to_tensor(y, tf.string))
+        columns = self.encode(words, tags)
+        lengths = columns["token_ids"].row_lengths()
+        padded = {
+            name: column.to_tensor(shape=[None, self.sequence_length])
+            for name, column in columns.items()
+        }
+        inputs = {
+            "token_ids": padded["token_ids"],
+            "segment_ids": padded["segment_ids"],
+            "padding_mask": tf.sequence_mask(lengths, self.sequence_length, dtype=tf.int32),
+        }
+        if y is None:
+            return inputs
+        weights = tf.cast(padded["label"] > 0, tf.float32)
+        if sample_weight is not None:
+            weights *= tf.cast(sample_weight, tf.float32)[:, tf.newaxis]
+        return inputs, tf.maximum(padded["label"] - 1, 0), weights
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "sequence_length": self.sequence_length, "tags": self.tags}
+
+
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class LVBertTokenTagger(keras_hub.models.Task):
+    """A backbone with a dense layer on every position's vector.
+
+    The head of the reference, which has no dropout here.
+
+    Args:
+        backbone: an `LVBertBackbone`.
+        tags: the names of the tags, in the order of the logits.
+        preprocessor: an `LVBertTokenTaggerPreprocessor`, whose sequences become no longer than the
+            backbone's positions, and whose tags become these; None: inputs are token ids.
+
+    Inputs: those of the backbone. Output: float32 logits of shape (batch, length, tags); a word's are
+    those at its first piece.
+
+    Example:
+
+    ```python
+    tagger = LVBertTokenTagger.from_preset("DATA/models/NAME/preset", tags=["NOUN", "VERB"])
+    tagger.fit(np.array(["birds sing"]), np.array(["NOUN VERB"]))
+    tagger.predict(["fish swim"])  # logits
+    tagger.tag(["fish swim"])  # [[("fish", "NOUN"), ("swim", "VERB")]]
+    ```
+
+    Raises:
+        InputError: no tags, or one twice.
+    """
+
+    backbone_cls = LVBertBackbone
+    preprocessor_cls = LVBertTokenTaggerPreprocessor
+
+    def __init__(
+        self,
+        backbone: LVBertBackbone,
+        tags: Sequence[str],
+        preprocessor: LVBertTokenTaggerPreprocessor | None = None,
+        **kwargs,
+    ):
+        tags = tuple(tags)
+        if not tags or len(set(tags)) < len(tags):
+            raise InputError(f"tags: expected one or more different ones, got {tags}")
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        limit_length(preprocessor, backbone)
+        if preprocessor is not None:
+            preprocessor.tags = tags
+        self.output_dense = output_layer(len(tags), "logits")
+
+        # === Functional model ===
+        inputs = backbone.input
+        outputs = self.output_dense(backbone(inputs)["sequence_output"])
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.tags = tags
+
+    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
+        """As `keras.Model.compile`; "auto" is Adam, the words' cross-entropy and their accuracy."""
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy()]
+        super().compile(
+            optimizer=keras.optimizers.Adam(LEARNING_RATE) if optimizer == "auto" else optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            **kwargs,
+        )
+
+    def tag(self, sentences: Sequence[str], batch_size: int = 32) -> list[list[tuple[str, str]]]:
+        """The likeliest tag of each word.
+
+        Args:
+            sentences: with ASCII whitespace between words.
+            batch_size: sentences at once.
+
+        Returns:
+            (word, tag) of each word of each sentence; words that are cut are missing.
+
+        Raises:
+            InputError: the tagger was made without a preprocessor.
+        """
+        if self.preprocessor is None:
+            raise InputError("the tagger has no preprocessor to split sentences with")
+        words = tf.strings.split(tf.constant(sentences, tf.string))
+        starts = self.preprocessor.encode(words)["word_starts"]
+        best = np.argmax(self.predict(np.array(sentences), batch_size, verbose=0), axis=-1)
+        return [
+            [(word.decode(), name) for word, name in zip(row, names, strict=False)]
+            for row, names in zip(
+                words.to_list(), tags_of_words(self.tags, starts, best), strict=True
+            )
+        ]
+
+    def get_config(self):
+        return {**super().get_config(), "tags": self.tags}
+
+
+def tags_of_words(
+    tags: Sequence[str], word_starts: tf.RaggedTensor, ids: Sequence[np.ndarray]
+) -> list[list[str]]:
+    """From tags of tokens to tags of words.
+
+    Args:
+        tags: the names.
+        word_starts: shape [rows, (tokens)], not 0 where a word begins.
+        ids: for each row the tag of every token, and perhaps of padding after them.
+
+    Returns:
+        for each row the name of the tag of each word that begins in it.
+    """
+    splits, starts = word_starts.row_splits.numpy(), word_starts.values.numpy()
+    return [
+        [tags[index] for index in row[: end - first][starts[first:end] != 0]]
+        for row, first, end in zip(ids, splits[:-1], splits[1:], strict=True)
+    ]
