@@ -106,11 +106,11 @@ def read_mrqa(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Q
 def read_question_rows(
     rows: Iterable[tuple[Source, Row]], rules: QuestionRules, bad_rows: BadRows
 ) -> Iterator[Question]:
-    """Makes questions of rows with the roles question, context and, where there are any, id, answer
-    and answer_start; the last two hold one value or lists of the same length.
+    """Makes questions of rows with the roles question, context and, where there are any, id, answer,
+    answer_start and impossible; answer and answer_start hold one value or lists of the same length.
 
-    An empty answer, or an empty list, says that the context holds none. Without an id it is the
-    place of the row.
+    Without the role impossible an empty answer, or an empty list, says that the context holds none.
+    Without an id it is the place of the row.
 
     Raises:
       InputError: a question is bad (see `_Questions.make`), unless `bad_rows` skips it.
@@ -127,13 +127,36 @@ def read_question_rows(
                 for text, start in zip(texts, starts, strict=False)
             ]
             key = str(row["id"]) if "id" in row else str(source.place)
+            without_answer = rules.unanswerable and "answer" in row and not texts
             yield from questions.make(
                 source,
                 (key, row["question"], row["context"]),
                 texts,
                 marked,
                 _find_at_start,
-                rules.unanswerable and "answer" in row and not texts,
+                row.get("impossible", without_answer),
+            )
+
+
+def read_mrqa_rows(
+    rows: Iterable[tuple[Source, Row]], rules: QuestionRules, bad_rows: BadRows
+) -> Iterator[Question]:
+    """Makes questions of rows with what a file of MRQA has: the roles id, question, context, answer (a
+    list), and of every detected answer its text, detected, and its places, first and last (lists).
+
+    Raises:
+      InputError: a question is bad (see `_Questions.make`), unless `bad_rows` skips it.
+    """
+    questions = _Questions(rules, bad_rows)
+    for source, row in rows:
+        with bad_rows.at(source):
+            marked = [
+                {"text": text, "char_spans": [list(ends) for ends in zip(*places, strict=True)]}
+                for text, *places in zip(row["detected"], row["first"], row["last"], strict=True)
+            ]
+            texts = (row["id"], row["question"], row["context"])
+            yield from questions.make(
+                source, texts, row["answer"], marked, _find_at_character_spans
             )
 
 

@@ -11,24 +11,32 @@ from lvbert_tf.finetuning.glue import GLUE_TASKS, glue_task
 from lvbert_tf.finetuning.question_answering import SPAN_TASKS, span_task
 from lvbert_tf.finetuning.tagging import TAGGING_TASKS, tagging_task
 from lvbert_tf.finetuning.task import Task
+from lvbert_tf.finetuning.tfds_tasks import tfds_task
 
 _FAMILIES = ((GLUE_TASKS, glue_task), (SPAN_TASKS, span_task), (TAGGING_TASKS, tagging_task))
 BUILT_IN_TASKS = tuple(name for names, _ in _FAMILIES for name in names)
+DATA_SOURCES = ("files", "tfds")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def find_task(name: str, data_dir: str | Path) -> Task:
+def find_task(name: str, data_dir: str | Path, data_source: str = "files") -> Task:
     """The task of a name: a built-in one, or one that `finetuning_data/<name>/task.toml` describes.
 
     Reads no examples, so that all tasks of a run are checked before the first is trained.
 
     Args:
       data_dir: the directory with `finetuning_data/<name>/` for every task.
+      data_source: where a built-in task's examples are: in "files" there, or in TensorFlow Datasets
+        ("tfds"). A `task.toml` names its files itself.
 
     Raises:
-      InputError: there is no such task, with the nearest known name; a folder would hide a built-in
-        task; or see `custom_task`.
+      InputError: there is no such task, with the nearest known name, or no such data source; a folder
+        would hide a built-in task; or see `tfds_task` and `custom_task`.
     """
+    if data_source not in DATA_SOURCES:
+        raise InputError(
+            f"data_source {shown(data_source)} is not one of {' | '.join(DATA_SOURCES)}"
+        )
     if not _NAME.fullmatch(name):
         raise InputError(f"task name {shown(name)}: use letters, digits, '.', '_' and '-'")
     root = Path(data_dir) / "finetuning_data"
@@ -40,7 +48,8 @@ def find_task(name: str, data_dir: str | Path) -> Task:
                 raise InputError(
                     f"{folder / TASK_FILE}: {name} is a built-in task; rename the folder"
                 )
-            return make(name, folder)
+            task = make(name, folder)
+            return tfds_task(task) if data_source == "tfds" else task
     if described:
         return custom_task(name, folder)
     custom = sorted(path.parent.name for path in root.glob(f"*/{TASK_FILE}"))
