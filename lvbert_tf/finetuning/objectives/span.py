@@ -1,0 +1,136 @@
+"""Answers to questions, as spans of a context."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.finetuning.examples import Question
+from lvbert_tf.finetuning.features import Batch, Features, model_inputs
+from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
+from lvbert_tf.finetuning.objectives.objective import Prediction
+from lvbert_tf.finetuning.objectives.span_features import WindowFeatures, window_features
+from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.task import Role, Task
+from lvbert_tf.layers.span_head import NoAnswer
+from lvbert_tf.models import (
+    LVBertBackbone,
+    LVBertSpanPredictor,
+    LVBertSpanPredictorPreprocessor,
+    LVBertTokenizer,
+)
+
+
+class SpanObjective:
+    """Cross-entropy of an answer's start and end, and of whether there is one.
+
+    Predictions are those of `best_answers`, with the question's `id` before them: `{"id": "...",
+    "answer": "...", "start": ..., "end": ..., "n_best": [...]}`, and `no_answer_score` where the task
+    has questions without an answer. `answer` is the best text also of a question that seems to have
+    none, as the official script of SQuAD 2.0 expects.
+
+    Args:
+      task: of kind "span".
+      model: which tells that there is no answer if the task has such questions.
+    """
+
+    model_class = LVBertSpanPredictor
+
+    def __init__(self, task: Task, model: LVBertSpanPredictor):
+        assert model.preprocessor is not None
+        self.task = task
+        self.model = model
+        self.preprocessor = model.preprocessor
+
+    @staticmethod
+    def new_model(
+        task: Task,
+        examples: Sequence[Question],
+        backbone: LVBertBackbone,
+        tokenizer: LVBertTokenizer,
+        config: FinetuningConfig,
+    ) -> LVBertSpanPredictor:
+        """A model with a fresh head.
+
+        Raises:
+          InputError: long questions leave no room for a context.
+        """
+        preprocessor = LVBertSpanPredictorPreprocessor(
+            tokenizer, config.length_of(task), config.max_query_length, config.doc_stride
+        )
+        model = LVBertSpanPredictor(
+            backbone,
+            preprocessor,
+            joint=config.joint_prediction,
+            # The reference's beams; where starts and ends are independent it ranks the n best.
+            beam_size=config.beam_size if config.joint_prediction else config.n_best_size,
+            no_answer=_no_answer(task, config),
+            answerable_weight=config.answerable_weight,
+            n_best_size=config.n_best_size,
+            max_answer_length=config.max_answer_length,
+            no_answer_threshold=config.qa_na_threshold,
+        )
+        _ = preprocessor.window_sizes  # refuses sizes that do not fit before any work is done
+        return model
+
+    def features(self, examples: Sequence[Question], role: Role) -> Features:
+        """Rows for each question; `train` has `start`, `end` and `impossible`.
+
+        Others have no labels: in inference the head looks for the end of its own best starts, not of
+        the right one, so there is no loss to tell.
+        """
+        windows = self.preprocessor.windows(
+            [example.question for example in examples], [example.context for example in examples]
+        )
+        return window_features(windows, examples, labelled=role == "train")
+
+    def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """See `SpanHead`."""
+        inputs = model_inputs(batch)
+        if training:
+            return self.model.training_logits(inputs, batch["start"], training=True)
+        return self.model(inputs, training=False)
+
+    def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:
+        """(start + end) / 2 + answerable_weight x classifier."""
+        start, end = (
+            tf.nn.sparse_softmax_cross_entropy_with_logits(batch[name], outputs[f"{name}_logits"])
+            for name in ("start", "end")
+        )
+        losses = (start + end) / 2.0
+        if "no_answer_score" in outputs:
+            impossible = tf.cast(batch["impossible"], tf.float32)
+            losses += self.model.answerable_weight * tf.nn.sigmoid_cross_entropy_with_logits(
+                impossible, outputs["no_answer_score"]
+            )
+        return losses
+
+    def predictions(
+        self,
+        examples: Sequence[Question],
+        features: Features,
+        outputs: Mapping[str, Sequence[np.ndarray]],
+    ) -> list[Prediction]:
+        assert isinstance(features, WindowFeatures)
+        contexts = [example.context for example in examples]
+        answers = self.model.best_answers(features.windows, contexts, outputs)
+        return [
+            {"id": example.id, **answer} for example, answer in zip(examples, answers, strict=True)
+        ]
+
+    def score(
+        self, examples: Sequence[Question], predictions: Sequence[Prediction]
+    ) -> dict[str, float]:
+        answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
+        if not self.task.unanswerable:
+            return score_answers(examples, answers)
+        scores = {prediction["id"]: prediction["no_answer_score"] for prediction in predictions}
+        return score_answers_or_none(examples, answers, scores, self.model.no_answer_threshold)
+
+
+def _no_answer(task: Task, config: FinetuningConfig) -> NoAnswer | None:
+    if not task.unanswerable:
+        return None
+    if not config.answerable_classifier:
+        return "span"
+    return "likely_starts" if config.answerable_uses_start_logits else "first_vector"

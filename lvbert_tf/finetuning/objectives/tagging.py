@@ -1,0 +1,106 @@
+"""Tags of the words of sentences."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lvbert_tf.finetuning.examples import TaggedSentence
+from lvbert_tf.finetuning.features import Batch, Features, model_inputs, token_columns
+from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
+from lvbert_tf.finetuning.objectives.objective import Prediction
+from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.tag_schemes import EntityTags
+from lvbert_tf.finetuning.task import Role, Task
+from lvbert_tf.models import (
+    LVBertBackbone,
+    LVBertTokenizer,
+    LVBertTokenTagger,
+    LVBertTokenTaggerPreprocessor,
+)
+from lvbert_tf.models.token_tagger import tags_of_words
+
+
+class TaggingObjective:
+    """Cross-entropy at the first piece of each word; predictions are `{"tags": [...]}`.
+
+    There is a tag for each word, but for words beyond the model's length. Entity tags are BIOES. A
+    tag that the training examples lack is never predicted and adds nothing to the loss.
+
+    Args:
+      task: of kind "tagging".
+      model: its tags are the outputs of the task's scheme for the training examples.
+    """
+
+    model_class = LVBertTokenTagger
+
+    def __init__(self, task: Task, model: LVBertTokenTagger):
+        assert model.preprocessor is not None
+        self.task = task
+        self.model = model
+        self.preprocessor = model.preprocessor
+
+    @staticmethod
+    def new_model(
+        task: Task,
+        examples: Sequence[TaggedSentence],
+        backbone: LVBertBackbone,
+        tokenizer: LVBertTokenizer,
+        config: FinetuningConfig,
+    ) -> LVBertTokenTagger:
+        """A model with a fresh head for the tags of the examples."""
+        assert task.tag_scheme is not None
+        preprocessor = LVBertTokenTaggerPreprocessor(tokenizer, config.length_of(task))
+        tags = task.tag_scheme.outputs(example.tags or () for example in examples)
+        return LVBertTokenTagger(backbone, tags, preprocessor)
+
+    def features(self, examples: Sequence[TaggedSentence], role: Role) -> Features:
+        """Has `word_starts` and, unless examples have no tags, `label`; see the preprocessor."""
+        words = [_ragged([example.words for example in examples])]
+        if all(example.tags is not None for example in examples):
+            words.append(_ragged([example.tags or () for example in examples]))
+        return Features(token_columns(self.preprocessor.encode, tuple(words)), {})
+
+    def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """`tags`, int32 of shape [batch, length]; and `losses` of the rows, if they have labels.
+
+        Logits stay inside: those of all words of a split may be larger than the memory.
+        """
+        logits = self.model(model_inputs(batch), training=training)
+        outputs = {"tags": tf.argmax(logits, axis=-1, output_type=tf.int32)}
+        if "label" in batch:
+            labels = batch["label"]
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                tf.maximum(labels - 1, 0), logits
+            )
+            # A sum, as in the reference: a word counts the same in a long sentence.
+            outputs["losses"] = tf.reduce_sum(tf.where(labels > 0, losses, 0.0), axis=-1)
+        return outputs
+
+    def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:
+        return outputs["losses"]
+
+    def predictions(
+        self,
+        examples: Sequence[TaggedSentence],
+        features: Features,
+        outputs: Mapping[str, Sequence[np.ndarray]],
+    ) -> list[Prediction]:
+        word_starts = features.tokens["word_starts"]
+        tags = tags_of_words(self.model.tags, word_starts, outputs["tags"])
+        return [{"tags": names} for names in tags]
+
+    def score(
+        self, examples: Sequence[TaggedSentence], predictions: Sequence[Prediction]
+    ) -> dict[str, float]:
+        entities = isinstance(self.task.tag_scheme, EntityTags)
+        score = score_entities if entities else score_word_tags
+        references = [example.tags or () for example in examples]
+        predicted = [prediction["tags"] for prediction in predictions]
+        return score(references, predicted, self.task.metrics)
+
+
+def _ragged(rows: Sequence[Sequence[str]]) -> tf.RaggedTensor:
+    """Strings of shape [rows, (words)]."""
+    flat = tf.constant([text for row in rows for text in row], tf.string)
+    return tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows])

@@ -1,0 +1,200 @@
+"""The configuration of a fine-tuning run."""
+# ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lvbert_tf import hparams
+from lvbert_tf.config import check_directory_name
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.task import Task
+from lvbert_tf.hparams import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    DROPOUT,
+    FRACTION,
+    POSITIVE,
+    Range,
+    hparam,
+)
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.model_overrides import ModelOverrides
+from lvbert_tf.sizes import SIZES
+
+_LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
+_PATHS = ("init_checkpoint", "vocab_file")
+
+
+@dataclass(frozen=True)
+class TaskNames:
+    """Names of tasks to learn together; `task_names` also takes one name, or names with commas."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, value: Any) -> "TaskNames":
+        """Raises InputError: no names, or one twice."""
+        if isinstance(value, TaskNames):
+            return value
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InputError(f'expected a list of names such as ["cola"], got {value!r}')
+        names = tuple(name.strip() for name in names)
+        if not names or "" in names or len(set(names)) < len(names):
+            raise InputError(f"expected one or more different names, got {value!r}")
+        return cls(names)
+
+    def __str__(self) -> str:
+        return ",".join(self.names)
+
+
+@dataclass(frozen=True)
+class FinetuningConfig:
+    """Every setting of a fine-tuning run, under the reference's names.
+
+    Make one with `create`. What a task decides (epochs, length) is null unless the user sets it.
+    """
+
+    data_dir: str
+    model_name: str
+
+    # What to do
+    task_names: TaskNames = hparam(
+        TaskNames(("chunk",)), doc="built-in tasks, or folders with a task.toml; several: together"
+    )
+    data_source: str = hparam(
+        "files", ("files", "tfds"), "where built-in tasks come from: finetuning_data/, or TFDS"
+    )
+    do_train: bool = hparam(True, doc="train; false: evaluate what was trained before")
+    do_eval: bool = hparam(True, doc="score the dev sets")
+    num_trials: int = hparam(1, AT_LEAST_1, "models to train, each with a seed of its own")
+    seed: int = hparam(42, AT_LEAST_0, "of the first trial; the next ones count up")
+    keep_all_models: bool = hparam(True, doc="false: keep only the best trial's model")
+    skip_bad_rows: bool = hparam(False, doc="leave out and count rows that cannot be read")
+
+    # Model
+    init_checkpoint: str | None = hparam(
+        None,
+        doc="a model directory, a preset or a reference checkpoint; null: {data_dir}/models/NAME",
+    )
+    from_scratch: bool = hparam(False, doc="random weights, to see what pre-training is worth")
+    model_size: str = hparam(
+        "small", tuple(SIZES), "sets the learning rate, and a reference checkpoint's widths"
+    )
+    custom_layer_list: LayerString | None = hparam(None, doc="layers of a reference checkpoint")
+    model_hparam_overrides: ModelOverrides = hparam(
+        ModelOverrides(), doc="widths of a reference checkpoint"
+    )
+    embedding_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
+    vocab_size: int = hparam(30522, AT_LEAST_1, "of a reference checkpoint")
+    do_lower_case: bool = hparam(True, doc="of a reference checkpoint")
+    vocab_file: str = hparam("", doc="of a reference checkpoint, one token a line")
+    head_dropout: float = hparam(
+        0.1, DROPOUT, "on what the head of classification and regression reads"
+    )
+
+    # Optimisation
+    learning_rate: float | None = hparam(None, POSITIVE, "peak; 3e-4 small and medium, else 1e-4")
+    weight_decay_rate: float = hparam(0.01, AT_LEAST_0, "decoupled, not on LayerNorm and biases")
+    layerwise_lr_decay: float = hparam(
+        0.8, FRACTION, "learning rate of a depth as a share of the next one's; 1: the same for all"
+    )
+    layerwise_lr_depth: str = hparam(
+        "pairs", ("pairs", "layers"), "what counts as a depth: two layers, as the reference, or one"
+    )
+    num_train_epochs: float | None = hparam(None, POSITIVE, "3; rte and sts 10, span 2")
+    warmup_proportion: float = hparam(0.1, Range(0, 1), "share of the steps that warm up")
+    train_batch_size: int = hparam(32, AT_LEAST_1, "rows a step, over all replicas")
+    eval_batch_size: int = hparam(32, AT_LEAST_1, "rows at once where nothing is learned")
+    max_seq_length: int | None = hparam(
+        None, Range(8), "tokens of a row at most; 128, tagging 256, span 512"
+    )
+    double_unordered: bool = hparam(
+        True, doc="train on both orders of pairs that have none (mrpc, sts)"
+    )
+
+    # Question answering
+    max_query_length: int = hparam(64, AT_LEAST_1, "tokens of a question at most")
+    doc_stride: int = hparam(128, AT_LEAST_1, "tokens between windows of a long context")
+    n_best_size: int = hparam(20, AT_LEAST_1, "answers of a question that are considered")
+    max_answer_length: int = hparam(30, AT_LEAST_1, "tokens of an answer at most")
+    beam_size: int = hparam(20, AT_LEAST_1, "starts, and ends of each, that are considered")
+    joint_prediction: bool = hparam(True, doc="an answer's end depends on its start")
+    answerable_classifier: bool = hparam(
+        True, doc="say whether there is an answer, where a task has questions without"
+    )
+    answerable_uses_start_logits: bool = hparam(True, doc="it reads the likely starts")
+    answerable_weight: float = hparam(0.5, AT_LEAST_0, "weight of its loss")
+    qa_na_threshold: float = hparam(-2.75, doc="score from which on no answer is predicted")
+
+    # Speed
+    precision: str = hparam(
+        "auto",
+        ("auto", "float32", "bfloat16", "float16"),
+        "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
+    )
+    bucket_by_length: bool = hparam(True, doc="pad a batch to its own length, not the longest")
+    jit_compile: bool = hparam(False, doc="compile the training step with XLA")
+    iterations_per_loop: int = hparam(1000, AT_LEAST_1, "steps between returns to the host")
+
+    # Checkpoints, logs and outputs
+    save_checkpoints_steps: int = hparam(1000, AT_LEAST_1, "steps between checkpoints")
+    log_steps: int = hparam(100, AT_LEAST_1, "steps between lines of metrics.jsonl")
+    write_test_outputs: bool = hparam(False, doc="predict for the test sets")
+    n_writes_test: int = hparam(10, AT_LEAST_0, "trials that do")
+
+    # TPU
+    use_tpu: bool = hparam(False, doc="train on a TPU")
+    num_tpu_cores: int = hparam(1, AT_LEAST_1, "cores of the TPU")
+    tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
+    tpu_name: str | None = hparam(None, doc="name or address of the TPU")
+    tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
+    gcp_project: str | None = hparam(None, doc="Cloud project of the TPU")
+
+    @classmethod
+    def create(
+        cls, data_dir: str, model_name: str, user_hparams: Mapping[str, Any]
+    ) -> "FinetuningConfig":
+        """Makes the configuration of a run from a user's hparams.
+
+        Args:
+          data_dir: holds finetuning_data/ and models/.
+          model_name: names the directory under models/.
+          user_hparams: see `hparams.load_hparams`.
+
+        Raises:
+          InputError: one line naming the hparam, its value and what is allowed.
+        """
+        check_directory_name("model name", model_name)
+        return cls(data_dir, model_name, **hparams.convert(cls, user_hparams))
+
+    def __post_init__(self) -> None:
+        hparams.check(self)
+        for name in _PATHS:  # so that one configs/*.toml fits every data directory
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, path.replace("{data_dir}", self.data_dir))
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.model_size, 1e-4))
+        if not (self.do_train or self.do_eval or self.write_test_outputs):
+            raise InputError("nothing to do: do_train, do_eval and write_test_outputs are false")
+
+    @property
+    def model_dir(self) -> Path:
+        """The directory of the pre-trained model, which gets what is learned and measured here."""
+        return Path(self.data_dir) / "models" / self.model_name
+
+    @property
+    def results_dir(self) -> Path:
+        """Where the figures of all runs with the model are."""
+        return self.model_dir / "results"
+
+    def length_of(self, task: Task) -> int:
+        """Tokens of a row at most."""
+        return self.max_seq_length or task.max_seq_length
+
+    def epochs_of(self, task: Task) -> float:
+        """Passes over the training set."""
+        return self.num_train_epochs or task.num_train_epochs

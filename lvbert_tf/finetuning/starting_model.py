@@ -1,0 +1,144 @@
+"""The encoder that fine-tuning starts from: a run's, a preset's, or a reference checkpoint's."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import keras_hub
+
+from lvbert_tf import hparams
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.interop.reference_checkpoint import (
+    is_reference_checkpoint,
+    load_reference_checkpoint,
+)
+from lvbert_tf.model_overrides import ModelOverrides
+from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.text import Vocabulary
+from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.training.model_directory import read_config
+
+StartingModel = tuple[LVBertBackbone, LVBertTokenizer]
+
+
+def load_starting_model(
+    config: FinetuningConfig, dtype: str, report: Callable[[str], None]
+) -> StartingModel:
+    """Loads the encoder and its tokenizer.
+
+    From `init_checkpoint` if that is given, else from the directory of the model: its preset/ if
+    pre-training has finished, else its newest checkpoint.
+
+    Args:
+      config: says where.
+      dtype: Keras dtype policy.
+      report: called with a line for the user.
+
+    Raises:
+      InputError: there is no model, it cannot be read, its layers are not those of the hparams, or its
+        vocabulary is not that of the data directory.
+    """
+    path = Path(config.init_checkpoint or config.model_dir)
+    preset = path / "preset" if is_preset(path / "preset") else path
+    if is_preset(preset):
+        backbone, tokenizer = _load_preset(preset, dtype)
+        source: Path | str = preset
+    elif is_reference_checkpoint(str(path)):
+        backbone, tokenizer = _load_reference(config, path, dtype)
+        source = f"reference checkpoint {path}"
+    else:
+        backbone, tokenizer = _load_run(path, dtype, report)
+        source = path
+    _check(config, backbone, tokenizer, source)
+    report(
+        f"starting from {source}: {backbone.layer_string}, {backbone.count_params():,} parameters"
+    )
+    return backbone, tokenizer
+
+
+def is_preset(directory: Path) -> bool:
+    """Whether a directory holds a KerasHub preset, of whatever model."""
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "class_name" in config
+
+
+def _load_preset(path: Path, dtype: str) -> StartingModel:
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(str(path), dtype=dtype)
+        if not isinstance(backbone, LVBertBackbone):
+            raise InputError(f"{path} holds a {type(backbone).__name__}, not an LVBertBackbone")
+        return backbone, LVBertTokenizer.from_preset(str(path))
+    # Keras and HDF5 raise whatever they meet first in a damaged file.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the preset cannot be read: {reason(error)}") from error
+
+
+def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> StartingModel:
+    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
+    saved = read_config(model_dir)
+    if saved is None:
+        raise InputError(
+            f"no pre-trained model at {path}: expected a directory that run_pretraining.py wrote, a"
+            " preset, or a reference checkpoint; init_checkpoint names another place"
+        )
+    backbone = load_pretrainer(path, report, dtype).discriminator
+    return backbone, LVBertTokenizer(saved.vocab_file, saved.do_lower_case)
+
+
+def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> StartingModel:
+    given = {"model_size": config.model_size, "do_lower_case": config.do_lower_case}
+    if config.custom_layer_list:
+        given["custom_layer_list"] = config.custom_layer_list
+    changed = {
+        name: value
+        for name, value in hparams.to_json(config.model_hparam_overrides).items()
+        if value != getattr(ModelOverrides(), name)
+    }
+    loaded = load_reference_checkpoint(str(path), {**given, "model_hparam_overrides": changed})
+    backbone = LVBertBackbone.from_config({**loaded.discriminator.get_config(), "dtype": dtype})
+    for weight, value in zip(backbone.weights, loaded.discriminator.weights, strict=True):
+        weight.assign(value)
+    tokenizer = LVBertTokenizer(
+        config.vocab_file or str(Path(config.data_dir) / "vocab.txt"), config.do_lower_case
+    )
+    return backbone, tokenizer
+
+
+def _check(
+    config: FinetuningConfig, backbone: LVBertBackbone, tokenizer: LVBertTokenizer, source: object
+) -> None:
+    wanted = config.custom_layer_list
+    if wanted is not None and str(wanted) != backbone.layer_string:
+        raise InputError(f"custom_layer_list is {wanted}, but {source} has {backbone.layer_string}")
+    if tokenizer.vocabulary_size() > backbone.vocabulary_size:
+        raise InputError(
+            f"{source} has {backbone.vocabulary_size} token embeddings, but its vocabulary has"
+            f" {tokenizer.vocabulary_size()} tokens"
+        )
+    beside = Path(config.data_dir) / "vocab.txt"
+    implied = beside if config.init_checkpoint is None and beside.exists() else None
+    file = config.vocab_file or implied
+    if file and Vocabulary.load(file).tokens != tokenizer.tokenizer.vocabulary.tokens:
+        raise InputError(f"the vocabulary of {source} is not {file}: its ids mean other tokens")
+
+
+def fresh_values(layer: keras.layers.Layer) -> list:
+    """New random values for a layer's weights, in their order, from Keras's current seed."""
+    fresh = type(layer).from_config(layer.get_config())
+    if not fresh.built:
+        fresh.build_from_config(layer.get_build_config())
+    return [weight.numpy() for weight in fresh.weights]
+
+
+def fingerprint(arrays) -> str:
+    """SHA-256 of NumPy arrays, to know weights and data again."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(memoryview(array).cast("B") if array.size else b"")
+    return digest.hexdigest()

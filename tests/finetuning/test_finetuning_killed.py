@@ -1,0 +1,87 @@
+"""Killed and continued equals never killed, with real processes and real signals."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_tuning import NAME, make_data, settings
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 300.0  # seconds, for a busy machine
+# Steps enough, one a call, that a signal finds the run under way.
+HPARAMS = settings(
+    *("sst", "sts"),
+    num_trials=2,
+    num_train_epochs=30,
+    save_checkpoints_steps=50,
+    iterations_per_loop=1,
+    learning_rate=1e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("killed") / "data")
+
+
+class Program:
+    """A running program; what it says goes to a file, as a pipe that nobody reads would fill up."""
+
+    def __init__(self, data):
+        self._said = data / "said.txt"
+        command = [sys.executable, "run_finetuning.py", "--data_dir", str(data)]
+        command += ["--model_name", NAME, "--hparams", HPARAMS]
+        with self._said.open("w") as file:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=file
+            )
+
+    def signal_after(self, checkpoints, step, number):
+        """Sends a signal at a checkpoint of `step` or later, and waits for the end."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(int(path.name[5:]) >= step for path in checkpoints.glob("step-*")):
+            assert self._process.poll() is None, self.end()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        self._process.send_signal(number)
+        return self.end()
+
+    def end(self):
+        """(the exit code, what was said)."""
+        status = self._process.wait(PATIENCE)
+        return status, self._said.read_text()
+
+
+def results(data):
+    models = data / "models" / NAME / "finetuning_models"
+    found = [
+        json.loads((models / f"sst,sts_{trial}" / "result.json").read_text()) for trial in (1, 2)
+    ]
+    return [(trial["seed"], trial["steps"], trial["figures"]) for trial in found]
+
+
+@pytest.mark.slow
+def test_killed_in_either_trial_and_stopped_politely(data, tmp_path):
+    whole = make_data(tmp_path / "whole")
+    status, said = Program(whole).end()
+    assert status == 0, said
+    expected = results(whole)
+    total = expected[0][1]
+
+    models = data / "models" / NAME / "finetuning_models"
+    first, second = (models / f"sst,sts_{trial}" / "checkpoints" for trial in (1, 2))
+    status, _ = Program(data).signal_after(first, 100, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    status, said = Program(data).signal_after(first, 300, signal.SIGTERM)
+    assert status == 143 and "continues" in said
+    status, said = Program(data).signal_after(second, 100, signal.SIGKILL)
+    assert status == -signal.SIGKILL and "trial 1 continues from step " in said
+    status, said = Program(data).end()
+    assert status == 0, said
+    assert "trial 2 continues from step 1" in said and f"of {total}" in said
+    assert "trial 1 " not in said  # it was done
+    assert results(data) == expected

@@ -1,0 +1,157 @@
+"""The fine-tuning program: what it learns, leaves behind, continues and refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_tuning import NAME, make_data, settings
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.run import finetune
+from lvbert_tf.models import LVBertTextClassifier
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("finetuning") / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    """Two trials of sst."""
+    assert finetune(str(data), NAME, settings("sst", num_trials=2)) == 0
+    return data / "models" / NAME
+
+
+def result(model_dir, tasks, trial):
+    path = model_dir / "finetuning_models" / f"{tasks}_{trial}" / "result.json"
+    return json.loads(path.read_text())
+
+
+def test_it_learns_and_each_trial_has_a_seed_of_its_own(trained):
+    first, second = (result(trained, "sst", trial) for trial in (1, 2))
+    assert (first["seed"], second["seed"]) == (42, 43)
+    assert first["steps"] == 256 * 6 // 8
+    for found in (first, second):
+        assert found["figures"]["sst"]["dev"]["accuracy"] >= 90.0
+    assert first["figures"]["sst"]["dev"]["loss"] != second["figures"]["sst"]["dev"]["loss"]
+
+
+def test_a_trial_leaves_a_preset_predictions_and_curves(trained):
+    directory = trained / "finetuning_models" / "sst_1"
+    assert not (directory / "checkpoints").exists()
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [50, 100, 150, 192]
+    assert json.loads(lines[-1])["loss"] < json.loads(lines[0])["loss"]
+    predictions = (directory / "predictions" / "sst_dev.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in predictions]
+    assert len(found) == 256 and all(
+        sum(p["probabilities"].values()) == pytest.approx(1.0) for p in found
+    )
+
+    classifier = LVBertTextClassifier.from_preset(str(directory / "presets" / "sst"))
+    assert classifier.labels == ("0", "1")
+    logits = classifier.predict(["the film was great", "a dull plot"], verbose=0)
+    assert logits.argmax(axis=1).tolist() == [1, 0]
+
+
+def test_the_same_command_does_nothing_again(data, trained):
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("sst_*/result.json")}
+    assert finetune(str(data), NAME, settings("sst", num_trials=2)) == 0
+    assert len(before) == 2 and all(
+        path.stat().st_mtime_ns == then for path, then in before.items()
+    )
+
+
+def test_one_seed_gives_one_result(data, trained, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    assert finetune(str(copy), NAME, settings("sst", seed=43)) == 0
+    again = result(copy / "models" / NAME, "sst", 1)
+    assert again["figures"] == result(trained, "sst", 2)["figures"]
+
+
+def test_other_settings_are_refused_unless_overwritten(data, trained, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    with pytest.raises(InputError, match=r"learning_rate: 0.005 there, 0.02 here.*--overwrite"):
+        finetune(str(copy), NAME, settings("sst", learning_rate=2e-2))
+    with (copy / "finetuning_data" / "sst" / "train.tsv").open("a") as file:
+        file.write("a great film\t1\n")
+    with pytest.raises(InputError, match="the training data have changed"):
+        finetune(str(copy), NAME, settings("sst"))
+    short = settings("sst", num_train_epochs=0.03)
+    assert finetune(str(copy), NAME, short, overwrite=True) == 0
+    assert result(copy / "models" / NAME, "sst", 1)["steps"] == 1
+
+
+def test_trained_models_are_evaluated_again(data, trained):
+    before = json.loads((trained / "results" / "sst_results.json").read_text())
+    assert finetune(str(data), NAME, settings("sst", num_trials=2, do_train=False)) == 0
+    after = json.loads((trained / "results" / "sst_results.json").read_text())
+    assert (after["trials"], after["summary"]) == (before["trials"], before["summary"])
+    with pytest.raises(InputError, match=r"no trained model in .*sst_3; do_train trains one"):
+        finetune(str(data), NAME, settings("sst", num_trials=3, do_train=False))
+
+
+def test_several_tasks_share_an_encoder(data):
+    assert finetune(str(data), NAME, settings("sst", "sts", num_train_epochs=12)) == 0
+    model_dir = data / "models" / NAME
+    found = result(model_dir, "sst,sts", 1)
+    assert found["steps"] == 256 * 12 // 8 + 2 * 128 * 12 // 8  # sts has its pairs both ways round
+    assert found["figures"]["sst"]["dev"]["accuracy"] >= 90.0
+    assert found["figures"]["sts"]["dev"]["pearson"] >= 30.0
+    presets = model_dir / "finetuning_models" / "sst,sts_1" / "presets"
+    assert sorted(path.name for path in presets.iterdir()) == ["sst", "sts"]
+
+
+def test_devices_share_a_batch(tmp_path):
+    """Without dropout two devices learn what one does."""
+    copies = [make_data(tmp_path / name, layers="AF", dropout=0.0) for name in ("one", "two")]
+    hparams = settings("sst", head_dropout=0.0, num_train_epochs=2)
+    for copy, devices in zip(copies, (0, 2), strict=True):
+        command = ["run_finetuning.py", "--data_dir", str(copy), "--model_name", NAME]
+        options = ["--hparams", hparams, "--virtual_devices", str(devices)]
+        run = subprocess.run([sys.executable, *command, *options], cwd=ROOT, capture_output=True)
+        assert run.returncode == 0, run.stderr.decode()
+    one, two = (
+        result(copy / "models" / NAME, "sst", 1)["figures"]["sst"]["dev"] for copy in copies
+    )
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task_names": ["sst", "colla"]}, "unknown task 'colla'.*'cola'"),
+        ({"task_names": ["rte"]}, r"rte.train.tsv does not exist"),
+        ({"max_seq_length": 25}, "max_seq_length of sst is 25, but the model has 24 positions"),
+        ({"learning_rte": 1}, "unknown hparam 'learning_rte'.*'learning_rate'"),
+        ({"init_checkpoint": "{data_dir}/nothing"}, "no pre-trained model at .*nothing"),
+        ({"custom_layer_list": "AF"}, "custom_layer_list is AF, but .*preset has CAF"),
+        ({"task_names": []}, "task_names: expected one or more different names"),
+        ({"train_batch_size": 0}, "train_batch_size: 0 is not allowed; use >= 1"),
+        ({"task_names": ["pos"], "write_test_outputs": True}, "pos.test.txt does not exist"),
+        ({"do_train": False, "do_eval": False}, "nothing to do"),
+    ],
+)
+def test_bad_settings_are_one_line(data, changes, message):
+    values = {**json.loads(settings("sst")), **changes}
+    with pytest.raises(InputError, match=message) as caught:
+        finetune(str(data), NAME, json.dumps(values))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_vocabulary_is_refused(data, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models"))
+    words = (copy / "vocab.txt").read_text().splitlines()
+    (copy / "vocab.txt").write_text("\n".join(sorted(words)) + "\n")
+    with pytest.raises(InputError, match=r"the vocabulary of .*preset is not .*vocab.txt"):
+        finetune(str(copy), NAME, settings("sst"))
