@@ -92,6 +92,8 @@ def token_columns(
       strings: its arguments, with an element for each row.
     """
     dataset = tf.data.Dataset.from_tensor_slices(strings).batch(_ROWS_AT_ONCE)
+    if len(dataset) == 1:  # tracing the tokenizer takes longer than these rows: a second or two
+        return dict(encode(*next(iter(dataset))))
     parts = list(dataset.map(encode, tf.data.AUTOTUNE))
     return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 

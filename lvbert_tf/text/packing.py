@@ -55,7 +55,7 @@ def pack_words(
     shape = tf.shape(words.values, tf.int64)
     for value in values:
         placed = tokens.with_values(tf.scatter_nd(places, value.values, shape))
-        packed += _join([placed], 0, 0, max_length)[:1]
+        packed = (*packed, _join([placed], 0, 0, max_length)[0])
     return packed
 
 
