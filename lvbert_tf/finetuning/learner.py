@@ -1,5 +1,6 @@
 """Everything that is built and compiled once and serves every trial."""
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 
 import keras
@@ -117,7 +118,9 @@ class Learner:
         Returns:
           the steps of the trial, the first one next.
         """
-        keras.utils.set_random_seed(seed)
+        # Keras's initializers draw their seeds from here. Its `set_random_seed` would set TensorFlow's
+        # seed as well, which throws away what was compiled for the trials before.
+        random.seed(seed)
         starting = (
             fresh_values(self.backbone) if self.config.from_scratch else self._starting_weights
         )

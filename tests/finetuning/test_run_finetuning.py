@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny_tuning import NAME, make_data, settings
 
 from lvbert_tf.errors import InputError
@@ -75,6 +76,15 @@ def test_one_seed_gives_one_result(data, trained, tmp_path):
     assert finetune(str(copy), NAME, settings("sst", seed=43)) == 0
     again = result(copy / "models" / NAME, "sst", 1)
     assert again["figures"] == result(trained, "sst", 2)["figures"]
+
+
+def test_trials_keep_what_was_compiled(data, monkeypatch):
+    """To set TensorFlow's seed is to forget every compiled function; the run may do so as it begins."""
+    seeds = []
+    monkeypatch.setattr(tf.random, "set_seed", seeds.append)
+    changes = {"num_trials": 3, "num_train_epochs": 0.5}
+    assert finetune(str(data), NAME, settings("pos", **changes)) == 0
+    assert len(seeds) <= 1
 
 
 def test_other_settings_are_refused_unless_overwritten(data, trained, tmp_path):
