@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.pretraining_costs import training_flops
 from lvbert_tf.search.experiment import Experiment
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = sorted(CONFIGS.glob("*.toml"))
+FINETUNING_FILES = sorted(CONFIGS.glob("finetune_*.toml"))
+FILES = sorted(set(CONFIGS.glob("*.toml")) - set(FINETUNING_FILES))
 
 
 def header(path: Path) -> list[str]:
@@ -43,6 +45,7 @@ def test_the_promised_experiments_are_there():
         "search_small",
         "search_demo",
     } <= {path.stem for path in FILES}
+    assert {"finetune_demo"} <= {path.stem for path in FINETUNING_FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -59,6 +62,21 @@ def test_header_gives_source_expectation_cost_and_command(path):
     assert set(flags) == {"--data_dir", name, "--hparams"}
     assert flags["--hparams"] == f"configs/{path.name}"
     assert path.stem.endswith(flags[name])
+
+
+@pytest.mark.parametrize("path", FINETUNING_FILES, ids=lambda path: path.stem)
+def test_fine_tuning_files(path):
+    lines = header(path)
+    for word in ("Paper:", "Expect", "Cost:", "Data:", "Command:"):
+        assert any(line.startswith(word) for line in lines), word
+    command = shlex.split(lines[lines.index("Command:") + 1])
+    assert command[:2] == ["python", "run_finetuning.py"]
+    flags = dict(zip(command[2::2], command[3::2], strict=True))
+    assert flags.pop("--hparams") == f"configs/{path.name}"
+    config = FinetuningConfig.create(
+        flags["--data_dir"], flags["--model_name"], load_hparams(str(path))
+    )
+    assert config.task_names.names
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

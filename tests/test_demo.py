@@ -1,3 +1,4 @@
+import gzip
 import json
 import signal
 
@@ -5,6 +6,10 @@ import pytest
 from absl import flags
 
 import demo
+from examples import movie_reviews
+from lvbert_tf.finetuning.registry import find_task
+from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.pretraining.units import is_held_out
 
 FIGURES = {
     "examples": 1280.0,
@@ -30,6 +35,25 @@ def test_replaced_sentences_differ_word_by_word():
         assert 1 <= sum(before != after for before, after in pairs) <= 3
 
 
+def test_no_sentence_is_met_before_it_is_held_out(tmp_path):
+    movie_reviews.write_task(tmp_path)
+    movie_reviews.write_corpus(tmp_path / "reviews.txt")
+    task = find_task(movie_reviews.TASK, tmp_path)
+    train, dev = (
+        {example.text for example in task.read(split).examples} for split in ("train", "dev")
+    )
+    read = set((tmp_path / "reviews.txt").read_text().splitlines())
+    assert (len(train), len(dev)) == (2208, 1055)
+    assert train < read and not dev & read
+
+    # Nor are the reviews among what pre-training is evaluated on: their copies are trained on.
+    corpus = Corpus(f"{demo.ROOT / demo.CORPUS},{tmp_path / 'reviews.txt'}")
+    documents = sum(starts for starts, _ in corpus.read())
+    assert documents == 249 + 8
+    assert not any(is_held_out(document, 0.05, seed=1) for document in range(249, documents))
+    assert sum(is_held_out(document, 0.05, seed=1) for document in range(249)) == 13
+
+
 @pytest.mark.slow
 def test_the_demos_run_and_a_second_one_finds_everything_done(tmp_path, monkeypatch, capfd):
     hparams = {
@@ -52,6 +76,19 @@ def test_the_demos_run_and_a_second_one_finds_everything_done(tmp_path, monkeypa
     monkeypatch.setattr(demo, "CORPUS", str(tmp_path / "corpus.txt"))
     monkeypatch.setattr(demo, "HPARAMS", json.dumps(hparams))
     monkeypatch.setattr(demo, "VOCABULARY_SIZE", 400)
+    tuning = {
+        "task_names": ["movie_reviews"],
+        "max_seq_length": 32,
+        "num_train_epochs": 0.5,
+        "bucket_by_length": False,
+    }
+    (tmp_path / "tuning.json").write_text(json.dumps(tuning))
+    monkeypatch.setattr(demo, "FINETUNE_HPARAMS", str(tmp_path / "tuning.json"))
+    with gzip.open(movie_reviews.DATA, "rt", encoding="utf-8") as file:
+        header, *rows = file.readlines()
+    with gzip.open(tmp_path / "reviews.tsv.gz", "wt", encoding="utf-8") as file:
+        file.writelines([header, *rows[::50]])
+    monkeypatch.setattr(movie_reviews, "DATA", tmp_path / "reviews.tsv.gz")
     flags.FLAGS(["demo.py", "--output_dir", str(tmp_path / "output")])
 
     assert demo.main() == 0
@@ -59,6 +96,13 @@ def test_the_demos_run_and_a_second_one_finds_everything_done(tmp_path, monkeypa
     evaluation = json.loads((tmp_path / "output" / "models" / "demo" / "eval.json").read_text())
     table = demo.held_out_table(evaluation)
     for part in ("build_pretraining_dataset.py", table, "[MASK]", "* bread", "  Congress"):
+        assert part in printed
+    for part in (
+        "LV-BERT, pre-trained",
+        "LV-BERT, from scratch",
+        "bag of words",
+        "commonest class",
+    ):
         assert part in printed
     curves = (tmp_path / "output" / "models" / "demo" / "metrics.jsonl").read_text()
 
@@ -83,7 +127,7 @@ def test_the_demo_stops_with_the_code_of_the_program_that_failed(tmp_path, monke
     printed = capfd.readouterr()
     assert "missing" in printed.err
     assert "pre-training ===" not in printed.out
-    assert not (tmp_path / "output").exists()
+    assert not (tmp_path / "output" / "models").exists()
 
 
 def test_a_stopped_training_stops_the_demo(tmp_path, monkeypatch, capsys):
@@ -92,7 +136,7 @@ def test_a_stopped_training_stops_the_demo(tmp_path, monkeypatch, capsys):
     flags.FLAGS(["demo.py", "--output_dir", str(tmp_path)])
     assert demo.main() == 143
     printed = capsys.readouterr()
-    assert "stopped; make demo continues" in printed.err
+    assert "stopped; the same command continues" in printed.err
     assert "what it has learned" not in printed.out
 
 

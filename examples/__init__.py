@@ -1,0 +1,1 @@
+"""Examples, which the demo uses too."""
