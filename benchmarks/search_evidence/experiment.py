@@ -4,7 +4,6 @@ Everything here was fixed before the first score was seen, except where docs/sea
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.evidence import claims
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.errors import InputError
-from lvbert_tf.files import write_json
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
@@ -251,21 +249,9 @@ def best_first(table: Mapping[str, Mapping[str, float]], fitness: str) -> list[s
 
 
 def claim(output_dir: Path) -> None:
-    """Creates the directory of this experiment, or checks that it is one.
-
-    Raises:
-      InputError: it holds results of other settings, naming what differs.
-    """
-    path, here = output_dir / "experiment.json", _settings()
-    (output_dir / "results").mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_json(path, here)
-    there = json.loads(path.read_text(encoding="utf-8"))
-    if differing := [name for name, value in here.items() if there.get(name) != value]:
-        raise InputError(
-            f"{output_dir} holds another experiment (it differs in {', '.join(differing)});"
-            " use another --output_dir"
-        )
+    """Creates the directory of this experiment, or checks that it is one; see `claims.claim`."""
+    claims.claim(output_dir, _settings())
+    (output_dir / "results").mkdir(exist_ok=True)
 
 
 def _settings() -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The results as SVG files."""
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.evidence import plots
 from benchmarks.search_evidence import experiment, statistics
 from benchmarks.search_evidence.results import Results
 from lvbert_tf.search.report import drawing
@@ -14,19 +14,7 @@ from lvbert_tf.search.report import drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMESPACES = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 _COLOURS = {"evolution": drawing.SEARCH, "random": drawing.RANDOM}
-
-
-def write(
-    path: Path, title: str, width: float, height: float, plot: Callable[["Figure"], None]
-) -> None:
-    """Draws as the pages of a search do, into a file; inches."""
-    text = drawing.svg(title, width, height, plot).replace("<svg", _NAMESPACES, 1)
-    temporary = path.with_name(f".{path.name}.writing")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def ranking(results: Results, path: Path) -> None:
@@ -51,7 +39,7 @@ def ranking(results: Results, path: Path) -> None:
             axes.set_xlabel(f"held-out {loss} in the supernet")
         panels[0].set_ylabel(f"held-out {loss}, trained alone")
 
-    write(path, "Loss in the supernet against loss alone", 10, 4.4, plot)
+    plots.write(path, "Loss in the supernet against loss alone", 10, 4.4, plot)
 
 
 def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, float], path: Path):
@@ -71,4 +59,4 @@ def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, 
             axes.set(xlabel="evaluations (strings scored)", ylabel="best disc_loss in the supernet")
             axes.legend(frameon=False)
 
-    write(path, "Evolution and random search", 10, 4.2, plot)
+    plots.write(path, "Evolution and random search", 10, 4.2, plot)

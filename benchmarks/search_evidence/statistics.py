@@ -1,29 +1,13 @@
 """How two rankings agree, what a choice costs, and how sure a mean is."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-CONFIDENCE = 0.95
-RESAMPLES = 2000
-
-Sample = Sequence[float] | np.ndarray
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def excludes(self, value: float) -> bool:
-        """Whether the interval does not hold `value`."""
-        return not self.low <= value <= self.high
+from benchmarks.evidence.estimates import CONFIDENCE, RESAMPLES, Estimate, Sample
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float:
@@ -36,32 +20,6 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         return float(stats.spearmanr(x, y).statistic)
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    x: np.ndarray,
-    y: np.ndarray,
-    seed: int = 0,
-) -> Estimate:
-    """A statistic of pairs with its percentile bootstrap interval over the pairs.
-
-    A pair that is drawn twice ties with itself in both samples; tau-b leaves such ties out.
-
-    Args:
-      statistic: of two samples of equal length.
-      x, y: [pairs]
-      seed: of the resamples, `RESAMPLES` of them.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
-    """
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(x), size=(RESAMPLES, len(x)))
-    values = np.array([statistic(x[draw], y[draw]) for draw in draws])
-    tail = 100 * (1 - CONFIDENCE) / 2
-    defined = values[~np.isnan(values)]
-    low, high = np.percentile(defined, [tail, 100 - tail]) if len(defined) else (np.nan, np.nan)
-    return Estimate(statistic(x, y), float(low), float(high))
 
 
 def top_half(losses: np.ndarray) -> np.ndarray:

@@ -1,22 +1,17 @@
 """The results as Markdown tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
+from benchmarks.evidence.estimates import Estimate, bootstrap
+from benchmarks.evidence.tables import markdown
 from benchmarks.search_evidence import experiment, statistics
 from benchmarks.search_evidence.results import Results
-from benchmarks.search_evidence.statistics import Estimate
 from lvbert_tf.layer_string import LayerString
 
 MILESTONES = (10, 20, 40, 60, 80, 110)
 """Evaluations after which searches are compared."""
-
-
-def markdown(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table; the first column is text, the others numbers."""
-    lines: list[Sequence[object]] = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def noise(results: Results) -> str:
@@ -47,7 +42,7 @@ def ranking(results: Results) -> str:
             losses = results.alone_losses(figure)
             better = statistics.top_half(losses)
             estimates = [
-                statistics.bootstrap(statistic, predicted[chosen], losses[chosen])
+                bootstrap(statistic, predicted[chosen], losses[chosen])
                 for chosen in (np.arange(len(losses)), better)
                 for statistic in (statistics.kendall, statistics.spearman)
             ]
@@ -56,7 +51,7 @@ def ranking(results: Results) -> str:
                 (
                     supernet.label,
                     figure,
-                    *map(_interval, estimates),
+                    *map(Estimate.shown, estimates),
                     results.strings[choice.index],
                     choice.place,
                     f"{choice.regret:.4f}",
@@ -116,13 +111,13 @@ def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, 
     rows = []
     for label, by_sampler in curves.items():
         for sampler, runs in by_sampler.items():
-            final = _interval(statistics.mean_estimate(runs[:, -1]), digits=5)
+            final = statistics.mean_estimate(runs[:, -1]).shown(5)
             found = np.mean(runs[:, -1] <= best[label])
             means = [f"{runs[:, milestone - 1].mean():.5f}" for milestone in MILESTONES[:-1]]
             rows.append((label, sampler, *means, final, f"{found:.0%}"))
         both = by_sampler["evolution"][:, -1], by_sampler["random"][:, -1]
         gain = statistics.difference_estimate(*both)
-        rows.append((label, "difference", *[""] * (len(MILESTONES) - 1), _interval(gain, 5), ""))
+        rows.append((label, "difference", *[""] * (len(MILESTONES) - 1), gain.shown(5), ""))
         rows.append(
             (label, "best there is", *[""] * (len(MILESTONES) - 1), f"{best[label]:.5f}", "")
         )
@@ -137,16 +132,16 @@ def comparison(results: Results, compared: Mapping[str, str]) -> str:
         row = [what, string, f"{space.parameters(LayerString(string)):,}"]
         row.append(f"{space.flops(LayerString(string)) / 1e6:.1f}")
         for figure in results.fitness:
-            row.append(_interval(statistics.mean_estimate(results.alone(string, figure)), 4))
+            row.append(statistics.mean_estimate(results.alone(string, figure)).shown(4))
         pair = [results.alone(s, results.fitness[0]) for s in (string, baseline)]
         gain = statistics.difference_estimate(*pair)
-        row.append("" if string == baseline else _interval(gain, 4))
+        row.append("" if string == baseline else gain.shown(4))
         rows.append(row)
     drawn = experiment.random_strings()[1:]
     means = (
         np.array([np.mean(results.alone(s, figure)) for s in drawn]) for figure in results.fitness
     )
-    estimates = [_interval(statistics.mean_estimate(values), 4) for values in means]
+    estimates = [statistics.mean_estimate(values).shown(4) for values in means]
     rows.append(["strings drawn at random", str(len(drawn)), "", "", *estimates, ""])
     header = ("", "string", "parameters", "MFLOPs", *results.fitness)
     return markdown((*header, f"{results.fitness[0]}, minus A and F in turn"), rows)
@@ -160,10 +155,3 @@ def favourites(results: Results) -> str:
         rows.append((supernet.label, ", ".join(best[:5]), 1 + best.index(experiment.BASELINE)))
     header = ("supernet", f"the best by {loss}", f"place of {experiment.BASELINE} of {len(best)}")
     return markdown(header, rows)
-
-
-def _interval(estimate: Estimate, digits: int = 2) -> str:
-    value, low, high = (
-        f"{number:.{digits}f}" for number in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value} ({low} to {high})"

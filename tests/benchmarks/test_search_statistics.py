@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.evidence.estimates import Estimate, bootstrap
 from benchmarks.search_evidence import experiment, statistics
 
 
@@ -25,21 +26,21 @@ def test_correlations_equal_scipys(values):
 
 def test_bootstrap_of_a_mean_has_the_width_of_the_normal_interval():
     x = np.random.default_rng(1).normal(size=400)
-    found = statistics.bootstrap(lambda a, b: a.mean(), x, x)
+    found = bootstrap(lambda a, b: a.mean(), x, x)
     error = x.std() / np.sqrt(len(x))
     assert found.value == x.mean()
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
-    assert found == statistics.bootstrap(lambda a, b: a.mean(), x, x)
+    assert found == bootstrap(lambda a, b: a.mean(), x, x)
 
 
 def test_bootstrap_draws_pairs():
     """Equal samples stay equal, however they are drawn."""
     x = np.random.default_rng(2).normal(size=20)
     for statistic in (statistics.kendall, statistics.spearman):
-        found = statistics.bootstrap(statistic, x, x)
+        found = bootstrap(statistic, x, x)
         np.testing.assert_allclose([found.value, found.low, found.high], 1.0)
     noise = np.random.default_rng(3).normal(size=20)
-    found = statistics.bootstrap(statistics.kendall, x, x + noise)
+    found = bootstrap(statistics.kendall, x, x + noise)
     assert -1 < found.low < found.value < found.high < 1
 
 
@@ -64,7 +65,7 @@ def test_mean_and_difference():
     assert found.value == -3
     assert (found.low, found.high) == pytest.approx((-3 - 3.887, -3 + 3.887), abs=2e-3)
     assert not found.excludes(0)
-    assert statistics.Estimate(2, 1, 3).excludes(0)
+    assert Estimate(2, 1, 3).excludes(0)
 
 
 def test_pooled_deviation():

@@ -1,0 +1,1 @@
+"""What the programs share that gather evidence: claims on directories, estimates, tables, plots."""

@@ -1,0 +1,16 @@
+"""Results as Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+
+def markdown(header: Sequence[object], rows: Iterable[Sequence[object]], texts: int = 1) -> str:
+    """A table.
+
+    Args:
+      header: of all columns.
+      rows: of as many cells.
+      texts: how many of the first columns are text; the others are numbers.
+    """
+    rule = ["---"] * texts + ["--:"] * (len(header) - texts)
+    lines: list[Sequence[object]] = [header, rule, *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
