@@ -49,7 +49,7 @@ PRETRAINING: dict[str, Any] = {
 FINETUNING: dict[str, Any] = {
     "num_trials": NUM_TRIALS,
     "seed": FIRST_SEED,
-    "learning_rate": 5e-4,
+    "learning_rate": 7e-4,
     "train_batch_size": 32,
     "eval_batch_size": 64,
     "max_seq_length": LENGTH,
