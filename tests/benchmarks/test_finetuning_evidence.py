@@ -134,10 +134,10 @@ def test_a_missing_source_is_named(tmp_path):
 
 
 def test_commonest_tags():
-    """Of 5 words 3 are nn; `Run` was seen as vb twice and as nn once; `x` never."""
+    """Of 5 words 3 are nn; `run` was seen as vb twice and as nn once, `x` never."""
     task = find_task("pos", "unused")
     train = [
-        TaggedSentence(("run", "Run", "the"), ("vb", "vb", "at"), HERE),
+        TaggedSentence(("Run", "Run", "the"), ("vb", "vb", "at"), HERE),
         TaggedSentence(("RUN", "dog", "cat", "bird"), ("nn", "nn", "nn", "nn"), HERE),
     ]
     dev = [TaggedSentence(("run", "the", "x", "dog", "x"), ("vb", "at", "nn", "nn", "nn"), HERE)]
@@ -261,7 +261,8 @@ def test_programs_add_up_their_time_and_name_the_log_when_they_fail(tmp_path):
         )
         spent = processor_seconds(tmp_path)
         assert set(spent) == {"a", "b"} and all(seconds > 0 for seconds in spent.values())
+        (tmp_path / "processor_seconds.json").write_text('{"a": 1000}')
         programs.run("a", "benchmarks/machine.py", {})
-        assert processor_seconds(tmp_path)["a"] > spent["a"]
+        assert processor_seconds(tmp_path)["a"] > 1000
         with pytest.raises(InputError, match=r"nothing\.py ended with exit code 2; see .*c\.txt"):
             programs.run("c", "nothing.py", {})
