@@ -86,12 +86,12 @@ class TaskPlan:
 
 
 TASKS = (
-    TaskPlan("cola", "CoLA", 6000, 2000),
     TaskPlan("pos", "Brown POS", 2500, 500),
     TaskPlan("sentiment", "sentiment", 3000, 1000),
-    TaskPlan("sst", "SST-2", 6000, 1000),
+    TaskPlan("sst", "SST-2", 3000, 1000),
     TaskPlan("squadv1", "SQuAD", 400, 200, {"doc_stride": 64, "max_query_length": 32}),
-    TaskPlan("mrpc", "MRPC", 2500, 500),
+    TaskPlan("cola", "CoLA", 6000, 2000),
+    TaskPlan("mrpc", "MRPC", 1600, 500),
 )
 
 

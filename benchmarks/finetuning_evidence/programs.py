@@ -18,6 +18,7 @@ from lvbert_tf.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 _ONE_CORE = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+_STOPPED = "stopped; the same command continues"
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ class Programs:
         with log.open("ab") as output:
             with self._lock:
                 if self._stopped:
-                    raise InputError("stopped; the same command continues")
+                    raise InputError(_STOPPED)
                 process = subprocess.Popen(
                     command,
                     cwd=ROOT,
@@ -104,6 +105,8 @@ class Programs:
             spent = processor_seconds(self.output_dir)
             spent[name] = spent.get(name, 0.0) + usage.ru_utime + usage.ru_stime
             write_json(self.output_dir / "processor_seconds.json", spent)
+        if self._stopped and process.returncode:
+            raise InputError(_STOPPED)
         if process.returncode:
             raise InputError(f"{program} ended with exit code {process.returncode}; see {log}")
 
