@@ -211,7 +211,7 @@ def test_table_of_fine_tuning(results):
     lines = finetuning_table(results, simple, metrics).splitlines()
     assert len(lines) == 2 + len(experiment.TASKS) * len(experiment.MODELS)
     first = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert first[:5] == ["CoLA", "figure", "50.0", "62.5", "LV-BERT"]
+    assert first[:5] == ["Brown POS", "figure", "50.0", "62.5", "LV-BERT"]
     assert first[5].startswith("73.0 (71.0 to 75.0)")
     assert first[6].startswith("63.0 (61.0 to 65.0)")
     assert first[7] == "10.0 (10.0 to 10.0)"
@@ -221,8 +221,8 @@ def test_a_run_that_is_not_complete_has_no_difference(results):
     last = Finetuning(experiment.TASKS[0], "lv_bert", STARTS[1])
     for trial in range(1, experiment.NUM_TRIALS + 1):
         trial_file(results.output_dir, last, trial).unlink()
-    metrics = {experiment.TASKS[0]: "figure"}
-    simple = {"cola": {"trivial": {"figure": 0.0}, "words": {"figure": 0.0}}}
+    metrics = {last.task: "figure"}
+    simple = {last.task.name: {"trivial": {"figure": 0.0}, "words": {"figure": 0.0}}}
     line = finetuning_table(results, simple, metrics).splitlines()[2]
     assert line.endswith("| 73.0 (71.0 to 75.0) |  |  |")
 
