@@ -10,11 +10,8 @@ benchmarks/baselines/README.md says how to make the two other environments; with
 project is measured. Prints the table of docs/performance.md.
 """
 
-import json
 import statistics
-import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from absl import flags
@@ -22,6 +19,7 @@ from tqdm import tqdm
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from benchmarks.contestant import Contestant
 from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
@@ -38,30 +36,6 @@ flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions to measure.
 flags.DEFINE_string("reference_python", None, "Python 3.7 with TensorFlow 1.15.")
 flags.DEFINE_string("reference_dir", None, "Checkout of the reference, LV-BERT.")
 flags.DEFINE_string("huggingface_python", None, "Python with PyTorch and transformers.")
-
-
-@dataclass
-class Contestant:
-    """One implementation at one setting, and what its runs printed."""
-
-    name: str
-    layers: str
-    precision: str
-    command: list[str]
-    results: list[dict] = field(default_factory=list)
-
-    def run(self, common: list[str]) -> None:
-        process = subprocess.run([*self.command, *common], capture_output=True, text=True)
-        lines = process.stdout.strip().splitlines()
-        if process.returncode or not lines:
-            reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
-            raise InputError(f"{' '.join(self.command[:2])} failed: {reason}")
-        self.results.append(json.loads(lines[-1]))
-
-    @property
-    def seconds(self) -> float:
-        """Median over the steps of all rounds."""
-        return statistics.median(s for result in self.results for s in result["all"])
 
 
 def contestants() -> list[Contestant]:

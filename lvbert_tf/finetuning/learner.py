@@ -7,7 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.batches import BatchPlan, batches, padded_lengths, training_plan
+from lvbert_tf.finetuning.batches import (
+    BatchPlan,
+    batches,
+    compilation_price,
+    padded_lengths,
+    training_plan,
+)
 from lvbert_tf.finetuning.features import Batch, Features
 from lvbert_tf.finetuning.layer_rates import rate_multiplier
 from lvbert_tf.finetuning.objectives.objective import Objective
@@ -151,13 +157,14 @@ class Learner:
 
     def _plan(self, name: str, seed: int) -> BatchPlan:
         lengths = self.features[name].lengths
-        config = self.config
+        config, steps = self.config, self.num_steps[name]
+        passes = steps * config.train_batch_size / len(lengths)
         choices = padded_lengths(
             lengths,
             self.objectives[name].model.preprocessor.sequence_length,
             config.bucket_by_length and not isinstance(self.strategy, tf.distribute.TPUStrategy),
+            compilation_price(passes, config.jit_compile),
         )
-        steps = self.num_steps[name]
         return training_plan(lengths, config.train_batch_size, steps, choices, seed)
 
     def _steps_of(self, task, num_rows: int) -> int:

@@ -56,10 +56,11 @@ class Predictor:
         choices = padded_lengths(features.lengths, self.max_seq_length, self.bucket)
         plan = prediction_plan(features.lengths, self.batch_size, choices)
         found: dict[str, list] = {}
-        for rows, batch in zip(plan.rows, batches(features, plan), strict=True):
+        iterator = batches(features, plan)
+        for rows in plan.rows:
             if stopped():
                 return None
-            for name, values in self._outputs(batch).items():
+            for name, values in self._outputs(iterator).items():
                 column = found.setdefault(name, [None] * features.num_rows)
                 for row, value in zip(rows, values.numpy(), strict=True):
                     if row >= 0:
@@ -67,8 +68,9 @@ class Predictor:
             progress(int((rows >= 0).sum()))
         return found
 
-    def _batch_outputs(self, batch):
-        outputs = self.strategy.run(self._replica_outputs, args=(batch,))
+    def _batch_outputs(self, iterator):
+        # Taken here the length of the batch is unknown, so that one trace serves all lengths.
+        outputs = self.strategy.run(self._replica_outputs, args=(iterator.get_next(),))
         return {
             name: self.strategy.experimental_local_results(value)[0]
             for name, value in outputs.items()

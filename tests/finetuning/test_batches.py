@@ -1,9 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from lvbert_tf.finetuning.batches import (
     batches,
+    compilation_price,
     padded_lengths,
     prediction_plan,
     training_plan,
@@ -22,18 +25,41 @@ def features(lengths):
 @pytest.mark.parametrize(
     ("lengths", "max_seq_length", "expected"),
     [
-        ([3, 59], 128, [16, 32, 48, 64]),
-        ([65], 128, [24, 48, 72, 96]),
-        ([5], 128, [8, 16, 24, 32]),
-        ([128], 128, [32, 64, 96, 128]),
-        ([50], 50, [16, 32, 48, 50]),
-        ([6], 6, [6]),
+        ([3, 59, 4, 59], 128, [4, 60]),
+        ([128, 1], 128, [2, 128]),
+        ([7, 5], 7, [6, 7]),
     ],
 )
-def test_lengths_are_quarters_in_multiples_of_eight(lengths, max_seq_length, expected):
+def test_lengths_that_cost_nothing_are_all_even_ones(lengths, max_seq_length, expected):
     lengths = np.array(lengths)
     assert padded_lengths(lengths, max_seq_length, bucket=True).tolist() == expected
     assert padded_lengths(lengths, max_seq_length, bucket=False).tolist() == [max_seq_length]
+
+
+@pytest.mark.parametrize("price", [1, 10, 60, 300, 10_000])
+def test_no_other_lengths_cost_less(price):
+    lengths = np.array([4, 4, 6, 10, 10, 10, 16, 30, 30, 32])
+
+    def cost(choices):
+        choices = np.array(choices)
+        return choices[np.searchsorted(choices, lengths)].sum() + price * len(choices)
+
+    chosen = padded_lengths(lengths, 32, True, price)
+    shorter = sorted(set(lengths.tolist()) - {32})
+    others = [
+        [*some, 32] for count in range(len(shorter) + 1) for some in combinations(shorter, count)
+    ]
+    assert cost(chosen) == min(map(cost, others))
+
+
+def test_longer_training_has_more_lengths():
+    counts = [
+        len(padded_lengths(LENGTHS, 64, True, compilation_price(passes, whole_step=False)))
+        for passes in (1, 10, 100)
+    ]
+    assert counts == sorted(set(counts))
+    step = compilation_price(10, whole_step=True)
+    assert len(padded_lengths(LENGTHS, 64, True, step)) < counts[1]
 
 
 @pytest.mark.parametrize("bucket", [True, False])
