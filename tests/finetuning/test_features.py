@@ -69,7 +69,7 @@ def test_rows_by_hand():
     assert batch["label"].numpy().tolist() == [8, 7]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=20))
 @example([("", "")])
 @example([("a a a a", "b b b b"), ("a a a", "b b b"), ("a a a a a a a", "")])
@@ -82,7 +82,7 @@ def test_texts_are_those_of_the_preprocessor(pairs):
     assert_equal(batch_of(paired), preprocess((texts, others), y=None))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(TEXTS, min_size=1, max_size=20))
 def test_words_are_those_of_the_text(texts):
     """Word by word there are the same tokens: no word here is without any."""

@@ -208,7 +208,7 @@ _JSON = st.recursive(
 
 
 @pytest.mark.parametrize(("name", "make"), [("squad", question), ("newsqa", mrqa_question)])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_json_is_read_or_refused(tmp_path_factory, name, make, data):
     """A good question with one of its members replaced, at any level, by anything."""

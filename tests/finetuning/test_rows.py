@@ -156,7 +156,7 @@ PIECES += [b"a", b"yes", b'"text"', b'"label"', b'{"text": "a", "label": "yes"}'
 CELLS = st.text(st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cells=st.lists(CELLS, min_size=1))
 @example(cells=["\ufeff", '"', "\x85", "\u2028"])
 def test_any_text_survives_tsv(tmp_path_factory, cells):
@@ -165,7 +165,7 @@ def test_any_text_survives_tsv(tmp_path_factory, cells):
     assert read(path, skip=False)[0] == [(cell, 1) for cell in cells]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cells=st.lists(st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]))))
 def test_any_text_survives_csv(tmp_path_factory, cells):
     text = io.StringIO()
@@ -175,7 +175,7 @@ def test_any_text_survives_csv(tmp_path_factory, cells):
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(content=st.binary() | st.lists(st.sampled_from(PIECES)).map(b"".join))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, suffix, content):
     prefix = {".tsv": b"text\tlabel\n", ".csv": b"text,label\n", ".jsonl": b""}[suffix]

@@ -120,7 +120,7 @@ def test_outputs_of_a_model():
 TAGS = st.lists(st.sampled_from(["O", *(f"{p}-{t}" for p in "BIES" for t in ("X", "Y-Z"))]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(tags=TAGS)
 def test_bioes_marks_the_same_entities(tags):
     bioes = EntityTags().read(tags)

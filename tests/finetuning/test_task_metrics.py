@@ -241,7 +241,7 @@ def test_every_question_needs_a_prediction():
         score_answers_or_none(PUBLISHED, PUBLISHED_PREDICTIONS, dict.fromkeys("abc", math.nan), 0.0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rows=st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(-3, 3)), min_size=1))
 def test_no_threshold_beats_the_best(rows):
     """Against every threshold tried in turn. Distinct scores, as ties are the script's own."""

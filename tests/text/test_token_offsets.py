@@ -149,7 +149,7 @@ BYTES = [b"\xff", b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=["Cs"])).map(str.encode)
@@ -290,7 +290,7 @@ def byte_places(text):
     return [len(text[:place].encode()) for place in range(len(text) + 1)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.text(LETTERS)))
 @example(texts=["👨‍👩‍👧 e\u0301ω", "", "\0中a", "a"])
 def test_character_offsets_are_those_of_python(texts):

@@ -42,11 +42,10 @@ def test_a_damaged_config_is_one_line(tmp_path, text):
 class Part:
     """Saves its text as a part of a preset; None is a kill in the middle."""
 
+    weights = ()
+
     def __init__(self, name, text):
         self.name, self.text = name, text
-
-    def count_params(self):
-        return 1
 
     def save_to_preset(self, directory):
         (Path(directory) / self.name).write_text(self.text or "half")
