@@ -88,7 +88,7 @@ class FinetuningConfig:
         ModelOverrides(), doc="widths of a reference checkpoint"
     )
     embedding_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
-    vocab_size: int = hparam(30522, AT_LEAST_1, "of a reference checkpoint")
+    vocab_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
     do_lower_case: bool = hparam(True, doc="of a reference checkpoint")
     vocab_file: str = hparam("", doc="of a reference checkpoint, one token a line")
     head_dropout: float = hparam(

@@ -92,9 +92,16 @@ def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> Starting
 
 
 def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> StartingModel:
-    given = {"model_size": config.model_size, "do_lower_case": config.do_lower_case}
-    if config.custom_layer_list:
-        given["custom_layer_list"] = config.custom_layer_list
+    # What is not given is read off the checkpoint.
+    given = {
+        "model_size": config.model_size,
+        "do_lower_case": config.do_lower_case,
+        "uniform_generator": True,  # whatever generator it has is of no use here
+    }
+    for name in ("custom_layer_list", "embedding_size", "vocab_size"):
+        value = getattr(config, name)
+        if value is not None:
+            given[name] = value
     changed = {
         name: value
         for name, value in hparams.to_json(config.model_hparam_overrides).items()
