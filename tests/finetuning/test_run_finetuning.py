@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,49 @@ def test_several_tasks_share_an_encoder(data):
     assert found["figures"]["sts"]["dev"]["pearson"] >= 30.0
     presets = model_dir / "finetuning_models" / "sst,sts_1" / "presets"
     assert sorted(path.name for path in presets.iterdir()) == ["sst", "sts"]
+
+
+def test_test_predictions_are_a_submission(data, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    changes = {"write_test_outputs": True, "num_train_epochs": 2, "keep_all_models": False}
+    hparams = settings("sst", seed=7, num_trials=2, **changes)
+    assert finetune(str(copy), NAME, hparams) == 0
+    model_dir = copy / "models" / NAME
+    with zipfile.ZipFile(model_dir / "results" / "glue_submission.zip") as archive:
+        lines = archive.read("SST-2.tsv").decode().splitlines()
+    figures = [result(model_dir, "sst", t)["figures"]["sst"]["dev"]["accuracy"] for t in (1, 2)]
+    best = 1 + figures.index(max(figures))
+    models = model_dir / "finetuning_models"
+    predicted = (models / f"sst_{best}" / "predictions" / "sst_test.jsonl").read_text()
+    labels = [json.loads(line)["label"] for line in predicted.splitlines()]
+    assert lines == ["index\tprediction", *(f"{i}\t{label}" for i, label in enumerate(labels))]
+    kept = [path.parent.name for path in models.glob("sst_*/presets")]
+    assert kept == [f"sst_{best}"]
+
+
+def test_questions_are_answered_in_the_form_of_squad(data):
+    changes = {"max_query_length": 4, "doc_stride": 4, "num_train_epochs": 30}
+    assert finetune(str(data), NAME, settings("squad", **changes)) == 0
+    model_dir = data / "models" / NAME
+    figures = result(model_dir, "squad", 1)["figures"]["squad"]["dev"]
+    assert figures["HasAns_total"] == 32 and figures["NoAns_total"] == 16
+    folder = model_dir / "results" / "squad_qa"
+    answers, odds, scored = (
+        json.loads((folder / f"squad_{what}.json").read_text())
+        for what in ("preds", "null_odds", "eval")
+    )
+    assert scored == figures and answers.keys() == odds.keys() and len(answers) == 48
+    contexts = {
+        question["id"]: paragraph["context"]
+        for paragraph in json.loads((data / "finetuning_data" / "squad" / "dev.json").read_text())[
+            "data"
+        ][0]["paragraphs"]
+        for question in paragraph["qas"]
+    }
+    assert all(answers[key] in contexts[key] for key in answers)
+    # Knowing no word of a context, a guess among its words is right in one case of ten.
+    assert figures["best_exact"] > 60.0
 
 
 def test_devices_share_a_batch(tmp_path):

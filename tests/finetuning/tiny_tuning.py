@@ -17,7 +17,7 @@ NAME, LENGTH = "tiny", 24
 
 
 def make_data(directory: Path, layers: str = "CAF", dropout: float = 0.1) -> Path:
-    """Writes vocab.txt, a model's preset, and the tasks sst, mrpc, sts and pos."""
+    """Writes vocab.txt, a model's preset, and the tasks sst, sts, pos and squad."""
     (directory / "vocab.txt").parent.mkdir(parents=True)
     (directory / "vocab.txt").write_text("".join(f"{token}\n" for token in TOKENS))
     keras.utils.set_random_seed(1)
@@ -35,6 +35,7 @@ def make_data(directory: Path, layers: str = "CAF", dropout: float = 0.1) -> Pat
     write_sst(directory / "finetuning_data" / "sst")
     write_sts(directory / "finetuning_data" / "sts")
     write_pos(directory / "finetuning_data" / "pos")
+    write_squad(directory / "finetuning_data" / "squad")
     return directory
 
 
@@ -81,6 +82,28 @@ def write_pos(folder: Path, rows: int = 128) -> None:
             for text, _ in sentences(rows, seed + 5)
         ]
         (folder / f"{split}.txt").write_text("\n".join(blocks))
+
+
+def write_squad(folder: Path, rows: int = 48) -> None:
+    """Questions for the opinion of a sentence, in SQuAD's format; a third of them without an answer."""
+    folder.mkdir(parents=True)
+    for seed, split in enumerate(("train", "dev")):
+        paragraphs = []
+        for index, (context, _) in enumerate(sentences(rows, seed + 7)):
+            (opinion,) = (word for word in context.split() if word in GOOD + BAD)
+            impossible = index % 3 == 2
+            if impossible:
+                context = " ".join(word for word in context.split() if word != opinion)
+            answer = {"text": opinion, "answer_start": (context + " ").find(opinion)}
+            question = {
+                "id": f"{split}{index}",
+                "question": "the film is",
+                "answers": [] if impossible else [answer],
+                "is_impossible": impossible,
+            }
+            paragraphs.append({"context": context, "qas": [question]})
+        document = {"version": "v2.0", "data": [{"title": "films", "paragraphs": paragraphs}]}
+        (folder / f"{split}.json").write_text(json.dumps(document))
 
 
 def settings(*tasks: str, **changes) -> str:
