@@ -9,6 +9,7 @@ from absl import app, flags
 
 from lvbert_tf.errors import InputError
 
+EXIT_FAILURE = 1
 EXIT_INPUT_ERROR = 2
 _HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 # The user's disk or permissions, not our code.
@@ -48,6 +49,10 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 def say(text: str) -> None:
     """Tells the user of progress: on standard error, as results go to standard output."""
     print(text, file=sys.stderr, flush=True)
+
+
+def stay_silent(text: str) -> None:
+    """Stands for `say` in the workers other than the first."""
 
 
 def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:

@@ -112,8 +112,10 @@ class Learner:
                 else (column,)
             )
         ]
+        shapes = [weight.shape for weight in self.backbone.weights]
+        architecture = np.frombuffer(f"{self.backbone.layer_string} {shapes}".encode(), np.uint8)
         starting = [] if self.config.from_scratch else self._starting_weights
-        return fingerprint([*starting, *rows])
+        return fingerprint([architecture, *starting, *rows])
 
     def start_trial(self, seed: int) -> InterleavedSteps:
         """Forgets what was learned: starting weights, fresh heads, an optimizer that begins.

@@ -72,15 +72,23 @@ def keep_best_model(run: RunContext, results: Sequence[TrialResult]) -> None:
 
 def _write_submission(run: RunContext, best: TrialDirectory) -> list[str]:
     """Adds a trial's test predictions to GLUE's submission; returns lines for the user."""
-    predictions, rows = {}, {}
+    predictions, rows, missing = {}, {}, []
     for name, data in run.data.items():
-        for split, reading in data.readings.items():
-            found = best.read_predictions(name, split)
-            if (name, split) in GLUE_TEST_SETS and found is not None:
+        for split in data.task.splits_of("test"):
+            found, reading = best.read_predictions(name, split), data.readings[split]
+            if found is None:
+                missing.append(f"{name} {split}")
+            elif (name, split) in GLUE_TEST_SETS:
                 key = "label" if data.task.kind == "classification" else "value"
                 predictions[name, split] = [prediction[key] for prediction in found]
                 rows[name, split] = len(reading.examples) + reading.skipped
-    if not predictions:
-        return []
-    path = run.config.results_dir / "glue_submission.zip"
-    return [write_glue_submission(path, predictions, rows).describe()]
+    lines = []
+    if missing:
+        lines.append(
+            f"no predictions for {', '.join(missing)}: trial {best.trial} was trained without"
+            " write_test_outputs, or is beyond n_writes_test; do_train false makes them"
+        )
+    if predictions:
+        path = run.config.results_dir / "glue_submission.zip"
+        lines.append(write_glue_submission(path, predictions, rows).describe())
+    return lines

@@ -29,8 +29,6 @@ from lvbert_tf.training.model_directory import locked
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
 
-EXIT_FAILURE = 1
-
 
 def finetune(
     data_dir: str,
@@ -55,7 +53,7 @@ def finetune(
     strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
     chief = distribution.worker_of(strategy)[0] == 0
-    say = cli.say if chief else _stay_silent
+    say = cli.say if chief else cli.stay_silent
     with ExitStack() as stack:
         run = RunContext(
             config=config,
@@ -74,7 +72,7 @@ def finetune(
             work = _train if config.do_train else _evaluate_again
             complete = work(run, directories, overwrite)
         except loop.NonFiniteLoss as error:
-            cli.fail(str(error), EXIT_FAILURE)
+            cli.fail(str(error), cli.EXIT_FAILURE)
         if not complete:
             say("stopped, saved; the same command continues")
             return run.stop.exit_code
@@ -162,7 +160,7 @@ def _evaluate_again(run: RunContext, directories: Sequence[TrialDirectory], _: b
         figures = evaluate(run, _predictors(run, objectives), directory)
         if figures is None:
             return False
-        results.append(replace(result, figures=figures))
+        results.append(replace(result, figures=figures) if run.config.do_eval else result)
     if run.chief:
         write_figures(run, results)
         finish(run, results)
@@ -174,7 +172,3 @@ def _predictors(run: RunContext, objectives: dict[str, Objective]) -> dict[str, 
         name: TaskPredictor(run.strategy, objective, run.config, quiet=not run.chief)
         for name, objective in objectives.items()
     }
-
-
-def _stay_silent(text: str) -> None:
-    """For the workers other than the first."""

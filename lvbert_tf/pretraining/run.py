@@ -41,7 +41,6 @@ from lvbert_tf.training.throughput import measure_matmul_peak
 
 # What TensorFlow raises where it reads records that were damaged or removed.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
-EXIT_FAILURE = 1
 
 
 def pretrain(
@@ -94,7 +93,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     precision = resolve_precision(config.precision)
     worker = distribution.worker_of(strategy)
     chief = worker[0] == 0
-    say = cli.say if chief else _stay_silent
+    say = cli.say if chief else cli.stay_silent
     training_records = _open_records(config.pretrain_tfrecords, config, vocabulary, say)
     held_out_records = open_held_out(config, vocabulary, say)
 
@@ -220,7 +219,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
                 )
         except loop.NonFiniteLoss as error:
             log.close()
-            cli.fail(str(error), EXIT_FAILURE)
+            cli.fail(str(error), cli.EXIT_FAILURE)
         log.close()
         if not complete:
             say(f"stopped at step {train_step.step}, saved; the same command continues")
@@ -237,7 +236,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
 
 
 def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -> int:
-    step = checkpoints.restore_latest(cli.say if chief else _stay_silent)
+    step = checkpoints.restore_latest(cli.say if chief else cli.stay_silent)
     if step is None:
         raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
     metrics = held_out.evaluate_held_out(evaluator, records, config, vocabulary, quiet=not chief)
@@ -327,7 +326,3 @@ def _print_written(model_dir: Path, checkpoint: Path) -> None:
     ):
         if (model_dir / path).exists():
             print(f"  {path}: {what}")
-
-
-def _stay_silent(text: str) -> None:
-    """For the workers other than the first."""

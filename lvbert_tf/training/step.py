@@ -1,5 +1,6 @@
 """The compiled training step: differentiate, sum over replicas, clip, update; many without the host."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class StepRecords:
         )
 
 
-class TrainingStep:
+class TrainingStep(ABC):
     """Runs training steps without returning to the host between them.
 
     A subclass computes a replica's gradients; the rest is here. The step's number is
@@ -104,10 +105,11 @@ class TrainingStep:
 
     # === What a subclass says ===
 
+    @abstractmethod
     def compile_gradients(self) -> None:
         """Has XLA compile what lies between the reductions over replicas."""
-        raise NotImplementedError
 
+    @abstractmethod
     def replica_gradients(
         self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor, replica: tf.Tensor, drawn: Any
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor | None]]:
@@ -124,7 +126,6 @@ class TrainingStep:
           gradients, in the order of the variables; None for those that it does not use. Gradients
           are multiplied by the loss scale where that is dynamic.
         """
-        raise NotImplementedError
 
     def draw(self, seed: tf.Tensor) -> Any:
         """What all replicas share in a step, drawn on the host; None by default."""

@@ -141,6 +141,23 @@ def test_test_predictions_are_a_submission(data, tmp_path):
     assert kept == [f"sst_{best}"]
 
 
+def test_test_sets_may_come_later(data, trained, tmp_path, capsys):
+    """Trials that are done say what they lack, and keep their figures when it is made up for."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    results = copy / "models" / NAME / "results"
+    before = json.loads((results / "sst_results.json").read_text())
+    wanted = {"num_trials": 2, "write_test_outputs": True}
+    assert finetune(str(copy), NAME, settings("sst", **wanted)) == 0
+    assert "no predictions for sst test: trial 1 was trained without" in capsys.readouterr().err
+    assert not (results / "glue_submission.zip").exists()
+    later = settings("sst", do_train=False, do_eval=False, **wanted)
+    assert finetune(str(copy), NAME, later) == 0
+    assert "predictions in SST-2.tsv" in capsys.readouterr().err
+    after = json.loads((results / "sst_results.json").read_text())
+    assert (after["trials"], after["summary"]) == (before["trials"], before["summary"])
+
+
 def test_questions_are_answered_in_the_form_of_squad(data):
     changes = {"max_query_length": 4, "doc_stride": 4, "num_train_epochs": 30}
     assert finetune(str(data), NAME, settings("squad", **changes)) == 0
