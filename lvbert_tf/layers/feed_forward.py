@@ -1,10 +1,12 @@
 """The feed-forward layer, `F`."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.gelu import bias_gelu
+from lvbert_tf.layers.gelu import bias_gelu, exact_gelu
+from lvbert_tf.layers.rows import add_row
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -43,8 +45,13 @@ class FeedForward(keras.layers.Layer):
         self.intermediate.build(x_shape)
 
     def call(self, x, padding_mask=None, training=None):
-        product = ops.matmul(x, self.intermediate.kernel)
-        return bias_gelu(product, self.intermediate.bias, training=training)
+        if training:
+            product = ops.matmul(x, self.intermediate.kernel)
+            return bias_gelu(product, self.intermediate.bias, training=training)
+        # Rows of a matrix, and GELU in the layer's own type: TensorFlow merges all three on CPUs.
+        product = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), self.intermediate.kernel)
+        product = exact_gelu(add_row(product, tf.convert_to_tensor(self.intermediate.bias)))
+        return ops.reshape(product, (*ops.shape(x)[:-1], self.intermediate_dim))
 
     def get_config(self):
         return {
