@@ -27,6 +27,8 @@ def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor):
     image, taps = padded[:, tf.newaxis], kernel.shape[0]
     filters = tf.cast(kernel, padded.dtype)[tf.newaxis, :, :, tf.newaxis]
     result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
+    # Of an empty batch TensorFlow leaves the padding there.
+    result = result[:, : tf.shape(padded)[1] - taps + 1]
 
     def gradient(upstream):
         of_image = tf.nn.depthwise_conv2d_backprop_input(

@@ -196,7 +196,8 @@ class DynamicConvolution(keras.layers.Layer):
         weights = _softmax_over_taps(logits, bias, self.num_heads)
         # XLA's loops are slow where a change of shape ends them, so the heads are apart throughout.
         head_dim = self.hidden_dim // self.num_heads
-        by_head = ops.reshape(padded_value, (batch, -1, self.num_heads, head_dim))
+        shape = (batch, length + self.kernel_size - 1, self.num_heads, head_dim)
+        by_head = ops.reshape(padded_value, shape)
         averaged = _average_over_window(weights, by_head, training=training)
         return ops.reshape(averaged, (batch, length, self.hidden_dim))
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from lvbert_tf.layers.span_head import NoAnswer
 from lvbert_tf.text.windows import Windows
 
-# Below that of any span, whose two logits are lowered by 1000 at most.
-_NO_SPAN = -2000.0
+# Below the score of any span, whose two logits are lowered by 1000 at most.
+NO_SPAN = -2000.0
 
 
 def best_answers(
@@ -51,7 +52,7 @@ def best_answers(
         rows = np.searchsorted(windows.question.numpy(), np.arange(len(contexts)))
         lowest = np.minimum.reduceat(np.stack(outputs["no_answer_score"]), rows)
         for answer, value in zip(answers, lowest.tolist(), strict=True):
-            best = answer["n_best"][0]["score"] if answer["n_best"] else _NO_SPAN
+            best = answer["n_best"][0]["score"] if answer["n_best"] else NO_SPAN
             answer["no_answer_score"] = value - best if no_answer == "span" else value
     return answers
 
@@ -65,7 +66,9 @@ def _candidates(windows: Windows, outputs, max_answer_length: int) -> tuple[np.n
     token = in_window + windows.start.numpy()[row]
     length = windows.length.numpy()
     possible = (in_window >= 0) & (in_window < length[row])
-    possible &= has_most_context(windows, row, token)
+    possible &= has_most_context(
+        windows, tf.constant(row, tf.int32), tf.constant(token, tf.int32)
+    ).numpy()
 
     # The same of the pairs of a start and an end.
     start = np.repeat(np.arange(len(row)), beams[row])
@@ -84,38 +87,35 @@ def _candidates(windows: Windows, outputs, max_answer_length: int) -> tuple[np.n
     return question[order], first[order], (first + distance)[order], score[order]
 
 
-def has_most_context(windows: Windows, row: np.ndarray, token: np.ndarray) -> np.ndarray:
-    """Whether no other window of the question has more context around a token.
+def has_most_context(windows: Windows, row: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
+    """Whether no other window of the question has more context around a token; also in a graph.
 
     The context is the smaller number of tokens to the left and to the right; of windows of different
     lengths a hundred tokens more of length count as one of context. Of equals the first one has most.
 
     Args:
-      row: indices of rows, shape [n].
-      token: places in the contexts, shape [n].
+      row: indices of rows, int32.
+      token: places in the contexts, int32 of a shape that `row` broadcasts to.
     """
-    start, length, question = (
-        column.numpy() for column in (windows.start, windows.length, windows.question)
-    )
+    last = tf.size(windows.start) - 1
 
-    def context_in(other: np.ndarray) -> np.ndarray:
-        left = token - start[other]
-        smaller = np.minimum(left, length[other] - 1 - left)
-        return np.where(smaller < 0, -1, 100 * smaller + length[other])
+    def context_in(other):
+        length = tf.gather(windows.length, other)
+        left = token - tf.gather(windows.start, other)
+        smaller = tf.minimum(left, length - 1 - left)
+        return tf.where(smaller < 0, -1, 100 * smaller + length)
+
+    def context_beside(distance):
+        """-1 where there is no such row of the same question."""
+        other = tf.clip_by_value(row + distance, 0, last)
+        same = tf.gather(windows.question, other) == tf.gather(windows.question, row)
+        return tf.where(same & (other == row + distance), context_in(other), -1)
 
     own = context_in(row)
     most = own >= 0
-    distance = 1
-    while True:
-        together = question[distance:] == question[:-distance]
-        if not np.any(together & (start[distance:] < (start + length)[:-distance])):
-            return most
-        earlier, later = np.maximum(row - distance, 0), np.minimum(row + distance, len(start) - 1)
-        same = (question[earlier] == question[row]) & (earlier == row - distance)
-        most &= ~same | (context_in(earlier) < own)
-        same = (question[later] == question[row]) & (later == row + distance)
-        most &= ~same | (context_in(later) <= own)
-        distance += 1
+    for distance in range(1, windows.sizes.most_overlapping + 1):
+        most &= (context_beside(-distance) < own) & (context_beside(distance) <= own)
+    return most
 
 
 def _ranked(context: str, spans, scores: np.ndarray, n_best_size: int) -> dict[str, Any]:

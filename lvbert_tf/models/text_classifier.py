@@ -18,10 +18,18 @@ class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocess
     Args:
         tokenizer: an `LVBertTokenizer`.
         sequence_length: tokens of an input; the longer of two texts is cut first.
+        paired: whether the model is for pairs of texts, so that an exported one asks for two.
     """
 
     backbone_cls = LVBertBackbone
     tokenizer_cls = LVBertTokenizer
+
+    def __init__(self, tokenizer: LVBertTokenizer, sequence_length=512, paired=False, **kwargs):
+        super().__init__(tokenizer, sequence_length, **kwargs)
+        self.paired = paired
+
+    def get_config(self):
+        return {**super().get_config(), "paired": self.paired}
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")

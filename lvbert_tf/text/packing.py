@@ -55,8 +55,21 @@ def pack_words(
     shape = tf.shape(words.values, tf.int64)
     for value in values:
         placed = tokens.with_values(tf.scatter_nd(places, value.values, shape))
-        packed = (*packed, _join([placed], 0, 0, max_length)[0])
+        packed = (*packed, pack_values(placed, max_length))
     return packed
+
+
+def pack_values(values: tf.RaggedTensor, max_length: int) -> tf.RaggedTensor:
+    """What `pack` makes of one segment, for values of its tokens instead of ids.
+
+    Args:
+      values: int32 of shape [batch, (tokens)].
+      max_length: tokens of a row at most, with the special ones.
+
+    Returns:
+      int32 of shape [batch, (tokens)]: 0 where a special token stands.
+    """
+    return _join([values], 0, 0, max_length)[0]
 
 
 def _join(

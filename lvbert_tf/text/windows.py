@@ -12,7 +12,6 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError
 from lvbert_tf.text.offsets import character_offsets
 from lvbert_tf.text.tokenizer import Tokenizer
-from lvbert_tf.text.vocabulary import CLS, SEP
 
 _SPECIAL_TOKENS = 3
 _TEXTS_AT_ONCE = 256  # in the tokenizer
@@ -43,6 +42,11 @@ class WindowSizes:
                 f" {self.sequence_length} tokens; it may be {most} at most"
             )
 
+    @property
+    def most_overlapping(self) -> int:
+        """After how many windows at most one begins that no longer overlaps the first, less one."""
+        return (self.sequence_length - _SPECIAL_TOKENS - 1) // self.doc_stride
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -57,6 +61,7 @@ class Windows:
       question: index of the question of each row, rising, int32 of shape [rows].
       start: first token of each row's window in the context, int32 of shape [rows].
       length: tokens of each row's window, int32 of shape [rows].
+      sizes: how contexts were divided.
       sep_id: that of [SEP].
     """
 
@@ -68,6 +73,7 @@ class Windows:
     question: tf.Tensor
     start: tf.Tensor
     length: tf.Tensor
+    sizes: WindowSizes
     sep_id: int
 
     @cached_property
@@ -177,37 +183,57 @@ def make_windows(
       contexts: one for each question; equal ones are tokenized once.
     """
     different = {context: index for index, context in enumerate(dict.fromkeys(contexts))}
-    context = np.array([different[text] for text in contexts], np.int32)
-    cls_id, sep_id = map(tokenizer.vocabulary.id, (CLS, SEP))
+    context = tf.constant([different[text] for text in contexts], tf.int32)
+    (question_ids,) = _map_texts(
+        lambda texts: (encode_questions(tokenizer, texts, sizes.max_query_length),), questions
+    )
+    columns = _map_texts(lambda texts: encode_contexts(tokenizer, texts), list(different))
+    return divide(question_ids, *columns, context, sizes, tokenizer.vocabulary.sep_id)
 
-    def encode_questions(strings):
-        ids = tokenizer(strings)[:, : sizes.max_query_length]
-        return (_between(ids, cls_id, sep_id),)
 
-    def encode_contexts(strings):
-        ids, starts, ends = tokenizer.tokenize_with_offsets(strings)
-        starts, ends = character_offsets(strings, starts), character_offsets(strings, ends)
-        return _between(ids, None, sep_id), _between(starts, None, 0), _between(ends, None, 0)
+def encode_questions(tokenizer: Tokenizer, questions, max_query_length: int) -> tf.RaggedTensor:
+    """`[CLS] question [SEP]`, int32 of shape [batch, (tokens)], for strings of shape [batch]."""
+    vocabulary = tokenizer.vocabulary
+    ids = tokenizer(questions)[:, :max_query_length]
+    return _between(ids, vocabulary.cls_id, vocabulary.sep_id)
 
-    (question_ids,) = _map_texts(encode_questions, questions)
-    context_ids, token_starts, token_ends = _map_texts(encode_contexts, list(different))
 
-    tokens = context_ids.row_lengths().numpy()[context] - 1
-    room = sizes.sequence_length - question_ids.row_lengths().numpy() - 1
-    step = np.minimum(room, sizes.doc_stride)
-    count = 1 + -(-np.maximum(tokens - room, 0) // step)
-    question = np.repeat(np.arange(len(questions)), count)
-    index = np.arange(len(question)) - np.repeat(np.cumsum(count) - count, count)
-    start = index * step[question]
+def encode_contexts(tokenizer: Tokenizer, contexts) -> tuple[tf.RaggedTensor, ...]:
+    """`context_ids`, `token_starts` and `token_ends` of `Windows`, for strings of shape [batch]."""
+    ids, starts, ends = tokenizer.tokenize_with_offsets(contexts)
+    starts, ends = character_offsets(contexts, starts), character_offsets(contexts, ends)
+    sep_id = tokenizer.vocabulary.sep_id
+    return _between(ids, None, sep_id), _between(starts, None, 0), _between(ends, None, 0)
+
+
+def divide(
+    question_ids: tf.RaggedTensor,
+    context_ids: tf.RaggedTensor,
+    token_starts: tf.RaggedTensor,
+    token_ends: tf.RaggedTensor,
+    context: tf.Tensor,
+    sizes: WindowSizes,
+    sep_id: int,
+) -> Windows:
+    """Divides contexts into windows, eagerly or in a graph. For the arguments see `Windows`."""
+    tokens = tf.gather(tf.cast(context_ids.row_lengths(), tf.int32), context) - 1
+    room = sizes.sequence_length - tf.cast(question_ids.row_lengths(), tf.int32) - 1
+    step = tf.minimum(room, sizes.doc_stride)
+    count = 1 + -(-tf.maximum(tokens - room, 0) // step)
+    question = tf.repeat(tf.range(tf.size(count)), count)
+    index = tf.range(tf.size(question)) - tf.gather(tf.cumsum(count, exclusive=True), question)
+    start = index * tf.gather(step, question)
+    length = tf.minimum(tf.gather(room, question), tf.gather(tokens, question) - start)
     return Windows(
         question_ids=question_ids,
         context_ids=context_ids,
         token_starts=token_starts,
         token_ends=token_ends,
-        context=tf.constant(context),
-        question=tf.constant(question, tf.int32),
-        start=tf.constant(start, tf.int32),
-        length=tf.constant(np.minimum(room[question], tokens[question] - start), tf.int32),
+        context=context,
+        question=question,
+        start=start,
+        length=length,
+        sizes=sizes,
         sep_id=sep_id,
     )
 

@@ -89,3 +89,8 @@ def test_what_padding_holds_matters_only_when_it_is_not_masked(x, padding_mask, 
 def test_impossible_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         DynamicConvolution(HIDDEN, **arguments)
+
+
+def test_an_empty_batch(randomize):
+    layer = build(randomize)
+    assert layer(tf.zeros([0, 3, HIDDEN]), tf.zeros([0, 3], tf.int32)).shape == (0, 3, HIDDEN)

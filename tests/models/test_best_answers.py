@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lvbert_tf.models.best_answers import best_answers, has_most_context
 from lvbert_tf.text import Tokenizer, Vocabulary
@@ -121,7 +122,8 @@ def test_most_context_is_the_references(sizes):
         rows = np.flatnonzero(question == question[r])
         spans = [(starts[other], lengths[other]) for other in rows]
         expected.append(reference_has_most_context(spans, int(r - rows[0]), t))
-    assert has_most_context(windows, row, token).tolist() == expected
+    found = has_most_context(windows, tf.constant(row, tf.int32), tf.constant(token, tf.int32))
+    assert found.numpy().tolist() == expected
     tokens = sum(len(context.split()) for context in contexts)
     assert sum(expected) == tokens  # each of them once
 

@@ -58,7 +58,7 @@ class ClassificationObjective:
         """A model with a fresh head."""
         assert task.classes is not None
         preprocessor = LVBertTextClassifierPreprocessor(
-            tokenizer, sequence_length=config.length_of(task)
+            tokenizer, config.length_of(task), paired=examples[0].text_pair is not None
         )
         names = task.classes.names
         return LVBertTextClassifier(

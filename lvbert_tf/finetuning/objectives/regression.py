@@ -59,7 +59,7 @@ class RegressionObjective:
         """A model with a fresh head."""
         assert task.label_range is not None
         preprocessor = LVBertTextClassifierPreprocessor(
-            tokenizer, sequence_length=config.length_of(task)
+            tokenizer, config.length_of(task), paired=examples[0].text_pair is not None
         )
         return LVBertTextRegressor(
             backbone,

@@ -1,0 +1,1 @@
+"""Models as SavedModels that need TensorFlow and its text operations alone."""

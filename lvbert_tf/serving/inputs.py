@@ -1,0 +1,90 @@
+"""From strings to what a backbone reads, inside a graph; what all signatures share."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from lvbert_tf.text import Tokenizer
+from lvbert_tf.text.offsets import character_offsets
+from lvbert_tf.text.packing import pack, pack_values
+
+Tensors = Mapping[str, tf.Tensor]
+# From inputs by name to outputs by name, each with one row for a row of every other.
+Signature = Callable[..., dict[str, tf.Tensor]]
+
+_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+
+
+def signature(function: Callable[..., Tensors], *names: str) -> Signature:
+    """Makes a function of strings of shape [batch] a graph, its arguments named."""
+    specs = [tf.TensorSpec([None], tf.string, name) for name in names]
+    return tf.function(function, input_signature=specs, autograph=False)
+
+
+def ids_signature(function: Callable[[Tensors], Tensors]) -> Signature:
+    """Makes a function of a backbone's inputs a graph with `token_ids`, `segment_ids` and
+    `padding_mask` (1 at real tokens), int32 of shape [batch, length]."""
+    specs = [tf.TensorSpec([None, None], tf.int32, name) for name in _INPUTS]
+    return tf.function(
+        lambda *columns: function(dict(zip(_INPUTS, columns, strict=True))),
+        input_signature=specs,
+        autograph=False,
+    )
+
+
+def valid(strings: tf.Tensor) -> tf.Tensor:
+    """Strings without the bytes that are not UTF-8, as `decode("utf-8", "ignore")` leaves them."""
+    return tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="ignore")
+
+
+def padded(token_ids: tf.RaggedTensor, segment_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
+    """A backbone's inputs, as long as the longest row: short texts cost less."""
+    lengths = token_ids.row_lengths()
+    longest = tf.reduce_max(tf.concat([[1], lengths], 0))  # 1 of no rows at all
+    shape = tf.stack([token_ids.nrows(), longest])
+    columns = (
+        token_ids.to_tensor(shape=shape),
+        segment_ids.to_tensor(shape=shape),
+        tf.sequence_mask(lengths, longest, tf.int32),
+    )
+    return dict(zip(_INPUTS, columns, strict=True))
+
+
+def text_inputs(
+    tokenizer: Tokenizer, texts: Sequence[tf.Tensor], max_length: int
+) -> dict[str, tf.Tensor]:
+    """A backbone's inputs for texts, or for pairs of texts.
+
+    Args:
+      texts: one or two tensors of strings, of shape [batch].
+      max_length: tokens at most; the longer of two texts is cut first, as in training.
+    """
+    return padded(*pack([tokenizer(part) for part in texts], tokenizer.vocabulary, max_length))
+
+
+def text_inputs_with_offsets(
+    tokenizer: Tokenizer, text: tf.Tensor, max_length: int
+) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """A backbone's inputs for texts, and where their tokens stand.
+
+    Returns:
+      the inputs; and `starts` and `ends`, int32 of shape [batch, length]: `text[start:end]`, in
+      characters, of each token. Both are 0 of special tokens and padding.
+    """
+    text = valid(text)
+    ids, *places = tokenizer.tokenize_with_offsets(text)
+    inputs = padded(*pack([ids], tokenizer.vocabulary, max_length))
+    columns = (
+        pack_values(character_offsets(text, place), max_length).to_tensor(
+            shape=tf.shape(inputs["token_ids"], tf.int64)
+        )
+        for place in places
+    )
+    return inputs, dict(zip(("starts", "ends"), columns, strict=True))
+
+
+def probabilities(outputs: tf.Tensor, activation: Callable) -> tf.Tensor:
+    """What a classifier's outputs are as probabilities, float32."""
+    is_logits = activation is keras.activations.linear
+    return tf.cast(tf.nn.softmax(outputs) if is_logits else outputs, tf.float32)

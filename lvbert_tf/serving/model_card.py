@@ -1,0 +1,49 @@
+"""What a reader should know of an exported model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from lvbert_tf.serving.source import ServableModel
+
+
+def model_card(model: ServableModel, name: str, license_name: str) -> str:
+    """A page in Markdown.
+
+    Args:
+      model: what was exported.
+      name: of it.
+      license_name: of the weights.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    signatures = {
+        name: (
+            _described({spec.name: spec for spec in graph.input_signature}),
+            _described(graph.get_concrete_function().structured_outputs),
+        )
+        for name, graph in model.signatures.items()
+    }
+    return environment.get_template("model_card.md.j2").render(
+        model=model,
+        name=name,
+        signatures=signatures,
+        license_name=license_name,
+        parameters=sum(weight.shape.num_elements() for weight in model.weights),
+        tensorflow=tf.version.VERSION,
+    )
+
+
+def _described(specs: Mapping[str, tf.TensorSpec]) -> str:
+    """E.g. "`text` string [?]"."""
+    return "; ".join(
+        f"`{name}` {spec.dtype.name} [{', '.join('?' if n is None else str(n) for n in spec.shape)}]"
+        for name, spec in specs.items()
+    )

@@ -1,0 +1,141 @@
+"""Signatures of a model that answers questions on contexts of any length."""
+
+import tensorflow as tf
+
+from lvbert_tf.models import LVBertSpanPredictor
+from lvbert_tf.models.best_answers import NO_SPAN, has_most_context
+from lvbert_tf.serving.inputs import Signature, Tensors, ids_signature, signature, valid
+from lvbert_tf.text.windows import Windows, divide, encode_contexts, encode_questions
+
+# Windows of a long context go through the model in portions, for the memory's sake.
+_ROWS_AT_ONCE = 16
+_IMPOSSIBLE = float("-inf")
+
+
+def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature]:
+    """The best `answer` of each question as its context has it, where it stands, `start` and `end` in
+    characters, and its `score`; all of shape [batch].
+
+    Where no answer is possible it is "", start and end are -1, the score is -inf. Of a model that can
+    tell questions without an answer also `no_answer_score`, and `answerable`, whether that is at most
+    the model's threshold; `answer` is the best one all the same. `predict_ids` gives what `SpanHead`
+    does.
+    """
+    preprocessor = model.preprocessor
+    tokenizer, sizes = preprocessor.tokenizer.tokenizer, preprocessor.window_sizes
+
+    def answer(question, context):
+        context = valid(context)
+        windows = divide(
+            encode_questions(tokenizer, question, sizes.max_query_length),
+            *encode_contexts(tokenizer, context),
+            tf.range(tf.size(context)),
+            sizes,
+            tokenizer.vocabulary.sep_id,
+        )
+        outputs = _all_rows(model, windows)
+        first, last, score = best_spans(windows, outputs, model.max_answer_length)
+        found = score > _IMPOSSIBLE
+        start = tf.where(found, _value_at(windows.token_starts, first), -1)
+        end = tf.where(found, _value_at(windows.token_ends, last), -1)
+        answers = {
+            "answer": tf.strings.substr(context, tf.maximum(start, 0), end - start, "UTF8_CHAR"),
+            "start": start,
+            "end": end,
+            "score": score,
+        }
+        if model.no_answer is None:
+            return answers
+        lowest = tf.math.segment_min(outputs["no_answer_score"], windows.question)
+        if model.no_answer == "span":
+            lowest -= tf.where(found, score, NO_SPAN)
+        answerable = lowest <= model.no_answer_threshold
+        return {**answers, "no_answer_score": lowest, "answerable": answerable}
+
+    def spans(inputs: Tensors) -> Tensors:
+        return model(inputs, training=False)
+
+    return {
+        "serving_default": signature(answer, "question", "context"),
+        "predict_ids": ids_signature(spans),
+    }
+
+
+def _all_rows(model: LVBertSpanPredictor, windows: Windows) -> dict[str, tf.Tensor]:
+    """The outputs of `SpanHead` for all rows."""
+    rows = tf.size(windows.question)
+    first = tf.cast(windows.question_ids.row_lengths(), tf.int32)
+    lengths = tf.gather(first, windows.question) + windows.length + 1
+    length = tf.reduce_max(tf.concat([lengths, [1]], 0))  # of no rows at all, too
+    portion = tf.clip_by_value(rows, 1, _ROWS_AT_ONCE)
+
+    def outputs_of(number):
+        chosen = tf.minimum(number * portion + tf.range(portion), rows - 1)
+        return model(windows.batch(chosen, length), training=False)
+
+    count = -(-rows // portion)
+    specs = {
+        name: tf.TensorSpec([None] * output.shape.rank, output.dtype)
+        for name, output in model.output.items()
+    }
+    portions = tf.map_fn(
+        outputs_of, tf.range(count), fn_output_signature=specs, parallel_iterations=1
+    )
+    return {
+        name: tf.reshape(value, tf.concat([[count * portion], tf.shape(value)[2:]], 0))[:rows]
+        for name, value in portions.items()
+    }
+
+
+def best_spans(
+    windows: Windows, outputs: Tensors, max_answer_length: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The best span of each question, as `best_answers` ranks them, in a graph.
+
+    Args:
+      windows: of the questions.
+      outputs: of `SpanHead` for all rows.
+      max_answer_length: tokens of an answer at most.
+
+    Returns:
+      the first and the last token in the context, int32, and the score, -inf if no span is possible;
+      all of shape [questions].
+    """
+    rows = tf.range(tf.size(windows.question))[:, tf.newaxis]
+    first_position = tf.cast(windows.question_ids.row_lengths(), tf.int32)
+    first_position = tf.gather(first_position, windows.question)[:, tf.newaxis]
+    length = windows.length[:, tf.newaxis]
+    starts = outputs["starts"] - first_position
+    ends = outputs["ends"] - first_position[..., tf.newaxis]
+    token = starts + windows.start[:, tf.newaxis]
+    possible = (starts >= 0) & (starts < length) & has_most_context(windows, rows, token)
+    distance = ends - starts[..., tf.newaxis]
+    possible = possible[..., tf.newaxis] & (distance >= 0) & (distance < max_answer_length)
+    possible &= ends < length[..., tf.newaxis]
+
+    scores = outputs["start_scores"][..., tf.newaxis] + outputs["end_scores"]
+    scores = _flat(tf.where(possible, scores, _IMPOSSIBLE))
+    best = tf.argmax(scores, axis=-1, output_type=tf.int32)
+    first = tf.gather(_flat(token[..., tf.newaxis] + 0 * distance), best, batch_dims=1)
+    last = first + tf.gather(_flat(distance), best, batch_dims=1)
+    score = tf.reduce_max(scores, axis=-1)
+
+    # Of the rows of a question the one with the best score, the first of equals.
+    highest = tf.math.segment_max(score, windows.question)
+    is_best = score == tf.gather(highest, windows.question)
+    row = tf.where(is_best, rows[:, 0], tf.size(score))
+    row = tf.math.segment_min(row, windows.question)
+    return tf.gather(first, row), tf.gather(last, row), highest
+
+
+def _flat(spans: tf.Tensor) -> tf.Tensor:
+    """[rows, starts, ends] to [rows, starts x ends]."""
+    shape = tf.shape(spans)
+    return tf.reshape(spans, [shape[0], shape[1] * shape[2]])
+
+
+def _value_at(column: tf.RaggedTensor, place: tf.Tensor) -> tf.Tensor:
+    """`column[i, place[i]]` at [i]; any value of the row where there is no such place."""
+    last = tf.cast(column.row_lengths(), tf.int32) - 1
+    places = tf.cast(tf.clip_by_value(place, 0, last), column.row_splits.dtype)
+    return tf.gather(column.values, column.row_starts() + places)

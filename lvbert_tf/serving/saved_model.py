@@ -1,0 +1,78 @@
+"""Writing a version of a SavedModel that a server may be watching for."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.serving.model_card import model_card
+from lvbert_tf.serving.source import ServableModel
+from lvbert_tf.serving.warmup import write_warmup_requests
+
+CARD_FILE = "model_card.md"
+# Nobody trains what is exported.
+_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+
+
+def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
+    """Writes `output_dir/VERSION/`, the version one more than the last.
+
+    It gets its name when it is whole: a server that polls the folder never sees half of it. Beside the
+    SavedModel it has requests to warm up with and a model card.
+
+    Args:
+      model: what to export.
+      output_dir: `SERVING/NAME`, where the name is the one that servers know the model by.
+      license_name: of the weights.
+
+    Returns:
+      the directory of the version.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    with _new_version(output_dir) as directory:
+        graphs = {name: graph.get_concrete_function() for name, graph in model.signatures.items()}
+        module = tf.Module()
+        module.weights = [weight.value for weight in model.weights]
+        tf.saved_model.save(module, str(directory), graphs, _OPTIONS)
+        write_warmup_requests(directory, output_dir.name, model.signatures)
+        card = model_card(model, output_dir.name, license_name)
+        (directory / CARD_FILE).write_text(card, encoding="utf-8")
+        return _publish(directory, output_dir)
+
+
+@contextlib.contextmanager
+def _new_version(output_dir: Path) -> Iterator[Path]:
+    """A directory to write to, which is gone afterwards."""
+    directory = output_dir / f".{os.getpid()}.writing"
+    try:
+        directory.mkdir(parents=True)
+        yield directory
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"cannot write {output_dir}: {reason(error)}") from error
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _publish(directory: Path, output_dir: Path) -> Path:
+    """Gives a directory the number after the last version's."""
+    os.sync()  # the name must not reach the disk before the files
+    while True:
+        version = max(versions(output_dir), default=0) + 1
+        target = output_dir / str(version)
+        try:
+            return directory.rename(target)
+        except OSError:
+            if not target.exists():  # else another export was faster
+                raise
+
+
+def versions(output_dir: Path) -> list[int]:
+    """The versions in a directory, rising."""
+    names = (child.name for child in output_dir.iterdir())
+    return sorted(int(name) for name in names if name.isdecimal())

@@ -1,0 +1,170 @@
+"""What is exported: a model that fine-tuning or pre-training has left, with what is known of it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.finetuning.starting_model import is_preset
+from lvbert_tf.models import (
+    LVBertBackbone,
+    LVBertSpanPredictor,
+    LVBertTextClassifier,
+    LVBertTextRegressor,
+    LVBertTokenizer,
+    LVBertTokenTagger,
+)
+from lvbert_tf.serving.encoder import encoder_signatures
+from lvbert_tf.serving.inputs import Signature
+from lvbert_tf.serving.pretrained import pretrainer_signatures
+from lvbert_tf.serving.question_answering import span_predictor_signatures
+from lvbert_tf.serving.tagger import tagger_signatures
+from lvbert_tf.serving.texts import classifier_signatures, regressor_signatures
+from lvbert_tf.text import Tokenizer
+from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.training.model_directory import read_config
+
+# kind of model -> what it does, its signatures, and which of its values are told as its outputs.
+_TASKS: Mapping[type, tuple[str, Callable[[Any], dict[str, Signature]], Mapping[str, str]]] = {
+    LVBertTextClassifier: ("classifies texts", classifier_signatures, {"classes": "labels"}),
+    LVBertTextRegressor: (
+        "gives a text a number",
+        regressor_signatures,
+        {"range of the labels": "label_range"},
+    ),
+    LVBertTokenTagger: ("tags words", tagger_signatures, {"tags": "tags"}),
+    LVBertSpanPredictor: (
+        "answers questions on a context",
+        span_predictor_signatures,
+        {"no_answer_score above which there is no answer": "no_answer_threshold"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ServableModel:
+    """A model that can be exported.
+
+    Args:
+      purpose: what it does, for people.
+      signatures: what it answers.
+      weights: all that the signatures read.
+      backbone: whose layers are told.
+      tokenizer: of its texts.
+      outputs: what the values of its outputs mean, by a name for people.
+      figures: split -> metric -> figure, as measured when it was trained.
+      hparams: it was trained with.
+    """
+
+    purpose: str
+    signatures: Mapping[str, Signature]
+    weights: Sequence[keras.Variable]
+    backbone: LVBertBackbone
+    tokenizer: Tokenizer
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    hparams: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_servable_model(
+    path: Path, task: str | None, dtype: str, report: Callable[[str], None]
+) -> ServableModel:
+    """Loads what a directory holds.
+
+    Args:
+      path: a trial of fine-tuning (`finetuning_models/TASKS_TRIAL`), a preset, or the directory of a
+        pre-training run (`models/NAME`).
+      task: which of a trial's; None if there is but one.
+      dtype: Keras dtype policy of the layers.
+      report: called with a line for the user.
+
+    Raises:
+      InputError: it is none of these, it cannot be read, or the task is not told or not there.
+    """
+    if (path / "presets").is_dir():
+        return _trial_model(path, task, dtype)
+    if (path / "result.json").exists():
+        raise InputError(f"{path}: the model of this trial was not kept (keep_all_models false)")
+    if task is not None:
+        raise InputError(f"--task {task}: {path} is no trial of fine-tuning")
+    if is_preset(path):
+        return _preset_model(path, dtype)
+    config = read_config(path)
+    if config is None:
+        raise InputError(
+            f"no model at {path}: expected a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a"
+            " preset, or the directory of a pre-training run (models/NAME)"
+        )
+    pretrainer = load_pretrainer(path, report, dtype)
+    tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case).tokenizer
+    figures = _read_json(path / "eval.json")
+    return ServableModel(
+        "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
+        pretrainer_signatures(pretrainer, tokenizer),
+        pretrainer.weights,
+        pretrainer.discriminator,
+        tokenizer,
+        figures={"held out": {k: v for k, v in figures.items() if isinstance(v, float)}},
+        hparams=_read_json(path / "config.json"),
+    )
+
+
+def _trial_model(path: Path, task: str | None, dtype: str) -> ServableModel:
+    names = sorted(child.name for child in (path / "presets").iterdir() if is_preset(child))
+    if task is None and len(names) == 1:
+        task = names[0]
+    if task not in names:
+        wanted = "several tasks, name one with --task" if task is None else f"no task {task}"
+        raise InputError(f"{path} has {wanted}: {', '.join(names) or 'there is no model'}")
+    model = _preset_model(path / "presets" / task, dtype)
+    figures = _read_json(path / "result.json").get("figures", {})
+    hparams = _read_json(path / "config.json").get("hparams", {})
+    return ServableModel(**{**vars(model), "figures": figures.get(task, {}), "hparams": hparams})
+
+
+def _preset_model(path: Path, dtype: str) -> ServableModel:
+    name = _read_json(path / "task.json").get("class_name")
+    if name is None:
+        backbone = load_preset(LVBertBackbone, path, dtype=dtype)
+        tokenizer = load_preset(LVBertTokenizer, path).tokenizer
+        signatures = encoder_signatures(backbone, tokenizer)
+        return ServableModel("embeds texts", signatures, backbone.weights, backbone, tokenizer)
+    model_class = next((known for known in _TASKS if known.__name__ == name), None)
+    if model_class is None:
+        raise InputError(f"{path} holds a {name}, not {' | '.join(c.__name__ for c in _TASKS)}")
+    model = load_preset(model_class, path, dtype=dtype)
+    purpose, signatures_of, outputs = _TASKS[model_class]
+    return ServableModel(
+        purpose,
+        signatures_of(model),
+        model.weights,
+        model.backbone,
+        model.preprocessor.tokenizer.tokenizer,
+        outputs={what: getattr(model, attribute) for what, attribute in outputs.items()},
+    )
+
+
+def load_preset(model_class: Any, path: Path, **kwargs: Any) -> Any:
+    """`model_class.from_preset`; raises InputError: the preset cannot be read."""
+    try:
+        return model_class.from_preset(str(path), **kwargs)
+    # Keras and HDF5 raise whatever they meet first in a damaged file.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the preset cannot be read: {reason(error)}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a file that need not be there."""
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    return value

@@ -1,0 +1,71 @@
+"""Signatures of a model that tags words."""
+
+import tensorflow as tf
+
+from lvbert_tf.models import LVBertTokenTagger
+from lvbert_tf.serving.inputs import Signature, Tensors, ids_signature, padded, signature, valid
+from lvbert_tf.text.offsets import character_offsets
+
+_WHITESPACE = tf.constant([" ", "\t", "\n", "\v", "\f", "\r"])
+
+
+def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
+    """For every word `tags`, their `probabilities`, and where it stands, `starts` and `ends` in
+    characters, all of shape [batch, words]; "" and 0 where a text has fewer words than another.
+
+    Words stand between ASCII whitespace. Those beyond the model's length have no tag, and are missing.
+    `predict_ids` gives the `probabilities` of all tags, of shape [batch, length, tags].
+    """
+    names = tf.constant(model.tags)
+
+    def likely_tags(inputs: Tensors) -> dict[str, tf.Tensor]:
+        logits = model(inputs, training=False)
+        return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+
+    def tag(text):
+        text = valid(text)
+        columns = model.preprocessor.encode(tf.strings.split(text))
+        inputs = padded(columns["token_ids"], columns["segment_ids"])
+        likely = likely_tags(inputs)["probabilities"]
+        begins = columns["word_starts"].to_tensor() != 0
+        chosen = tf.ragged.boolean_mask(tf.argmax(likely, -1), begins)
+        best = tf.ragged.boolean_mask(tf.reduce_max(likely, -1), begins)
+        starts, ends = (places[:, : tf.shape(begins)[1]] for places in word_offsets(text))
+        kept = chosen.row_lengths()
+        starts, ends = (_first(character_offsets(text, places), kept) for places in (starts, ends))
+        return {
+            "tags": chosen.with_values(tf.gather(names, chosen.values)).to_tensor(),
+            "probabilities": best.to_tensor(),
+            "starts": starts.to_tensor(),
+            "ends": ends.to_tensor(),
+        }
+
+    return {"serving_default": signature(tag, "text"), "predict_ids": ids_signature(likely_tags)}
+
+
+def word_offsets(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Where each of the words that `tf.strings.split` finds starts and ends.
+
+    Args:
+      text: strings of shape [batch].
+
+    Returns:
+      int32 of shape [batch, (words)], in bytes.
+    """
+    characters = tf.strings.bytes_split(text)
+    is_space = tf.reduce_any(characters.values[:, tf.newaxis] == _WHITESPACE, axis=-1)
+    is_word = characters.with_values(~is_space)
+    outside = tf.fill([characters.nrows(), 1], False)
+    before = tf.concat([outside, is_word], axis=1)
+    after = tf.concat([is_word, outside], axis=1)
+    places = tf.ragged.range(before.row_lengths(out_type=tf.int32))
+    return (
+        tf.ragged.boolean_mask(places, after & ~before),
+        tf.ragged.boolean_mask(places, before & ~after),
+    )
+
+
+def _first(column: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
+    """The first values of each row, as many as `counts` has for it."""
+    places = tf.ragged.range(column.row_lengths())
+    return tf.ragged.boolean_mask(column, places < counts[:, tf.newaxis])

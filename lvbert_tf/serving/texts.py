@@ -1,0 +1,49 @@
+"""Signatures of models with one output for a text, or for a pair of texts."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lvbert_tf.models import LVBertTextClassifier, LVBertTextRegressor
+from lvbert_tf.serving.inputs import (
+    Signature,
+    Tensors,
+    ids_signature,
+    probabilities,
+    signature,
+    text_inputs,
+)
+
+
+def classifier_signatures(model: LVBertTextClassifier) -> dict[str, Signature]:
+    """`label` and `probabilities`, of shape [batch, classes] in the order of the model's labels."""
+    names = tf.constant(model.labels or [str(number) for number in range(model.num_classes)])
+
+    def predict(inputs: Tensors) -> dict[str, tf.Tensor]:
+        likely = probabilities(model(inputs, training=False), model.activation)
+        return {"label": tf.gather(names, tf.argmax(likely, -1)), "probabilities": likely}
+
+    return _signatures(model, predict)
+
+
+def regressor_signatures(model: LVBertTextRegressor) -> dict[str, Signature]:
+    """`value`, of shape [batch], in the units of the labels."""
+
+    def predict(inputs: Tensors) -> dict[str, tf.Tensor]:
+        return {"value": tf.cast(model(inputs, training=False), tf.float32)}
+
+    return _signatures(model, predict)
+
+
+def _signatures(
+    model: LVBertTextClassifier | LVBertTextRegressor, predict: Callable[[Tensors], Tensors]
+) -> dict[str, Signature]:
+    preprocessor = model.preprocessor
+    tokenizer, length = preprocessor.tokenizer.tokenizer, preprocessor.sequence_length
+    names = ("text", "text_pair") if preprocessor.paired else ("text",)
+    return {
+        "serving_default": signature(
+            lambda *texts: predict(text_inputs(tokenizer, texts, length)), *names
+        ),
+        "predict_ids": ids_signature(predict),
+    }
