@@ -1,9 +1,10 @@
 """Exports a model as a SavedModel that TensorFlow Serving, or TensorFlow alone, can run.
 
-  python export_saved_model.py --model_dir DATA/models/NAME/finetuning_models/sst_1 --output_dir SERVING/sst
+  python export_saved_model.py --model_dir DATA/models/NAME/finetuning_models/sst_1 \\
+      --output_dir SERVING/sst
 
-Reads a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a KerasHub preset, or the directory of a
-pre-training run (models/NAME). Writes SERVING/sst/VERSION/, the version one more than the last one
+Reads a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a KerasHub preset, or the directory of
+a pre-training run (models/NAME). Writes SERVING/sst/VERSION/, the version one more than the last one
 there, under a temporary name until it is whole. Strings go in: the tokenizer and its vocabulary are
 part of the graph. Whoever loads it needs tensorflow and tensorflow-text, not this project:
 

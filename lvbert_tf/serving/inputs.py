@@ -1,6 +1,7 @@
 """From strings to what a backbone reads, inside a graph; what all signatures share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -10,8 +11,8 @@ from lvbert_tf.text.offsets import character_offsets
 from lvbert_tf.text.packing import pack, pack_values
 
 Tensors = Mapping[str, tf.Tensor]
-# From inputs by name to outputs by name, each with one row for a row of every other.
-Signature = Callable[..., dict[str, tf.Tensor]]
+# A `tf.function` with an input signature, from inputs to outputs by name, as many rows in each.
+Signature: TypeAlias = Any
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
 

@@ -22,10 +22,15 @@ def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature
     does.
     """
     preprocessor = model.preprocessor
+    assert preprocessor is not None
     tokenizer, sizes = preprocessor.tokenizer.tokenizer, preprocessor.window_sizes
 
     def answer(question, context):
-        context = valid(context)
+        count = tf.size(question)
+        # TensorFlow's loops cannot stack nothing: an empty batch gets a row that is taken off again.
+        filler = tf.fill([1 - tf.minimum(count, 1)], "")
+        question = tf.concat([question, filler], 0)
+        context = valid(tf.concat([context, filler], 0))
         windows = divide(
             encode_questions(tokenizer, question, sizes.max_query_length),
             *encode_contexts(tokenizer, context),
@@ -44,13 +49,13 @@ def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature
             "end": end,
             "score": score,
         }
-        if model.no_answer is None:
-            return answers
-        lowest = tf.math.segment_min(outputs["no_answer_score"], windows.question)
-        if model.no_answer == "span":
-            lowest -= tf.where(found, score, NO_SPAN)
-        answerable = lowest <= model.no_answer_threshold
-        return {**answers, "no_answer_score": lowest, "answerable": answerable}
+        if model.no_answer is not None:
+            lowest = tf.math.segment_min(outputs["no_answer_score"], windows.question)
+            if model.no_answer == "span":
+                lowest -= tf.where(found, score, NO_SPAN)
+            answers["no_answer_score"] = lowest
+            answers["answerable"] = lowest <= model.no_answer_threshold
+        return {name: value[:count] for name, value in answers.items()}
 
     def spans(inputs: Tensors) -> Tensors:
         return model(inputs, training=False)
@@ -66,8 +71,8 @@ def _all_rows(model: LVBertSpanPredictor, windows: Windows) -> dict[str, tf.Tens
     rows = tf.size(windows.question)
     first = tf.cast(windows.question_ids.row_lengths(), tf.int32)
     lengths = tf.gather(first, windows.question) + windows.length + 1
-    length = tf.reduce_max(tf.concat([lengths, [1]], 0))  # of no rows at all, too
-    portion = tf.clip_by_value(rows, 1, _ROWS_AT_ONCE)
+    length = tf.reduce_max(lengths)
+    portion = tf.minimum(rows, _ROWS_AT_ONCE)
 
     def outputs_of(number):
         chosen = tf.minimum(number * portion + tf.range(portion), rows - 1)
@@ -75,7 +80,7 @@ def _all_rows(model: LVBertSpanPredictor, windows: Windows) -> dict[str, tf.Tens
 
     count = -(-rows // portion)
     specs = {
-        name: tf.TensorSpec([None] * output.shape.rank, output.dtype)
+        name: tf.TensorSpec([None] * len(output.shape), output.dtype)
         for name, output in model.output.items()
     }
     portions = tf.map_fn(

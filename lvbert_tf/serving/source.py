@@ -136,8 +136,12 @@ def _preset_model(path: Path, dtype: str) -> ServableModel:
     model_class = next((known for known in _TASKS if known.__name__ == name), None)
     if model_class is None:
         raise InputError(f"{path} holds a {name}, not {' | '.join(c.__name__ for c in _TASKS)}")
-    model = load_preset(model_class, path, dtype=dtype)
-    purpose, signatures_of, outputs = _TASKS[model_class]
+    return servable_task(load_preset(model_class, path, dtype=dtype))
+
+
+def servable_task(model: Any) -> ServableModel:
+    """A model of a task of this project, with a preprocessor, as one that can be exported."""
+    purpose, signatures_of, outputs = _TASKS[type(model)]
     return ServableModel(
         purpose,
         signatures_of(model),

@@ -16,7 +16,8 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
     Words stand between ASCII whitespace. Those beyond the model's length have no tag, and are missing.
     `predict_ids` gives the `probabilities` of all tags, of shape [batch, length, tags].
     """
-    names = tf.constant(model.tags)
+    preprocessor, names = model.preprocessor, tf.constant(model.tags)
+    assert preprocessor is not None
 
     def likely_tags(inputs: Tensors) -> dict[str, tf.Tensor]:
         logits = model(inputs, training=False)
@@ -24,15 +25,16 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
 
     def tag(text):
         text = valid(text)
-        columns = model.preprocessor.encode(tf.strings.split(text))
+        columns = preprocessor.encode(tf.strings.split(text))
         inputs = padded(columns["token_ids"], columns["segment_ids"])
         likely = likely_tags(inputs)["probabilities"]
         begins = columns["word_starts"].to_tensor() != 0
         chosen = tf.ragged.boolean_mask(tf.argmax(likely, -1), begins)
         best = tf.ragged.boolean_mask(tf.reduce_max(likely, -1), begins)
-        starts, ends = (places[:, : tf.shape(begins)[1]] for places in word_offsets(text))
-        kept = chosen.row_lengths()
-        starts, ends = (_first(character_offsets(text, places), kept) for places in (starts, ends))
+        starts, ends = (
+            character_offsets(text, _first(places, chosen.row_lengths()))
+            for places in word_offsets(text)
+        )
         return {
             "tags": chosen.with_values(tf.gather(names, chosen.values)).to_tensor(),
             "probabilities": best.to_tensor(),
@@ -50,7 +52,7 @@ def word_offsets(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
       text: strings of shape [batch].
 
     Returns:
-      int32 of shape [batch, (words)], in bytes.
+      int64 of shape [batch, (words)], in bytes.
     """
     characters = tf.strings.bytes_split(text)
     is_space = tf.reduce_any(characters.values[:, tf.newaxis] == _WHITESPACE, axis=-1)
@@ -58,7 +60,7 @@ def word_offsets(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     outside = tf.fill([characters.nrows(), 1], False)
     before = tf.concat([outside, is_word], axis=1)
     after = tf.concat([is_word, outside], axis=1)
-    places = tf.ragged.range(before.row_lengths(out_type=tf.int32))
+    places = tf.ragged.range(before.row_lengths())
     return (
         tf.ragged.boolean_mask(places, after & ~before),
         tf.ragged.boolean_mask(places, before & ~after),

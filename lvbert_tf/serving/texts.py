@@ -39,6 +39,7 @@ def _signatures(
     model: LVBertTextClassifier | LVBertTextRegressor, predict: Callable[[Tensors], Tensors]
 ) -> dict[str, Signature]:
     preprocessor = model.preprocessor
+    assert preprocessor is not None
     tokenizer, length = preprocessor.tokenizer.tokenizer, preprocessor.sequence_length
     names = ("text", "text_pair") if preprocessor.paired else ("text",)
     return {

@@ -187,8 +187,11 @@ def make_windows(
     (question_ids,) = _map_texts(
         lambda texts: (encode_questions(tokenizer, texts, sizes.max_query_length),), questions
     )
-    columns = _map_texts(lambda texts: encode_contexts(tokenizer, texts), list(different))
-    return divide(question_ids, *columns, context, sizes, tokenizer.vocabulary.sep_id)
+    context_ids, starts, ends = _map_texts(
+        lambda texts: encode_contexts(tokenizer, texts), list(different)
+    )
+    sep_id = tokenizer.vocabulary.sep_id
+    return divide(question_ids, context_ids, starts, ends, context, sizes, sep_id)
 
 
 def encode_questions(tokenizer: Tokenizer, questions, max_query_length: int) -> tf.RaggedTensor:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import keras
+
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -13,7 +15,6 @@ from lvbert_tf.models import (
     LVBertTokenTagger,
     LVBertTokenTaggerPreprocessor,
 )
-from lvbert_tf.serving.source import ServableModel, load_servable_model
 
 VOCABULARY = Path(__file__).parents[1] / "fixtures" / "tokenizer" / "vocab.txt"
 LENGTH = 24
@@ -21,40 +22,32 @@ LABELS = ("bad", "so-so", "good")
 TAGS = ("NOUN", "VERB", "X")
 
 
-def make_models(randomize, layers: str = "CAF") -> dict:
-    """Keras models by their names. All share a tokenizer, whose graph takes seconds to make."""
+def make_models(randomize) -> dict[str, keras.Model]:
+    """Models by their names. All share a tokenizer, whose graph takes seconds to make."""
     tokenizer = LVBertTokenizer(str(VOCABULARY))
 
     def backbone():
         return LVBertBackbone(
-            tokenizer.vocabulary_size(), layers, 2, 16, 32, max_sequence_length=LENGTH
+            tokenizer.vocabulary_size(), "CAF", 2, 16, 32, max_sequence_length=LENGTH
         )
 
     def texts(paired):
         return LVBertTextClassifierPreprocessor(tokenizer, LENGTH, paired=paired)
 
-    spans = LVBertSpanPredictorPreprocessor(tokenizer, LENGTH, max_query_length=6, doc_stride=5)
+    spans = LVBertSpanPredictorPreprocessor(tokenizer, LENGTH, max_query_length=6, doc_stride=12)
+    tags = LVBertTokenTaggerPreprocessor(tokenizer, LENGTH)
     models = {
         "classifier": LVBertTextClassifier(backbone(), 3, texts(paired=False), labels=LABELS),
-        "pairs": LVBertTextClassifier(backbone(), 2, texts(paired=True)),
         "regressor": LVBertTextRegressor(backbone(), (0.0, 5.0), texts(paired=True)),
-        "tagger": LVBertTokenTagger(
-            backbone(), TAGS, LVBertTokenTaggerPreprocessor(tokenizer, LENGTH)
-        ),
+        "tagger": LVBertTokenTagger(backbone(), TAGS, tags),
         "answers": LVBertSpanPredictor(backbone(), spans, beam_size=4, max_answer_length=6),
         "answers_or_none": LVBertSpanPredictor(
             backbone(), spans, beam_size=4, no_answer="likely_starts", no_answer_threshold=0.0
         ),
         "spans_or_none": LVBertSpanPredictor(
-            backbone(), spans, beam_size=4, no_answer="span", joint=False
+            backbone(), spans, beam_size=30, no_answer="span", joint=False
         ),
     }
     for seed, model in enumerate(models.values()):
         randomize(model, seed, deviation=0.2)
     return models
-
-
-def servable(model, directory: Path) -> ServableModel:
-    """The model as the program loads it: from a preset."""
-    model.save_to_preset(str(directory))
-    return load_servable_model(directory, None, "float32", print)
