@@ -44,7 +44,7 @@ def load_starting_model(
     path = Path(config.init_checkpoint or config.model_dir)
     preset = path / "preset" if is_preset(path / "preset") else path
     if is_preset(preset):
-        backbone, tokenizer = _load_preset(preset, dtype)
+        backbone, tokenizer = load_preset(preset, dtype)
         source: Path | str = preset
     elif is_reference_checkpoint(str(path)):
         backbone, tokenizer = _load_reference(config, path, dtype)
@@ -68,7 +68,12 @@ def is_preset(directory: Path) -> bool:
     return isinstance(config, dict) and "class_name" in config
 
 
-def _load_preset(path: Path, dtype: str) -> StartingModel:
+def load_preset(path: Path, dtype: str) -> StartingModel:
+    """Loads the encoder and the tokenizer of a preset, as `keras_hub` would.
+
+    Raises:
+      InputError: it cannot be read, or holds another kind of model.
+    """
     try:
         backbone = keras_hub.models.Backbone.from_preset(str(path), dtype=dtype)
         if not isinstance(backbone, LVBertBackbone):

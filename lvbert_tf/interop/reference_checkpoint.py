@@ -3,41 +3,18 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.interop.foreign_weights import RestoreReport, restore
 from lvbert_tf.interop.reference_names import named_weights
 from lvbert_tf.models import ElectraPretrainer
 
 # Saved beside the weights, and of no use without the reference's own optimiser.
 _TRAINING_STATE = re.compile(r"(/adam_[mv]|^global_step)$")
-
-
-@dataclass(frozen=True)
-class RestoreReport:
-    """What was found where.
-
-    Args:
-        loaded: names of the reference's variables that were read.
-        missing: names that the model wants and the checkpoint lacks; those weights stay fresh.
-        unused: names in the checkpoint that the model has no place for (optimiser state aside).
-    """
-
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
-
-    def __str__(self) -> str:
-        def listed(what, names):
-            return f"{what} {len(names)}" + (f": {', '.join(names)}" if names else "")
-
-        parts = (f"loaded {len(self.loaded)}", listed("missing", self.missing))
-        return "; ".join((*parts, listed("unused", self.unused)))
 
 
 @contextlib.contextmanager
@@ -81,34 +58,18 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
         InputError: unreadable, none of the variables is there, or one has another shape.
     """
     reader = _open(path)
-    shapes = reader.get_variable_to_shape_map()
-    submodules = any("_submodule/" in name for name in shapes)
-    loaded: list[str] = []
-    missing: list[str] = []
-    values = []
-    for entry in named_weights(pretrainer, submodules):
-        absent = [name for name in entry.names if name not in shapes]
-        if absent:
-            missing += absent
-            continue
+    shapes = {
+        name: shape
+        for name, shape in reader.get_variable_to_shape_map().items()
+        if not _TRAINING_STATE.search(name)
+    }
+
+    def read(name):
         with _refusing(path):
-            parts = [reader.get_tensor(name) for name in entry.names]
-        value = np.concatenate(parts, axis=-1)
-        squeezed = tuple(size for size in value.shape if size != 1)
-        if squeezed != tuple(size for size in entry.weight.shape if size != 1):
-            raise InputError(
-                f"{path}: {entry.names[0]} has shape {'x'.join(map(str, value.shape))}, the model "
-                f"wants {'x'.join(map(str, entry.weight.shape))}; check the hparams"
-            )
-        values.append((entry.weight, value.reshape(entry.weight.shape)))
-        loaded += entry.names
-    if not loaded:
-        raise InputError(f"{path}: holds none of the model's {len(missing)} variables")
-    for weight, value in values:
-        weight.assign(value)
-    used = set(loaded)
-    unused = [name for name in shapes if name not in used and not _TRAINING_STATE.search(name)]
-    return RestoreReport(tuple(loaded), tuple(missing), tuple(sorted(unused)))
+            return reader.get_tensor(name)
+
+    submodules = any("_submodule/" in name for name in shapes)
+    return restore(named_weights(pretrainer, submodules), shapes, read, path, "the hparams")
 
 
 def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str, Any]:
@@ -151,12 +112,8 @@ def layers_in_checkpoint(shapes: Mapping[str, list[int]]) -> str:
     return "".join(kind for _, _, kind in sorted(found))
 
 
-def load_reference_checkpoint(
-    path: str,
-    hparams: Mapping[str, Any],
-    on_report: Callable[[RestoreReport], None] | None = None,
-) -> ElectraPretrainer:
-    """Builds the pre-trainer that a reference checkpoint was trained with, and reads its weights.
+def reference_config(path: str, hparams: Mapping[str, Any]) -> PretrainingConfig:
+    """The configuration of the run that wrote a reference checkpoint.
 
     The convolution is the reference's: padding is not masked, unless `hparams` say otherwise.
 
@@ -164,13 +121,9 @@ def load_reference_checkpoint(
         path: prefix of the checkpoint (`.../model.ckpt-1000000`), or its directory.
         hparams: the reference's dict of hyperparameters. What it leaves out of vocabulary size,
             embedding size, positions and layers is read off the checkpoint.
-        on_report: called with what was loaded, missing and unused.
-
-    Returns:
-        the pre-trainer, float32.
 
     Raises:
-        InputError: unreadable checkpoint, bad hparams, or weights of another shape.
+        InputError: unreadable checkpoint or bad hparams.
     """
     shapes = _open(path).get_variable_to_shape_map()
     sizes = _sizes_in_checkpoint(shapes, path)
@@ -180,7 +133,28 @@ def load_reference_checkpoint(
     overrides = values["model_hparam_overrides"]
     if isinstance(overrides, Mapping):  # anything else is refused with the other bad hparams
         values["model_hparam_overrides"] = {**sizes["model_hparam_overrides"], **overrides}
-    config = PretrainingConfig.create("", "reference", values)
+    return PretrainingConfig.create("", "reference", values)
+
+
+def load_reference_checkpoint(
+    path: str,
+    hparams: Mapping[str, Any],
+    on_report: Callable[[RestoreReport], None] | None = None,
+) -> ElectraPretrainer:
+    """Builds the pre-trainer that a reference checkpoint was trained with, and reads its weights.
+
+    Args:
+        path: as for `reference_config`.
+        hparams: as for `reference_config`.
+        on_report: called with what was loaded, missing and unused.
+
+    Returns:
+        the pre-trainer, float32.
+
+    Raises:
+        InputError: unreadable checkpoint, bad hparams, or weights of another shape.
+    """
+    config = reference_config(path, hparams)
     pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
     report = restore_reference_weights(pretrainer, path)
     if on_report is not None:

@@ -6,39 +6,25 @@ halves of a transformer layer.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import keras
 
+from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.layers import DynamicConvolution, LayerNorm, ResidualBlock, SelfAttention
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
 
-@dataclass(frozen=True)
-class NamedWeight:
-    """One of our weights and the reference's variables that it holds.
-
-    Args:
-        weight: our variable.
-        names: the reference's names; our weight is their values put side by side on the last axis,
-            in our shape.
-    """
-
-    weight: keras.Variable
-    names: tuple[str, ...]
+def _dense(layer: keras.layers.Dense, *scopes: str) -> Iterator[ForeignWeight]:
+    yield ForeignWeight(layer.kernel, tuple(f"{scope}/kernel" for scope in scopes))
+    yield ForeignWeight(layer.bias, tuple(f"{scope}/bias" for scope in scopes))
 
 
-def _dense(layer: keras.layers.Dense, *scopes: str) -> Iterator[NamedWeight]:
-    yield NamedWeight(layer.kernel, tuple(f"{scope}/kernel" for scope in scopes))
-    yield NamedWeight(layer.bias, tuple(f"{scope}/bias" for scope in scopes))
+def _layer_norm(layer: LayerNorm, scope: str) -> Iterator[ForeignWeight]:
+    yield ForeignWeight(layer.gamma, (f"{scope}/gamma",))
+    yield ForeignWeight(layer.beta, (f"{scope}/beta",))
 
 
-def _layer_norm(layer: LayerNorm, scope: str) -> Iterator[NamedWeight]:
-    yield NamedWeight(layer.gamma, (f"{scope}/gamma",))
-    yield NamedWeight(layer.beta, (f"{scope}/beta",))
-
-
-def _encoder_layer(block: ResidualBlock, scope: str) -> Iterator[NamedWeight]:
+def _encoder_layer(block: ResidualBlock, scope: str) -> Iterator[ForeignWeight]:
     layer = block.sublayer
     if isinstance(layer, SelfAttention):
         scope += "/attention"
@@ -49,18 +35,20 @@ def _encoder_layer(block: ResidualBlock, scope: str) -> Iterator[NamedWeight]:
         inner = f"{scope}/convolution"
         yield from _dense(layer.value_gate, f"{inner}/glu_l", f"{inner}/glu_g")
         key = f"{inner}/conv_attn_key"
-        yield NamedWeight(layer.depthwise_kernel, (f"{key}/depthwise_kernel",))
-        yield NamedWeight(layer.pointwise_kernel, (f"{key}/pointwise_kernel",))
-        yield NamedWeight(layer.pointwise_bias, (f"{key}/bias",))
-        yield NamedWeight(layer.taps_kernel, (f"{inner}/conv_attn_kernel/kernel",))
-        yield NamedWeight(layer.taps_bias, (f"{inner}/conv_attn_kernel/bias",))
+        # TensorFlow's separable convolution has an axis for channel multipliers, and one for width 1.
+        depthwise, pointwise = layer.depthwise_kernel, layer.pointwise_kernel
+        yield ForeignWeight(depthwise, (f"{key}/depthwise_kernel",), (*depthwise.shape, 1))
+        yield ForeignWeight(pointwise, (f"{key}/pointwise_kernel",), (1, *pointwise.shape))
+        yield ForeignWeight(layer.pointwise_bias, (f"{key}/bias",))
+        yield ForeignWeight(layer.taps_kernel, (f"{inner}/conv_attn_kernel/kernel",))
+        yield ForeignWeight(layer.taps_bias, (f"{inner}/conv_attn_kernel/bias",))
     else:
         yield from _dense(layer.intermediate, f"{scope}/intermediate/dense")
     yield from _dense(block.output_dense, f"{scope}/output/dense")
     yield from _layer_norm(block.layer_norm, f"{scope}/output/LayerNorm")
 
 
-def _encoder(backbone: LVBertBackbone, scope: str, submodules: bool) -> Iterator[NamedWeight]:
+def _encoder(backbone: LVBertBackbone, scope: str, submodules: bool) -> Iterator[ForeignWeight]:
     if backbone.embeddings_projection is not None:
         yield from _dense(backbone.embeddings_projection, f"{scope}/embeddings_project")
     for index, block in enumerate(backbone.encoder_layers):
@@ -70,15 +58,15 @@ def _encoder(backbone: LVBertBackbone, scope: str, submodules: bool) -> Iterator
         yield from _encoder_layer(block, layer_scope)
 
 
-def _embeddings(backbone: LVBertBackbone, scope: str) -> Iterator[NamedWeight]:
+def _embeddings(backbone: LVBertBackbone, scope: str) -> Iterator[ForeignWeight]:
     layer = backbone.embeddings
-    yield NamedWeight(layer.token_table, (f"{scope}/word_embeddings",))
-    yield NamedWeight(layer.segment_table, (f"{scope}/token_type_embeddings",))
-    yield NamedWeight(layer.position_table, (f"{scope}/position_embeddings",))
+    yield ForeignWeight(layer.token_table, (f"{scope}/word_embeddings",))
+    yield ForeignWeight(layer.segment_table, (f"{scope}/token_type_embeddings",))
+    yield ForeignWeight(layer.position_table, (f"{scope}/position_embeddings",))
     yield from _layer_norm(layer.layer_norm, f"{scope}/LayerNorm")
 
 
-def named_weights(pretrainer: ElectraPretrainer, submodules: bool) -> Iterator[NamedWeight]:
+def named_weights(pretrainer: ElectraPretrainer, submodules: bool) -> Iterator[ForeignWeight]:
     """All weights of a pre-trainer with the reference's names.
 
     Args:
@@ -103,7 +91,7 @@ def named_weights(pretrainer: ElectraPretrainer, submodules: bool) -> Iterator[N
         scope = "cloze_predictions" if right_to_left else "generator_predictions"
         yield from _dense(head.dense, f"{scope}/dense")
         yield from _layer_norm(head.layer_norm, f"{scope}/LayerNorm")
-        yield NamedWeight(head.output_bias, (f"{scope}/output_bias",))
+        yield ForeignWeight(head.output_bias, (f"{scope}/output_bias",))
     if pretrainer.replaced_token_head is not None:
         head = pretrainer.replaced_token_head
         yield from _dense(head.dense, "discriminator_predictions/dense")

@@ -1,0 +1,124 @@
+"""Writes checkpoints that the reference implementations (LV-BERT, ELECTRA) read."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import replace_file, write_json
+from lvbert_tf.interop.foreign_weights import ForeignWeight
+from lvbert_tf.interop.reference_names import named_weights
+from lvbert_tf.layer_string import LayerString
+from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
+
+CHECKPOINT = "model.ckpt"
+HPARAMS = "hparams.json"
+
+
+def reference_weights(pretrainer: ElectraPretrainer, layer_list: bool) -> list[ForeignWeight]:
+    """Which variables a reference checkpoint of a model has.
+
+    Args:
+        pretrainer: built.
+        layer_list: True for LV-BERT's code with a `custom_layer_list`, False for ELECTRA's.
+
+    Raises:
+        InputError: the reference cannot build such a model.
+    """
+    discriminator, generator = pretrainer.discriminator, pretrainer.generator
+    layers = LayerString.parse(discriminator.layer_string)
+    if len(layers) % 2:
+        raise InputError(
+            f"the layer string {layers} has an odd length; the reference counts layers in pairs"
+        )
+    if not layer_list and not is_transformer(layers):
+        raise InputError(
+            f"the layer string is {layers}; ELECTRA's code has only AF repeated, so the names must"
+            " be LV-BERT's"
+        )
+    if generator is not None:
+        own = LayerString.parse(generator.layer_string)
+        if len(own) % 2 or own != layers.first(len(own)):
+            raise InputError(
+                f"the generator's layers are {own}; the reference's are pairs of the"
+                f" discriminator's {layers}, from the embeddings up"
+            )
+    return list(named_weights(pretrainer, submodules=layer_list))
+
+
+def is_transformer(layers: LayerString) -> bool:
+    """Whether a string is AF repeated: the layers of BERT and ELECTRA."""
+    return layers.letters == "AF" * (len(layers) // 2)
+
+
+def reference_hparams(pretrainer: ElectraPretrainer, layer_list: bool) -> dict[str, Any]:
+    """The reference's hparams that build a model; arguments as for `reference_weights`."""
+    discriminator = pretrainer.discriminator
+    layers = LayerString.parse(discriminator.layer_string)
+    hparams: dict[str, Any] = {
+        "vocab_size": discriminator.vocabulary_size,
+        "embedding_size": discriminator.embedding_dim,
+        "max_seq_length": min(128, discriminator.max_sequence_length),
+        "model_hparam_overrides": {
+            "hidden_size": discriminator.hidden_dim,
+            "num_attention_heads": discriminator.num_heads,
+            "intermediate_size": discriminator.intermediate_dim,
+            "hidden_dropout_prob": discriminator.dropout,
+            "attention_probs_dropout_prob": discriminator.attention_dropout,
+            "max_position_embeddings": discriminator.max_sequence_length,
+            "type_vocab_size": discriminator.num_segments,
+            "initializer_range": discriminator.initializer_range,
+        },
+    }
+    if layer_list:
+        hparams["custom_layer_list"] = layers.digits
+    else:
+        hparams["model_hparam_overrides"]["num_hidden_layers"] = len(layers) // 2
+    return hparams | _generator_hparams(pretrainer, discriminator)
+
+
+def _generator_hparams(
+    pretrainer: ElectraPretrainer, discriminator: LVBertBackbone
+) -> dict[str, Any]:
+    generator = pretrainer.generator
+    if generator is None:
+        return {"uniform_generator": True}
+    if pretrainer.replaced_token_head is None:
+        return {"electra_objective": False}
+    if generator is discriminator:
+        return {"untied_generator": False}
+    return {
+        "generator_layers": len(generator.layer_string) / len(discriminator.layer_string),
+        "generator_hidden_size": generator.hidden_dim / discriminator.hidden_dim,
+        "two_tower_generator": pretrainer.right_to_left_generator is not None,
+        "untied_generator_embeddings": generator.embeddings is not discriminator.embeddings,
+    }
+
+
+def write_reference_checkpoint(
+    weights: list[ForeignWeight], hparams: dict[str, Any], directory: Path
+) -> None:
+    """Writes `model.ckpt.*`, the `checkpoint` file that names it, and `hparams.json`.
+
+    Args:
+        weights: what to write.
+        hparams: kept beside them.
+        directory: exists.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    values = {name: value for weight in weights for name, value in weight.split().items()}
+    names = sorted(values)
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=str(directory / CHECKPOINT),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.constant(values[name]) for name in names],
+        )
+    except tf.errors.OpError as error:
+        raise InputError(f"cannot write {directory}: {reason(error)}") from error
+    replace_file(directory / "checkpoint", f'model_checkpoint_path: "{CHECKPOINT}"\n')
+    write_json(directory / HPARAMS, hparams)

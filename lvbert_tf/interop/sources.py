@@ -1,0 +1,139 @@
+"""Loading what is to be converted."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.starting_model import is_preset, load_preset
+from lvbert_tf.hparams import load_hparams
+from lvbert_tf.interop.foreign_weights import RestoreReport
+from lvbert_tf.interop.huggingface_reading import find_models, load_huggingface
+from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
+from lvbert_tf.interop.json_files import read_object
+from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
+from lvbert_tf.interop.reference_writing import HPARAMS
+from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer, Supernet
+from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.training.model_directory import read_config
+
+_NOTHING = RestoreReport((), (), ())
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model in memory, wherever it came from.
+
+    Args:
+        pretrainer: its networks, float32.
+        tokenizer: None where the source has no vocabulary.
+        config: builds the networks; None for a preset, which has no generator and no heads.
+        report: what was found of the weights.
+    """
+
+    pretrainer: ElectraPretrainer
+    tokenizer: LVBertTokenizer | None
+    config: PretrainingConfig | None
+    report: RestoreReport
+
+
+def load_source(
+    kind: str, path: str, hparams: str, vocab_file: str | None, report: Callable[[str], None]
+) -> Source:
+    """Loads a model.
+
+    Args:
+        kind: "reference", "huggingface" or "preset".
+        path: where it is.
+        hparams: for a reference checkpoint, see `load_hparams`; added to the hparams.json beside it.
+        vocab_file: instead of the vocabulary that lies with the model.
+        report: called with lines for the user.
+
+    Raises:
+        InputError: it cannot be read, or its vocabulary has more tokens than it has embeddings.
+    """
+    if hparams and kind != "reference":
+        raise InputError("hparams describe reference checkpoints; the others say what they are")
+    if kind == "reference":
+        source = _load_reference(path, hparams, vocab_file)
+    elif kind == "huggingface":
+        source = _load_huggingface(path)
+    else:
+        source = _load_own(Path(path), report)
+    if vocab_file:
+        source = dataclasses.replace(source, tokenizer=_with_vocabulary(source, vocab_file))
+    tokens, rows = source.tokenizer, source.pretrainer.discriminator.vocabulary_size
+    if tokens is not None and tokens.vocabulary_size() > rows:
+        raise InputError(
+            f"{path} has {rows} token embeddings, but its vocabulary has"
+            f" {tokens.vocabulary_size()} tokens"
+        )
+    return source
+
+
+def _with_vocabulary(source: Source, vocab_file: str) -> LVBertTokenizer:
+    given = source.tokenizer
+    if given is not None:
+        return LVBertTokenizer(vocab_file, given.lowercase, given.strip_accents)
+    return LVBertTokenizer(vocab_file, source.config is None or source.config.do_lower_case)
+
+
+def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
+    directory = Path(path) if Path(path).is_dir() else Path(path).parent
+    hparams = _merged(
+        read_object(directory / HPARAMS) if (directory / HPARAMS).exists() else {},
+        load_hparams(given),
+    )
+    config = reference_config(path, hparams)
+    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+    report = restore_reference_weights(pretrainer, path)
+    beside = directory / "vocab.txt"
+    tokenizer = None
+    if not vocab_file and beside.exists():
+        tokenizer = LVBertTokenizer(str(beside), config.do_lower_case)
+    return Source(pretrainer, tokenizer, config, report)
+
+
+def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    overrides = [values.get("model_hparam_overrides") for values in (saved, given)]
+    merged = {**saved, **given}
+    if all(isinstance(value, dict) for value in overrides):
+        merged["model_hparam_overrides"] = {**overrides[0], **overrides[1]}
+    return merged
+
+
+def _load_huggingface(path: str) -> Source:
+    pretrainer, config, report = load_huggingface(path)
+    found = [read_tokenizer(directory) for directory in find_models(path)]
+    tokenizers = [tokenizer for tokenizer in found if tokenizer is not None]
+    first = tokenizers[0] if tokenizers else None
+    for other in tokenizers[1:]:
+        assert first is not None
+        if other.get_vocabulary() != first.get_vocabulary():
+            raise InputError(f"{path}: discriminator and generator have different vocabularies")
+    return Source(pretrainer, first, config, report)
+
+
+def _load_own(path: Path, report: Callable[[str], None]) -> Source:
+    if is_preset(path):
+        backbone, tokenizer = load_preset(path, "float32")
+        pretrainer = ElectraPretrainer(backbone, None, detects_replacements=False)
+        # The head of a fine-tuned task, which no other format here has a place for.
+        unused = ("task.weights.h5",) if (path / "task.weights.h5").exists() else ()
+        return Source(pretrainer, tokenizer, None, dataclasses.replace(_NOTHING, unused=unused))
+    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
+    config = read_config(model_dir)
+    if config is None:
+        raise InputError(f"{path} is neither a preset nor the directory of a pre-training run")
+    pretrainer = load_pretrainer(path, report)
+    if isinstance(pretrainer.discriminator, Supernet):
+        raise InputError(f"{path} is a supernet; only one string of it can be converted")
+    preset = model_dir / "preset"
+    if is_preset(preset):
+        tokenizer = load_preset(preset, "float32")[1]
+    else:
+        tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case)
+    return Source(pretrainer, tokenizer, config, _NOTHING)
