@@ -5,14 +5,16 @@ PYTHON := $(VENV)/bin/python
 # Each is a copy of the lock file that was installed, so that a changed lock is noticed.
 RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
+INTEROP := $(VENV)/interop/requirements-interop.txt
 
-.PHONY: help demo demo-search test lint format typecheck lock clean
+.PHONY: help demo demo-search test test-interop lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo         pre-train a small LV-BERT on the State of the Union addresses (minutes)"
 	@echo "make demo-search  search for a layer string on the same text (minutes)"
 	@echo "make test         run the tests; PYTEST_ARGS='-k tokenizer' selects some"
+	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
 	@echo "make typecheck    check the type hints"
 	@echo "make lock         pin the newest dependencies in requirements*.txt"
@@ -26,6 +28,10 @@ demo-search: $(RUNTIME)
 
 test: $(DEVELOPMENT)
 	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+# Beside .venv, not in it: a PyTorch for GPUs, which pip takes where it finds no other, is 3 GB.
+test-interop: $(DEVELOPMENT) $(INTEROP)
+	@$(PYTHON) -m pytest -m transformers $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .
@@ -62,12 +68,21 @@ $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+$(INTEROP): requirements-interop.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/interop"; \
+	  $(PYTHON) -m venv --clear $(VENV)/interop && \
+	  $(VENV)/interop/bin/python -m pip install --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
 # uv resolves; what it writes is installed with plain pip.
 lock: $(DEVELOPMENT)
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
-	@for name in requirements requirements-dev; do \
-	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade --python-version 3.11 \
+	@for name in requirements requirements-dev requirements-interop; do \
+	  case $$name in *-interop) deps=--no-deps;; *) deps=;; esac; \
+	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade $$deps --python-version 3.11 \
 	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done

@@ -42,8 +42,8 @@ flags.DEFINE_string(
     "hparams",
     "",
     "With --from reference: how the model was pre-trained, as JSON, or a .json or .toml file, with"
-    " the names of run_pretraining.py --help. Sizes of tables and layers are read off the checkpoint, and"
-    " an hparams.json beside it is read first.",
+    " the names of run_pretraining.py --help. Sizes of tables and layers are read off the checkpoint,"
+    " and an hparams.json beside it is read first.",
 )
 flags.DEFINE_string("vocab_file", None, "The vocabulary, if not the one that lies with the model.")
 flags.DEFINE_enum(

@@ -103,7 +103,7 @@ def _check_complete(
     path: str, source: Source, listed: list[ForeignWeight] | None, allow_partial: bool
 ) -> None:
     """Refuses, or says, what has no counterpart on the other side."""
-    unmapped = ()
+    unmapped: tuple[str, ...] = ()
     if listed is not None:
         mapped = {id(entry.weight) for entry in listed}
         named = named_weights(source.pretrainer)

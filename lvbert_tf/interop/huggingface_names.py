@@ -57,9 +57,12 @@ def discriminator_weights(
         yield from _dense(head.logit, "discriminator_predictions.dense_prediction")
 
 
-def generator_weights(backbone: LVBertBackbone, head: MaskedLMHead) -> Iterator[ForeignWeight]:
+def generator_weights(
+    backbone: LVBertBackbone, head: MaskedLMHead | None
+) -> Iterator[ForeignWeight]:
     """`ElectraForMaskedLM`; its output matrix is the table of word embeddings."""
     yield from encoder_weights(backbone)
+    assert head is not None  # every generator has one
     yield from _dense(head.dense, "generator_predictions.dense")
     yield from _layer_norm(head.layer_norm, "generator_predictions.LayerNorm")
     yield ForeignWeight(head.output_bias, ("generator_lm_head.bias",))

@@ -21,7 +21,7 @@ from lvbert_tf.interop.huggingface_names import (
 )
 from lvbert_tf.interop.json_files import read_object
 from lvbert_tf.model_config import ModelConfig
-from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
 WEIGHTS = "model.safetensors"
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
@@ -90,6 +90,7 @@ def load_huggingface(path: str) -> tuple[ElectraPretrainer, PretrainingConfig, R
         entries = discriminator_weights(pretrainer.discriminator, head)
         reports.append(discriminator.restore(entries))
     if generator is not None:
+        assert isinstance(pretrainer.generator, LVBertBackbone)
         entries = generator_weights(pretrainer.generator, pretrainer.masked_lm_head)
         reports.append(generator.restore(entries))
     return pretrainer, config, _together(reports)
@@ -151,7 +152,7 @@ def _canonical(tensors: dict[str, np.ndarray], directory: Path) -> dict[str, np.
         tensors = {f"electra.{name}": tensor for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if not _is_position_ids(name)}
     matrix = tensors.pop(_OUTPUT_MATRIX, None)
-    if matrix is not None and not np.array_equal(matrix, tensors.get(_TABLE)):
+    if matrix is not None and not _same(matrix, tensors.get(_TABLE)):
         raise InputError(
             f"{directory / WEIGHTS}: {_OUTPUT_MATRIX} is not the table of word embeddings; a"
             " generator with an output matrix of its own cannot be read"
@@ -196,9 +197,12 @@ def _pretraining_config(
 
 def _share_embeddings(discriminator: _Saved, generator: _Saved) -> bool:
     names = [name for name in discriminator.tensors if name.startswith("electra.embeddings.")]
-    return all(
-        np.array_equal(discriminator.tensors[name], generator.tensors.get(name)) for name in names
-    )
+    return all(_same(discriminator.tensors[name], generator.tensors.get(name)) for name in names)
+
+
+def _same(one: np.ndarray, other: np.ndarray | None) -> bool:
+    # The bits, as the sign of a zero and a NaN count too.
+    return other is not None and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def _check_pair(config: PretrainingConfig, generator: _Saved) -> None:

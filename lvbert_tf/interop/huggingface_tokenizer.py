@@ -89,8 +89,9 @@ def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
 
 def _vocabulary(saved: Mapping[str, Any], path: Path) -> Vocabulary:
     model = saved.get("model")
-    ids = model.get("vocab") if isinstance(model, Mapping) else None
-    if not isinstance(ids, Mapping) or model["type"] != "WordPiece":
+    model = model if isinstance(model, Mapping) else {}
+    ids = model.get("vocab")
+    if not isinstance(ids, Mapping) or model.get("type") != "WordPiece":
         raise InputError(f"{path}: its model is not WordPiece")
     tokens = {number: token for token, number in ids.items()}
     if set(tokens) != set(range(len(ids))):

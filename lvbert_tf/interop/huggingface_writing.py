@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.numpy
 
-from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import write_json
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_config import make_model_config
 from lvbert_tf.interop.huggingface_names import discriminator_weights, generator_weights
@@ -80,11 +79,9 @@ def write_huggingface(
     directory = directory / model.name
     directory.mkdir()
     tensors = {name: value for entry in weights for name, value in entry.split().items()}
-    try:
-        # transformers refuses a file that does not say where its tensors come from.
-        safetensors.numpy.save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"cannot write {directory}: {reason(error)}") from error
+    # transformers refuses a file that does not say where its tensors come from.
+    content = safetensors.numpy.save(tensors, metadata={"format": "pt"})
+    replace_file(directory / WEIGHTS, content)
     pad_id = tokenizer.tokenizer.vocabulary.pad_id
     config = make_model_config(model.backbone, model.architecture, pad_id)
     write_json(directory / "config.json", config)

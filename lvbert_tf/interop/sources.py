@@ -98,11 +98,11 @@ def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
 
 
 def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    overrides = [values.get("model_hparam_overrides") for values in (saved, given)]
-    merged = {**saved, **given}
-    if all(isinstance(value, dict) for value in overrides):
-        merged["model_hparam_overrides"] = {**overrides[0], **overrides[1]}
-    return merged
+    name = "model_hparam_overrides"
+    old, new = saved.get(name), given.get(name)
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**saved, **given, name: {**old, **new}}
+    return {**saved, **given}
 
 
 def _load_huggingface(path: str) -> Source:

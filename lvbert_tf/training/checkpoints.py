@@ -84,14 +84,21 @@ class Checkpoints:
           its step, or None if there are no checkpoints.
 
         Raises:
-          InputError: there are checkpoints but none can be read.
+          InputError: there are checkpoints but none can be read, or the newest holds less than the
+            state of a run.
         """
         steps = self.steps()
         for step in reversed(steps):
             damage = find_damage(self.path(step))
             if damage is None:
                 status = self._checkpoint.read(str(self.path(step) / _PREFIX))
-                status.assert_existing_objects_matched()
+                try:
+                    status.assert_existing_objects_matched()
+                except AssertionError as error:
+                    raise InputError(
+                        f"{self.path(step)} has the weights of a model, but no run to continue;"
+                        " start another run and name it as init_checkpoint"
+                    ) from error
                 return step
             report(f"checkpoint {self.path(step)} is damaged ({damage}); using an older one")
         if steps:
