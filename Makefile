@@ -31,7 +31,7 @@ test: $(DEVELOPMENT)
 
 # Beside .venv, not in it: a PyTorch for GPUs, which pip takes where it finds no other, is 3 GB.
 test-interop: $(DEVELOPMENT) $(INTEROP)
-	@$(PYTHON) -m pytest -m transformers $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest tests/interop/live_transformers.py $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .

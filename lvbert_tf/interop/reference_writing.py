@@ -88,12 +88,14 @@ def _generator_hparams(
         return {"electra_objective": False}
     if generator is discriminator:
         return {"untied_generator": False}
-    return {
+    hparams = {
         "generator_layers": len(generator.layer_string) / len(discriminator.layer_string),
         "generator_hidden_size": generator.hidden_dim / discriminator.hidden_dim,
-        "two_tower_generator": pretrainer.right_to_left_generator is not None,
         "untied_generator_embeddings": generator.embeddings is not discriminator.embeddings,
     }
+    if pretrainer.right_to_left_generator is not None:
+        hparams["two_tower_generator"] = True  # which LV-BERT's code does not know
+    return hparams
 
 
 def write_reference_checkpoint(

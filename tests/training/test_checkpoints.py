@@ -108,7 +108,7 @@ def test_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 def test_half_of_a_state_is_not_restored(tmp_path):
     Run(tmp_path).save(1)
     larger = Checkpoints(tmp_path, 0, note=tf.Variable("", dtype=tf.string), more=tf.Variable(0.0))
-    with pytest.raises(AssertionError):
+    with pytest.raises(InputError, match="no run to continue"):
         larger.restore_latest(print)
 
 

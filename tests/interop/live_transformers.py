@@ -1,6 +1,7 @@
 """transformers itself and we compute the same logits, whoever saved the model.
 
-`make test-interop` runs these: torch and transformers are in a virtual environment of their own.
+`make test-interop` runs these by the file's name, which pytest does not take for a test's otherwise:
+torch and transformers are in a virtual environment of their own.
 """
 
 import json
@@ -19,7 +20,6 @@ from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.named_weights import named_weights
 
-pytestmark = pytest.mark.transformers
 PARTS = ("discriminator", "generator")
 PYTHON = Path(sys.executable).parents[1] / "interop" / "bin" / "python"
 PROGRAM = Path(__file__).parent / "transformers_models.py"
