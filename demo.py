@@ -7,7 +7,8 @@ Runs the programs of the real workflow. Pre-training, with configs/demo.toml, on
 on sentences of data/movie_reviews.tsv.gz without their labels: it prints the held-out figures beside
 trivial baselines, fills masks and flags replaced words. Then fine-tuning, with
 configs/finetune_demo.toml, on a fifth of the sentences with their labels, from the pre-trained model
-and from random weights: it prints both beside baselines. With --search, looks for a layer string
+and from random weights: it prints both beside baselines. The fine-tuned model is exported, and the
+SavedModel is asked about sentences. With --search, looks for a layer string
 with configs/search_demo.toml instead. Everything goes to demo_output/. What an earlier run has
 finished there is kept and a run that was stopped continues; remove demo_output/ to start from nothing.
 """
@@ -51,6 +52,11 @@ REPLACED = (
         "The report of the Secretary of the Navy is before you.",
         "The report of the Secretary of the of is before you.",
     ),
+)
+# What the exported model is asked.
+OPINIONS = (
+    "A warm, funny and beautifully acted film.",
+    "The plot is a mess and the jokes are not funny.",
 )
 _BAR_WIDTH = 30
 
@@ -125,6 +131,32 @@ def _finetune(output: Path, shown: str) -> int:
     for what, accuracy in sorted(accuracies.items(), key=lambda item: item[1]):
         print(f"  {what:36}{accuracy:6.1f}")
     print(f"\nThe curves: .venv/bin/tensorboard --logdir {shown}/models")
+    return _serve(output, shown)
+
+
+def _serve(output: Path, shown: str) -> int:
+    _headline("a SavedModel to serve")
+    versions = output / "serving" / movie_reviews.TASK
+    if not (versions / "1").exists():
+        status = _run(
+            *("export_saved_model.py", "--model_dir"),
+            f"{shown}/models/{NAME}/finetuning_models/{movie_reviews.TASK}_1",
+            *("--output_dir", f"{shown}/serving/{movie_reviews.TASK}"),
+            *("--license", "Apache-2.0; trained on texts in the public domain and under MIT"),
+        )
+        if status:
+            return status
+    import_tensorflow()
+    import tensorflow as tf
+
+    ask = tf.saved_model.load(str(versions / "1")).signatures["serving_default"]
+    answers = ask(text=tf.constant(OPINIONS))
+    print("\nTensorFlow alone, without this project's code, asks it:\n")
+    for text, label, likely in zip(
+        OPINIONS, answers["label"].numpy(), answers["probabilities"].numpy(), strict=True
+    ):
+        print(f"  {text:50}{label.decode():>12}{likely.max():6.0%}")
+    print("\ndocs/serving.md shows how to serve it.")
     return 0
 
 
