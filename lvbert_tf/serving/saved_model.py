@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.serving.model_card import model_card
@@ -40,10 +41,21 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
         module = tf.Module()
         module.weights = [weight.value for weight in model.weights]
         tf.saved_model.save(module, str(directory), graphs, _OPTIONS)
+        _forget_gradients(directory / "saved_model.pb")
         write_warmup_requests(directory, output_dir.name, model.signatures)
         card = model_card(model, output_dir.name, license_name)
         (directory / CARD_FILE).write_text(card, encoding="utf-8")
         return _publish(directory, output_dir)
+
+
+def _forget_gradients(path: Path) -> None:
+    """Removes the names of gradients that were not saved: TensorFlow warns of each when it loads."""
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in saved.meta_graphs:
+        for function in graph.graph_def.library.function:
+            for node in function.node_def:
+                node.attr.pop("_gradient_op_type", None)
+    path.write_bytes(saved.SerializeToString())
 
 
 @contextlib.contextmanager

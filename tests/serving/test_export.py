@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text
 from servable_models import LABELS, LENGTH
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from lvbert_tf.errors import InputError
@@ -183,10 +184,8 @@ def test_through_the_c_api(model, exported, tmp_path):
     compile_ = ["cc", source, "-o", program, f"-I{tf.sysconfig.get_include()}", *libraries]
     subprocess.run([*compile_, f"-Wl,-rpath,{package}"], check=True)
     operations = sorted((Path(tensorflow_text.__file__).parent / "python" / "ops").glob("*.so"))
-    model_file = (exported / "saved_model.pb").read_bytes()
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    graph = SavedModel.FromString(model_file).meta_graphs[0]
+    saved = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    graph = saved.meta_graphs[0]
     signature = graph.signature_def["serving_default"]
     names = [signature.inputs["text"].name, signature.outputs["probabilities"].name]
     command = [program, exported, *operations, "--", *names, *TEXTS]
