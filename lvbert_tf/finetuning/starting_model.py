@@ -1,15 +1,13 @@
 """The encoder that fine-tuning starts from: a run's, a preset's, or a reference checkpoint's."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import keras_hub
 
 from lvbert_tf import hparams
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.interop.reference_checkpoint import (
     is_reference_checkpoint,
@@ -17,6 +15,7 @@ from lvbert_tf.interop.reference_checkpoint import (
 )
 from lvbert_tf.model_overrides import ModelOverrides
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.training.initialization import load_pretrainer
 from lvbert_tf.training.model_directory import read_config
@@ -44,7 +43,8 @@ def load_starting_model(
     path = Path(config.init_checkpoint or config.model_dir)
     preset = path / "preset" if is_preset(path / "preset") else path
     if is_preset(preset):
-        backbone, tokenizer = load_preset(preset, dtype)
+        backbone = load_preset(LVBertBackbone, preset, dtype=dtype)
+        tokenizer = load_preset(LVBertTokenizer, preset)
         source: Path | str = preset
     elif is_reference_checkpoint(str(path)):
         backbone, tokenizer = _load_reference(config, path, dtype)
@@ -57,31 +57,6 @@ def load_starting_model(
         f"starting from {source}: {backbone.layer_string}, {backbone.count_params():,} parameters"
     )
     return backbone, tokenizer
-
-
-def is_preset(directory: Path) -> bool:
-    """Whether a directory holds a KerasHub preset, of whatever model."""
-    try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "class_name" in config
-
-
-def load_preset(path: Path, dtype: str) -> StartingModel:
-    """Loads the encoder and the tokenizer of a preset, as `keras_hub` would.
-
-    Raises:
-      InputError: it cannot be read, or holds another kind of model.
-    """
-    try:
-        backbone = keras_hub.models.Backbone.from_preset(str(path), dtype=dtype)
-        if not isinstance(backbone, LVBertBackbone):
-            raise InputError(f"{path} holds a {type(backbone).__name__}, not an LVBertBackbone")
-        return backbone, LVBertTokenizer.from_preset(str(path))
-    # Keras and HDF5 raise whatever they meet first in a damaged file.
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: the preset cannot be read: {reason(error)}") from error
 
 
 def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> StartingModel:

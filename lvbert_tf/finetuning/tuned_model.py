@@ -1,11 +1,11 @@
 """The model that a trial has left."""
 
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
-from lvbert_tf.finetuning.starting_model import is_preset
 from lvbert_tf.finetuning.task import Task
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
+from lvbert_tf.presets.directory import is_preset, load_preset
 
 
 def load_tuned_model(task: Task, directory: TrialDirectory) -> Objective:
@@ -20,8 +20,4 @@ def load_tuned_model(task: Task, directory: TrialDirectory) -> Objective:
             f"no model of {task.name} at {path}: train one first, or name another --trial"
         )
     kind = OBJECTIVES[task.kind]
-    try:
-        return kind(task, kind.model_class.from_preset(str(path)))
-    # Keras and HDF5 raise whatever they meet first in a damaged file.
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: the preset cannot be read: {reason(error)}") from error
+    return kind(task, load_preset(kind.model_class, path))

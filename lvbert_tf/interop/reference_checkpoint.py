@@ -1,6 +1,7 @@
 """Reads checkpoints that the reference implementations (LV-BERT, ELECTRA) wrote."""
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -35,6 +36,10 @@ def _open(path: str):
         prefix = tf.train.latest_checkpoint(path)
         if prefix is None:
             raise InputError(f"{path}: no checkpoint in this directory")
+        if os.path.realpath(os.path.dirname(prefix)) != os.path.realpath(path):
+            raise InputError(
+                f"{path}/checkpoint names {prefix}, which is elsewhere; give that path"
+            )
     with _refusing(path):
         return tf.train.load_checkpoint(prefix)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.starting_model import is_preset, load_preset
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_reading import find_models, load_huggingface
@@ -16,7 +15,8 @@ from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
 from lvbert_tf.interop.json_files import read_object
 from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
 from lvbert_tf.interop.reference_writing import HPARAMS
-from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer, Supernet
+from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer, Supernet
+from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.training.initialization import load_pretrainer
 from lvbert_tf.training.model_directory import read_config
 
@@ -119,7 +119,8 @@ def _load_huggingface(path: str) -> Source:
 
 def _load_own(path: Path, report: Callable[[str], None]) -> Source:
     if is_preset(path):
-        backbone, tokenizer = load_preset(path, "float32")
+        backbone = load_preset(LVBertBackbone, path, dtype="float32")
+        tokenizer = load_preset(LVBertTokenizer, path)
         pretrainer = ElectraPretrainer(backbone, None, detects_replacements=False)
         # The head of a fine-tuned task, which no other format here has a place for.
         unused = ("task.weights.h5",) if (path / "task.weights.h5").exists() else ()
@@ -133,7 +134,7 @@ def _load_own(path: Path, report: Callable[[str], None]) -> Source:
         raise InputError(f"{path} is a supernet; only one string of it can be converted")
     preset = model_dir / "preset"
     if is_preset(preset):
-        tokenizer = load_preset(preset, "float32")[1]
+        tokenizer = load_preset(LVBertTokenizer, preset)
     else:
         tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case)
     return Source(pretrainer, tokenizer, config, _NOTHING)

@@ -7,9 +7,10 @@ from lvbert_tf.layer_string import LayerString
 from lvbert_tf.layers import Embeddings
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
+from lvbert_tf.presets.classes import preset_class
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertBackbone(Backbone):
     """An encoder whose layers are a string over {C, A, F} (Yu et al., 2021).
 

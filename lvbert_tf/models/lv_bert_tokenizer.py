@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-import keras
 import keras_hub
 import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models.backbone import LVBertBackbone
+from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
 
 VOCABULARY_FILE = "vocabulary.txt"
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
     """`lvbert_tf.text.Tokenizer` as a KerasHub tokenizer, which presets carry.
 
@@ -24,6 +24,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
             brings it.
         lowercase: whether to lower-case the text.
         strip_accents: whether to remove accents; None: as `lowercase`.
+        vocabulary_sha256: of the vocabulary that a preset is to bring (`Vocabulary.sha256`); None: any.
 
     Raises:
         InputError: see `Tokenizer`.
@@ -36,12 +37,14 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         vocabulary: str | list[str] | Vocabulary | None = None,
         lowercase: bool = True,
         strip_accents: bool | None = None,
+        vocabulary_sha256: str | None = None,
         dtype="int32",
         **kwargs,
     ):
         super().__init__(dtype=dtype, **kwargs)
         self.lowercase = lowercase
         self.strip_accents = strip_accents
+        self.vocabulary_sha256 = vocabulary_sha256
         self.file_assets = [VOCABULARY_FILE]
         for token, attribute in (
             *((CLS, "cls_token"), (SEP, "sep_token"), (PAD, "pad_token"), (MASK, "mask_token")),
@@ -57,6 +60,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         if isinstance(vocabulary, (list, tuple)):
             vocabulary = Vocabulary(tuple(vocabulary))
         self._tokenizer = Tokenizer(vocabulary, self.lowercase, self.strip_accents)
+        self.vocabulary_sha256 = self._tokenizer.vocabulary.sha256
         self._update_special_token_ids()
 
     @property
@@ -113,9 +117,27 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         (Path(dir_path) / VOCABULARY_FILE).write_bytes(text.encode())
 
     def load_assets(self, dir_path: str) -> None:
-        """Reads the vocabulary of a preset."""
-        self.set_vocabulary(str(Path(dir_path) / VOCABULARY_FILE))
+        """Reads the vocabulary of a preset.
+
+        Raises:
+            InputError: it cannot be read, or is not the one that the tokenizer was saved with.
+        """
+        file = Path(dir_path) / VOCABULARY_FILE
+        vocabulary = Vocabulary.load(file)
+        if self.vocabulary_sha256 not in (None, vocabulary.sha256):
+            raise InputError(f"the vocabulary {file} is not the one that the preset was saved with")
+        self.set_vocabulary(vocabulary)
 
     def get_config(self):
-        config = super().get_config()
-        return {**config, "lowercase": self.lowercase, "strip_accents": self.strip_accents}
+        return {
+            **super().get_config(),
+            "lowercase": self.lowercase,
+            "strip_accents": self.strip_accents,
+            "vocabulary_sha256": self.vocabulary_sha256,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        if "vocabulary" in config:  # it could name any file
+            raise InputError("the configuration of a tokenizer must not name a vocabulary")
+        return super().from_config(config)

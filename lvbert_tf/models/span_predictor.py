@@ -13,13 +13,14 @@ from lvbert_tf.layers.span_head import NoAnswer, SpanHead, answer_mask
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.best_answers import best_answers
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.vocabulary import CLS, SEP
 from lvbert_tf.text.windows import Windows, WindowSizes, make_windows
 
 _ROWS_AT_ONCE = 16
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
     """Tuples of questions and contexts to inputs: `[CLS] question [SEP] context [SEP]`.
 
@@ -91,7 +92,7 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
         }
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertSpanPredictor(keras_hub.models.Task):
     """A backbone with a `SpanHead`. `answer` reads a context of any length.
 

@@ -9,9 +9,10 @@ from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.task_parts import limit_length, output_layer
+from lvbert_tf.presets.classes import preset_class
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
     """Texts, or tuples of two, to the inputs of a backbone: `[CLS] a [SEP] b [SEP]`.
 
@@ -32,7 +33,7 @@ class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocess
         return {**super().get_config(), "paired": self.paired}
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTextClassifier(keras_hub.models.TextClassifier):
     """A backbone with a dense layer on the first position's dropped-out vector.
 

@@ -8,9 +8,10 @@ from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
 from lvbert_tf.models.text_classifier import LVBertTextClassifierPreprocessor
+from lvbert_tf.presets.classes import preset_class
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTextRegressor(keras_hub.models.Task):
     """A backbone with a dense layer to one number on the first position's dropped-out vector.
 

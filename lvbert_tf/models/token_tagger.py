@@ -11,10 +11,11 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
+from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.packing import pack_words
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
     """Sentences to the inputs of a backbone, each word tokenized by itself: `[CLS] words [SEP]`.
 
@@ -124,7 +125,7 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
         return {**config, "sequence_length": self.sequence_length, "tags": self.tags}
 
 
-@keras.saving.register_keras_serializable(package="lvbert_tf")
+@preset_class
 class LVBertTokenTagger(keras_hub.models.Task):
     """A backbone with a dense layer on every position's vector.
 

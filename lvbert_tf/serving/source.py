@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.finetuning.starting_model import is_preset
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -18,6 +17,7 @@ from lvbert_tf.models import (
     LVBertTokenizer,
     LVBertTokenTagger,
 )
+from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.serving.encoder import encoder_signatures
 from lvbert_tf.serving.inputs import Signature
 from lvbert_tf.serving.pretrained import pretrainer_signatures
@@ -150,15 +150,6 @@ def servable_task(model: Any) -> ServableModel:
         model.preprocessor.tokenizer.tokenizer,
         outputs={what: getattr(model, attribute) for what, attribute in outputs.items()},
     )
-
-
-def load_preset(model_class: Any, path: Path, **kwargs: Any) -> Any:
-    """`model_class.from_preset`; raises InputError: the preset cannot be read."""
-    try:
-        return model_class.from_preset(str(path), **kwargs)
-    # Keras and HDF5 raise whatever they meet first in a damaged file.
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: the preset cannot be read: {reason(error)}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lvbert_tf.errors import InputError
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 SUFFIX_MARK = "##"
+_LARGEST = 64 << 20  # bytes; the vocabularies of multilingual models have 5 MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +46,11 @@ class Vocabulary:
         """
         try:
             with open(path, "rb") as file:
-                content = file.read()
+                content = file.read(_LARGEST + 1)
         except OSError as error:
             raise InputError(f"cannot read the vocabulary {path}: {error.strerror}") from error
+        if len(content) > _LARGEST:
+            raise InputError(f"the vocabulary {path} is larger than {_LARGEST >> 20} MiB")
         if not content.strip():
             raise InputError(f"the vocabulary {path} is empty; it needs one token a line")
         if b"\0" in content:

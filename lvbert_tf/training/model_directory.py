@@ -38,7 +38,7 @@ def read_config(model_dir: str | Path) -> PretrainingConfig | None:
         return None
     try:
         return PretrainingConfig.from_json_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 

@@ -288,6 +288,13 @@ def test_bad_hparams_are_refused(fixtures, tiny_hparams):
 def test_what_is_no_checkpoint_is_refused(tmp_path, tiny_hparams):
     assert "no such checkpoint" in refusal(tmp_path / "model.ckpt", tiny_hparams)
     assert "no checkpoint in this directory" in refusal(tmp_path, tiny_hparams)
+
+
+def test_a_directory_does_not_lead_elsewhere(fixtures, tmp_path, tiny_hparams):
+    elsewhere = fixtures / "tiny" / "model.ckpt"
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{elsewhere}"\n')
+    said = refusal(tmp_path, tiny_hparams)
+    assert said == f"{tmp_path}/checkpoint names {elsewhere}, which is elsewhere; give that path"
     (tmp_path / "text.index").write_text("not an index")
     (tmp_path / "text.data-00000-of-00001").write_text("not data")
     assert "unreadable" in refusal(tmp_path / "text", tiny_hparams)

@@ -77,6 +77,11 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path):
         Vocabulary.load(tmp_path)
 
 
+def test_what_is_no_vocabulary_by_its_size_is_refused():
+    with pytest.raises(InputError, match="/dev/zero is larger than 64 MiB"):
+        Vocabulary.load("/dev/zero")
+
+
 def test_decode_joins_pieces():
     vocabulary = Vocabulary((*SPECIAL, "un", "##aff", "##able", ","))
     assert vocabulary.decode([2, 5, 6, 7, 8, 3]) == "[CLS] unaffable , [SEP]"

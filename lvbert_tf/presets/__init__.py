@@ -1,0 +1,1 @@
+"""Presets and weight files: what they may hold, and how they are read without trusting them."""

@@ -1,0 +1,136 @@
+"""Files of weights, checked before Keras opens them.
+
+HDF5 can name other files, and Keras loads what it finds and ignores what is too much. So a file is
+looked through first, and it carries a seal: the architecture that its weights are of, and their hash.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from lvbert_tf.errors import InputError, reason
+
+SUFFIX, SHARDS_SUFFIX = ".weights.h5", ".weights.json"
+_SEAL = "lvbert_tf"  # an attribute of the root group
+# What h5py raises on damaged files.
+_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
+
+Architecture = Mapping[str, Any]
+
+
+def is_weight_file(path: str | Path) -> bool:
+    """Whether this is a file here that is sealed and checked: HDF5, or a list of HDF5 shards."""
+    return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and Path(path).exists()
+
+
+def seal(path: str | Path, architecture: Architecture) -> None:
+    """Writes into a file, or all of its shards, what its weights are of, and their hash."""
+    for file in _files(Path(path)):
+        with h5py.File(file, "r+") as opened:
+            record = {"architecture": dict(architecture), "sha256": _hash(opened)}
+            opened.attrs[_SEAL] = json.dumps(record)
+
+
+def check(path: str | Path, architecture: Architecture | None) -> None:
+    """Refuses a file whose weights should not be loaded. A file without a seal may be whole.
+
+    Args:
+      path: ends in `.weights.h5`, or in `.weights.json` for a list of shards beside it.
+      architecture: what the weights should be of; None: of anything.
+
+    Raises:
+      InputError: it is damaged, refers to other files, or its weights are of another architecture:
+        says of which.
+    """
+    for file in _files(Path(path)):
+        try:
+            with h5py.File(file, "r") as opened:
+                record = json.loads(opened.attrs.get(_SEAL, "{}"))
+                hashed = _hash(opened)
+            sealed, sha256 = record.get("architecture", {}), record.get("sha256", hashed)
+            differences = _differences(sealed, architecture) if architecture else []
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
+        except _DAMAGED as error:
+            raise InputError(f"{file} is damaged: {reason(error)}") from error
+        if differences:
+            raise InputError(f"{file} has weights of another model: {'; '.join(differences)}")
+        if sha256 != hashed:
+            raise InputError(f"{file} is damaged: its weights are not those that were saved")
+
+
+def _differences(sealed: Architecture, wanted: Architecture) -> list[str]:
+    pairs = ((name, sealed[name], wanted[name]) for name in wanted if name in sealed)
+    return [f"{name} {here}, not {there}" for name, here, there in pairs if here != there]
+
+
+def _files(path: Path) -> list[Path]:
+    """The HDF5 files of a file of weights.
+
+    Raises:
+      InputError: the list of shards cannot be read, or names what is not beside it.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file")
+    if not path.name.endswith(SHARDS_SUFFIX):
+        return [path]
+    try:
+        shards = json.loads(path.read_bytes())["weight_map"].values()
+        names = {
+            name for shard in shards for name in ([shard] if isinstance(shard, str) else shard)
+        }
+        outside = [n for n in names if Path(n).name != n or not n.endswith(SUFFIX)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is not a list of shards: {reason(error)}") from error
+    # The first one is opened whatever the list says.
+    names.add(f"{path.name.removesuffix(SHARDS_SUFFIX)}_00000{SUFFIX}")
+    if outside:
+        raise InputError(f"{path} names {outside[0]!r}; a shard is a {SUFFIX} file beside the list")
+    files = [path.with_name(name) for name in sorted(names)]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(f"{path} names {missing[0].name}, which is not there")
+    return files
+
+
+def _hash(opened: h5py.File) -> str:
+    """SHA-256 of all arrays, their names, types and shapes.
+
+    Raises:
+      InputError: see `_arrays`.
+    """
+    digest = hashlib.sha256()
+    for name, array in _arrays(opened):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array[()].tobytes())
+    return digest.hexdigest()
+
+
+def _arrays(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The datasets of a file by name, of which none is read from elsewhere or larger than the file.
+
+    Raises:
+      InputError: there is a link, a reference to another file, or a filter, for which HDF5 may load a
+        library.
+    """
+    links: dict[str, Any] = {}
+    opened.visititems_links(links.__setitem__)  # does not follow them
+    for name, link in sorted(links.items(), key=lambda item: item[0]):
+        if not isinstance(link, h5py.HardLink):
+            raise InputError(f"{name} is a link, and weights are not read from elsewhere")
+        item = opened[name]
+        if isinstance(item, h5py.Group):
+            continue
+        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiubV":
+            raise InputError(f"{name} holds no numbers")
+        if item.external or item.is_virtual:
+            raise InputError(f"{name} is in another file, and weights are not read from elsewhere")
+        if item.id.get_create_plist().get_nfilters():
+            raise InputError(f"{name} is compressed, which weights are not")
+        if item.id.get_storage_size() < item.nbytes:
+            raise InputError(f"{name} holds fewer numbers than it claims")
+        yield name, item
