@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,12 @@ def load_servable_model(
             " preset, or the directory of a pre-training run (models/NAME)"
         )
     pretrainer = load_pretrainer(path, report, dtype)
-    tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case).tokenizer
+    preset = path / "preset"
+    tokenizer = (
+        load_preset(LVBertTokenizer, preset)
+        if is_preset(preset)
+        else LVBertTokenizer(config.vocab_file, config.do_lower_case)
+    ).tokenizer
     figures = _read_json(path / "eval.json")
     return ServableModel(
         "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
@@ -123,7 +128,7 @@ def _trial_model(path: Path, task: str | None, dtype: str) -> ServableModel:
     model = _preset_model(path / "presets" / task, dtype)
     figures = _read_json(path / "result.json").get("figures", {})
     hparams = _read_json(path / "config.json").get("hparams", {})
-    return ServableModel(**{**vars(model), "figures": figures.get(task, {}), "hparams": hparams})
+    return replace(model, figures=figures.get(task, {}), hparams=hparams)
 
 
 def _preset_model(path: Path, dtype: str) -> ServableModel:

@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.interop.conversion import convert
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertTextClassifier,
@@ -194,3 +195,24 @@ def test_through_the_c_api(model, exported, tmp_path):
     found = np.array([line.split() for line in done.stdout.splitlines()], np.float32)
     expected = keras.ops.softmax(model.predict(TEXTS, verbose=0))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_pre_training_run_and_its_preset(fixtures, tmp_path):
+    source = fixtures / "tiny"
+    config = json.loads((source / "config.json").read_text())
+    sizes = ("hidden_size", "num_attention_heads", "intermediate_size")
+    hparams = {
+        "generator_hidden_size": config["generator_hidden_size"],
+        "model_hparam_overrides": {name: config[name] for name in sizes},
+    }
+    run_ = tmp_path / "run"
+    checkpoint = str(source / "model.ckpt")
+    convert("reference", "preset", checkpoint, str(run_), json.dumps(hparams))
+    encoder = {"serving_default", "embed", "predict_ids"}
+    served = load_servable_model(run_, None, "float32", print)
+    assert set(served.signatures) == encoder | {"fill_mask", "replaced_tokens"}
+    alone = load_servable_model(run_ / "preset", None, "float32", print)
+    assert set(alone.signatures) == encoder
+    text = tf.constant(["the film"])
+    vectors = [model.signatures["embed"](text)["sequence"] for model in (served, alone)]
+    np.testing.assert_array_equal(*vectors)
