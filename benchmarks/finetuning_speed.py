@@ -10,14 +10,11 @@ vocabulary is learned from them. benchmarks/baselines/README.md says how to make
 without it only this project is measured. Prints the tables of docs/performance.md.
 """
 
-import gzip
-import json
 import os
 import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -29,15 +26,15 @@ from tqdm import tqdm
 
 from benchmarks.contestant import Contestant
 from benchmarks.machine import processor
+from benchmarks.rows import COLUMNS, address_rows, glue_rows
 from lvbert_tf import cli
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
 _HERE = Path(__file__).parent
 _DEV_SENTENCES = 872  # as many as SST-2 has
 _VOCABULARY_SIZE = 30522
-_HEADER = "sentence\tlabel"
 _BUCKETS = {True: "of like length", False: "as they come"}
 
 FLAGS = flags.FLAGS
@@ -51,42 +48,6 @@ flags.DEFINE_integer("epochs", 1, "Timed epochs, and predictions, a round.", low
 flags.DEFINE_integer("rounds", 1, "Rounds over all implementations.", lower_bound=1)
 flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions to measure.")
 flags.DEFINE_string("keep", None, "New folder for the rows, to run a driver on them by hand.")
-
-
-def sentences(text: str) -> Iterable[str]:
-    """The sentences of a text, roughly."""
-    for paragraph in text.split("\n"):
-        for sentence in paragraph.split(". "):
-            if words := sentence.strip():
-                yield words.replace("\t", " ")
-
-
-def address_rows() -> list[str]:
-    """`sentence\\tlabel` of all addresses; the label says whether it was spoken or written."""
-    corpus = _HERE.parent / "data" / "sotu.jsonl.gz"
-    with gzip.open(corpus, "rt", encoding="utf-8") as file:
-        addresses = [json.loads(line) for line in file]
-    return [
-        f"{sentence}\t{int(address['type'] == 'spoken')}"
-        for address in addresses
-        for sentence in sentences(address["text"])
-    ]
-
-
-def glue_rows(folder: Path, split: str) -> list[str]:
-    """The rows of a file of SST-2.
-
-    Raises:
-      InputError: there is none, or it is another task's.
-    """
-    path = folder / f"{split}.tsv"
-    try:
-        header, *rows = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {reason(error)}") from error
-    if header != _HEADER:
-        raise InputError(f"{path}: expected the columns {_HEADER!r}, got {header!r}")
-    return rows
 
 
 def write_rows(folder: Path) -> None:
@@ -105,7 +66,7 @@ def write_rows(folder: Path) -> None:
     for split, rows in (("train", chosen), ("dev", dev)):
         path = tuning.rows_file(folder, split)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([_HEADER, *rows, ""]), encoding="utf-8")
+        path.write_text("\n".join([COLUMNS, *rows, ""]), encoding="utf-8")
     if FLAGS.vocab_file:
         vocabulary = Path(FLAGS.vocab_file).read_text(encoding="utf-8")
         (folder / "vocab.txt").write_text(vocabulary, encoding="utf-8")
