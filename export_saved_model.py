@@ -35,7 +35,7 @@ flags.DEFINE_enum(
     "precision",
     "float32",
     ["float32", "bfloat16"],
-    "Of the arithmetic. bfloat16 is faster where the processor has instructions for it.",
+    "Of weights and arithmetic. bfloat16 is faster where the processor has instructions for it.",
 )
 flags.DEFINE_string("license", "not stated", "Of the weights, for the model card.")
 
@@ -45,12 +45,10 @@ def main() -> None:
     import_tensorflow()  # here, so that --help need not wait for it
     from lvbert_tf.serving.saved_model import export
     from lvbert_tf.serving.source import load_servable_model
-    from lvbert_tf.training.precision import POLICIES
 
     logging.set_verbosity(logging.ERROR)
-    model = load_servable_model(
-        Path(FLAGS.model_dir), FLAGS.task, POLICIES[FLAGS.precision], cli.say
-    )
+    # Weights too: what is not trained need not be converted at each call.
+    model = load_servable_model(Path(FLAGS.model_dir), FLAGS.task, FLAGS.precision, cli.say)
     print(export(model, Path(FLAGS.output_dir), FLAGS.license))
 
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 from lvbert_tf.cli import say
 from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.source import load_servable_model
-from lvbert_tf.training.precision import POLICIES
 
 _BATCH = 32
 
@@ -32,7 +31,7 @@ def accuracy_cost(model_dir: Path, rows: Sequence[str]) -> str:
     accuracy, predicted, likely = {}, {}, {}
     for precision in ("float32", "bfloat16"):
         with tempfile.TemporaryDirectory() as directory:
-            model = load_servable_model(model_dir, None, POLICIES[precision], say)
+            model = load_servable_model(model_dir, None, precision, say)
             served = tf.saved_model.load(str(export(model, Path(directory, "model"), "not stated")))
         predicted[precision], likely[precision] = predictions(served, texts)
         accuracy[precision] = np.mean(predicted[precision] == np.array(labels))

@@ -46,7 +46,6 @@ from lvbert_tf.serving.inputs import text_inputs
 from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.source import servable_task
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
-from lvbert_tf.training.precision import POLICIES
 
 _HERE = Path(__file__).parent
 _VOCABULARY_SIZE = 30522
@@ -102,7 +101,7 @@ def make_models(folder: Path) -> None:
                 hidden_dim=256,
                 intermediate_dim=1024,
                 embedding_dim=128,
-                dtype=POLICIES[precision],
+                dtype=precision,
             )
             preprocessor = LVBertTextClassifierPreprocessor(tokenizer, _MAX_LENGTH)
             model = LVBertTextClassifier(backbone, 2, preprocessor)
