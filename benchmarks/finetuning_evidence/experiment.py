@@ -49,11 +49,11 @@ PRETRAINING: dict[str, Any] = {
 FINETUNING: dict[str, Any] = {
     "num_trials": NUM_TRIALS,
     "seed": FIRST_SEED,
-    "learning_rate": 7e-4,
+    "learning_rate": 3e-4,
     "train_batch_size": 32,
     "eval_batch_size": 64,
     "max_seq_length": LENGTH,
-    "num_train_epochs": 1.0,
+    "num_train_epochs": 2.0,
     "double_unordered": False,  # which would double the time
     "skip_bad_rows": True,  # a few of SQuAD's answers are not at their offset
     "keep_all_models": False,
@@ -90,7 +90,7 @@ TASKS = (
     TaskPlan("sentiment", "sentiment", 3000, 1000),
     TaskPlan("sst", "SST-2", 3000, 1000),
     TaskPlan("squadv1", "SQuAD", 400, 200, {"doc_stride": 64, "max_query_length": 32}),
-    TaskPlan("cola", "CoLA", 6000, 2000),
+    TaskPlan("cola", "CoLA", 3000, 2000),
     TaskPlan("mrpc", "MRPC", 1600, 500),
 )
 
