@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and reading JSON that others wrote."""
 
 import json
 import os
@@ -31,3 +31,20 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Writes JSON; see `replace_file`."""
     replace_file(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Reads a file that holds one JSON object.
+
+    Raises:
+      InputError: it is missing, unreadable, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f'{path}: expected {{"name": value, ...}}')
+    return value

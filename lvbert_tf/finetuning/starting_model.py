@@ -17,8 +17,7 @@ from lvbert_tf.model_overrides import ModelOverrides
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.text import Vocabulary
-from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import read_config
+from lvbert_tf.training.trained_run import load_trained_run
 
 StartingModel = tuple[LVBertBackbone, LVBertTokenizer]
 
@@ -60,15 +59,13 @@ def load_starting_model(
 
 
 def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> StartingModel:
-    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
-    saved = read_config(model_dir)
-    if saved is None:
+    run = load_trained_run(path, report, dtype)
+    if run is None:
         raise InputError(
             f"no pre-trained model at {path}: expected a directory that run_pretraining.py wrote, a"
             " preset, or a reference checkpoint; init_checkpoint names another place"
         )
-    backbone = load_pretrainer(path, report, dtype).discriminator
-    return backbone, LVBertTokenizer(saved.vocab_file, saved.do_lower_case)
+    return run.pretrainer.discriminator, run.tokenizer
 
 
 def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> StartingModel:

@@ -7,7 +7,7 @@ import keras
 from lvbert_tf import cli, hparams
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file, write_json
+from lvbert_tf.files import write_json
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_reading import DISCRIMINATOR, GENERATOR
 from lvbert_tf.interop.huggingface_writing import huggingface_models, write_huggingface
@@ -19,8 +19,8 @@ from lvbert_tf.interop.reference_writing import (
     write_reference_checkpoint,
 )
 from lvbert_tf.interop.sources import Source, load_source
-from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
+from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.model_directory import save_preset
 from lvbert_tf.training.named_weights import named_weights
@@ -137,7 +137,7 @@ def _write_reference(source: Source, layer_list: bool, directory: Path) -> dict[
     }
     if tokenizer is not None:
         values["do_lower_case"] = tokenizer.lowercase
-        replace_file(directory / _VOCABULARY, _lines(tokenizer))
+        write_vocabulary(directory / _VOCABULARY, tokenizer.get_vocabulary())
         written[_VOCABULARY] = "the vocabulary"
     weights = _without(reference_weights(pretrainer, layer_list), source.report.fresh)
     write_reference_checkpoint(weights, values, directory)
@@ -175,7 +175,7 @@ def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, st
         },
     )
     write_json(directory / "config.json", config.to_json_dict())
-    replace_file(directory / _VOCABULARY, _lines(tokenizer))
+    write_vocabulary(directory / _VOCABULARY, tokenizer.get_vocabulary())
     checkpoints = Checkpoints(directory / "checkpoints", 0, weights=named_weights(pretrainer))
     checkpoint = checkpoints.save(0)
     save_preset((pretrainer.discriminator, tokenizer), directory / "preset", 0)
@@ -185,7 +185,3 @@ def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, st
         "config.json": "what they are",
         _VOCABULARY: "the vocabulary",
     }
-
-
-def _lines(tokenizer: LVBertTokenizer) -> str:
-    return "".join(f"{token}\n" for token in tokenizer.get_vocabulary())

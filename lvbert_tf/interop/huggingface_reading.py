@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -13,13 +12,14 @@ import safetensors.numpy
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import read_json_object
+from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import ForeignWeight, RestoreReport, restore
 from lvbert_tf.interop.huggingface_config import read_model_config
 from lvbert_tf.interop.huggingface_names import (
     discriminator_weights,
     generator_weights,
 )
-from lvbert_tf.interop.json_files import read_object
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
@@ -45,7 +45,7 @@ class _Saved:
     @classmethod
     def load(cls, directory: Path) -> "_Saved":
         path = directory / "config.json"
-        values = read_object(path)
+        values = read_json_object(path)
         config = read_model_config(values, str(path))
         tensors = _read_tensors(directory)
         if any(name.startswith("generator_") for name in tensors):
@@ -165,22 +165,7 @@ def _pretraining_config(
 ) -> PretrainingConfig:
     main = discriminator or generator
     assert main is not None  # find_models found one
-    hparams: dict[str, Any] = {
-        "vocab_size": main.config.vocabulary_size,
-        "embedding_size": main.config.embedding_dim,
-        "custom_layer_list": main.config.layer_string,
-        "max_seq_length": min(128, main.config.max_sequence_length),
-        "model_hparam_overrides": {
-            "hidden_size": main.config.hidden_dim,
-            "num_attention_heads": main.config.num_heads,
-            "intermediate_size": main.config.intermediate_dim,
-            "hidden_dropout_prob": main.config.dropout,
-            "attention_probs_dropout_prob": main.config.attention_dropout,
-            "max_position_embeddings": main.config.max_sequence_length,
-            "type_vocab_size": main.config.num_segments,
-            "initializer_range": main.config.initializer_range,
-        },
-    }
+    hparams = {**encoder_hparams(main.config), "custom_layer_list": main.config.layer_string}
     if discriminator is None:
         hparams["electra_objective"] = False
     elif generator is None:

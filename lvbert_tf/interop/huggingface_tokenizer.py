@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file, write_json
-from lvbert_tf.interop.json_files import read_object
+from lvbert_tf.files import read_json_object, write_json
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
+from lvbert_tf.text.wordpiece_learner import write_vocabulary
 
 _SPECIAL = {
     "cls_token": CLS,
@@ -31,8 +31,7 @@ def write_tokenizer(tokenizer: LVBertTokenizer, max_length: int, directory: Path
     Raises:
         InputError: it cannot be written.
     """
-    lines = "".join(f"{token}\n" for token in tokenizer.get_vocabulary())
-    replace_file(directory / "vocab.txt", lines)
+    write_vocabulary(directory / "vocab.txt", tokenizer.get_vocabulary())
     settings = {
         "tokenizer_class": "ElectraTokenizer",
         "do_lower_case": tokenizer.lowercase,
@@ -57,7 +56,7 @@ def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
     settings: Mapping[str, Any] = {}
     path = directory / "tokenizer_config.json"
     if path.exists():
-        settings = read_object(path)
+        settings = read_json_object(path)
     lowercase, accents = settings.get("do_lower_case", True), settings.get("strip_accents")
     chinese = settings.get("tokenize_chinese_chars", True)
     vocabulary = None
@@ -65,7 +64,7 @@ def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
         vocabulary = Vocabulary.load(directory / "vocab.txt")
     elif (directory / "tokenizer.json").exists():
         path = directory / "tokenizer.json"
-        saved = read_object(path)
+        saved = read_json_object(path)
         vocabulary = _vocabulary(saved, path)
         normalizer = saved.get("normalizer")
         if not isinstance(normalizer, Mapping) or normalizer.get("type") != "BertNormalizer":

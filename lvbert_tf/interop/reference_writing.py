@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.files import replace_file, write_json
+from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.reference_names import named_weights
 from lvbert_tf.layer_string import LayerString
@@ -56,21 +57,7 @@ def reference_hparams(pretrainer: ElectraPretrainer, layer_list: bool) -> dict[s
     """The reference's hparams that build a model; arguments as for `reference_weights`."""
     discriminator = pretrainer.discriminator
     layers = LayerString.parse(discriminator.layer_string)
-    hparams: dict[str, Any] = {
-        "vocab_size": discriminator.vocabulary_size,
-        "embedding_size": discriminator.embedding_dim,
-        "max_seq_length": min(128, discriminator.max_sequence_length),
-        "model_hparam_overrides": {
-            "hidden_size": discriminator.hidden_dim,
-            "num_attention_heads": discriminator.num_heads,
-            "intermediate_size": discriminator.intermediate_dim,
-            "hidden_dropout_prob": discriminator.dropout,
-            "attention_probs_dropout_prob": discriminator.attention_dropout,
-            "max_position_embeddings": discriminator.max_sequence_length,
-            "type_vocab_size": discriminator.num_segments,
-            "initializer_range": discriminator.initializer_range,
-        },
-    }
+    hparams = encoder_hparams(discriminator)
     if layer_list:
         hparams["custom_layer_list"] = layers.digits
     else:

@@ -8,17 +8,16 @@ from typing import Any
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import read_json_object
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_reading import find_models, load_huggingface
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
-from lvbert_tf.interop.json_files import read_object
 from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
 from lvbert_tf.interop.reference_writing import HPARAMS
-from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer, Supernet
+from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
-from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import read_config
+from lvbert_tf.training.trained_run import load_trained_run
 
 _NOTHING = RestoreReport((), (), ())
 
@@ -84,7 +83,7 @@ def _with_vocabulary(source: Source, vocab_file: str) -> LVBertTokenizer:
 def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
     directory = Path(path) if Path(path).is_dir() else Path(path).parent
     hparams = _merged(
-        read_object(directory / HPARAMS) if (directory / HPARAMS).exists() else {},
+        read_json_object(directory / HPARAMS) if (directory / HPARAMS).exists() else {},
         load_hparams(given),
     )
     config = reference_config(path, hparams)
@@ -125,16 +124,7 @@ def _load_own(path: Path, report: Callable[[str], None]) -> Source:
         # The head of a fine-tuned task, which no other format here has a place for.
         unused = ("task.weights.h5",) if (path / "task.weights.h5").exists() else ()
         return Source(pretrainer, tokenizer, None, dataclasses.replace(_NOTHING, unused=unused))
-    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
-    config = read_config(model_dir)
-    if config is None:
+    run = load_trained_run(path, report)
+    if run is None:
         raise InputError(f"{path} is neither a preset nor the directory of a pre-training run")
-    pretrainer = load_pretrainer(path, report)
-    if isinstance(pretrainer.discriminator, Supernet):
-        raise InputError(f"{path} is a supernet; only one string of it can be converted")
-    preset = model_dir / "preset"
-    if is_preset(preset):
-        tokenizer = load_preset(LVBertTokenizer, preset)
-    else:
-        tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case)
-    return Source(pretrainer, tokenizer, config, _NOTHING)
+    return Source(run.pretrainer, run.tokenizer, run.config, _NOTHING)

@@ -86,8 +86,8 @@ def _architecture_of(model: Any) -> dict[str, Any]:
     return {name: getattr(backbone, name) for name in _ARCHITECTURE}
 
 
-def _checking_config(cls: type) -> classmethod:
-    inherited = cls.from_config.__func__  # type: ignore[attr-defined]
+def _checking_config(cls: Any) -> classmethod:
+    inherited = cls.from_config.__func__
 
     @functools.wraps(inherited)
     def from_config(cls, config):

@@ -3,7 +3,7 @@
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import tensorflow as tf
 
@@ -20,7 +20,15 @@ _UNREADABLE = (
     *(MemoryError, tf.errors.OpError),
 )
 
-Loaded = TypeVar("Loaded")
+
+class FromPreset(Protocol):
+    """A backbone, tokenizer, preprocessor or task of KerasHub."""
+
+    @classmethod
+    def from_preset(cls, preset: str, **options: Any) -> Self: ...
+
+
+Loaded = TypeVar("Loaded", bound=FromPreset)
 
 
 def is_preset(directory: Path) -> bool:
@@ -44,7 +52,7 @@ def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
     """
     try:
         _check(directory)
-        return kind.from_preset(str(directory), **options)  # type: ignore[attr-defined]
+        return kind.from_preset(str(directory), **options)
     except _UNREADABLE as error:
         said = str(error) if isinstance(error, InputError) else reason(error)
         said = said.removeprefix(f"{directory}/") or type(error).__name__

@@ -1,6 +1,5 @@
 """What is exported: a model that fine-tuning or pre-training has left, with what is known of it."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 import keras
 
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import read_json_object
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -25,8 +25,7 @@ from lvbert_tf.serving.question_answering import span_predictor_signatures
 from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.serving.texts import classifier_signatures, regressor_signatures
 from lvbert_tf.text import Tokenizer
-from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import read_config
+from lvbert_tf.training.trained_run import load_trained_run
 
 # kind of model -> what it does, its signatures, and which of its values are told as its outputs.
 _TASKS: Mapping[type, tuple[str, Callable[[Any], dict[str, Signature]], Mapping[str, str]]] = {
@@ -93,28 +92,22 @@ def load_servable_model(
         raise InputError(f"--task {task}: {path} is no trial of fine-tuning")
     if is_preset(path):
         return _preset_model(path, dtype)
-    config = read_config(path)
-    if config is None:
+    run = load_trained_run(path, report, dtype)
+    if run is None:
         raise InputError(
             f"no model at {path}: expected a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a"
             " preset, or the directory of a pre-training run (models/NAME)"
         )
-    pretrainer = load_pretrainer(path, report, dtype)
-    preset = path / "preset"
-    tokenizer = (
-        load_preset(LVBertTokenizer, preset)
-        if is_preset(preset)
-        else LVBertTokenizer(config.vocab_file, config.do_lower_case)
-    ).tokenizer
+    tokenizer = run.tokenizer.tokenizer
     figures = _read_json(path / "eval.json")
     return ServableModel(
         "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
-        pretrainer_signatures(pretrainer, tokenizer),
-        pretrainer.weights,
-        pretrainer.discriminator,
+        pretrainer_signatures(run.pretrainer, tokenizer),
+        run.pretrainer.weights,
+        run.pretrainer.discriminator,
         tokenizer,
         figures={"held out": {k: v for k, v in figures.items() if isinstance(v, float)}},
-        hparams=_read_json(path / "config.json"),
+        hparams=run.config.to_json_dict(),
     )
 
 
@@ -159,12 +152,4 @@ def servable_task(model: Any) -> ServableModel:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The object in a file that need not be there."""
-    if not path.exists():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return value
+    return read_json_object(path) if path.exists() else {}

@@ -1,0 +1,58 @@
+"""Loading what pre-training has left, from files that a run would have written."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import write_json
+from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.text import Vocabulary
+from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.model_directory import save_preset
+from lvbert_tf.training.named_weights import named_weights
+from lvbert_tf.training.trained_run import load_trained_run
+
+VOCABULARY = Path(__file__).parents[1] / "fixtures" / "tiny" / "vocab.txt"
+
+
+@pytest.fixture
+def write_run(tiny_config, tmp_path):
+    """Writes a run with a checkpoint and a vocabulary; returns its directory and its networks."""
+
+    def write(**hparams):
+        directory = tmp_path / "run"
+        vocabulary = directory / "vocab.txt"
+        size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
+        config = tiny_config(vocab_size=size, vocab_file=str(vocabulary), **hparams)
+        pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+        checkpoints = directory / "checkpoints"
+        Checkpoints(checkpoints, 0, weights=named_weights(pretrainer)).save(0)
+        shutil.copy(VOCABULARY, vocabulary)
+        write_json(directory / "config.json", config.to_json_dict())
+        return directory, pretrainer
+
+    return write
+
+
+def test_the_tokenizer_is_the_presets_where_there_is_one(write_run):
+    directory, pretrainer = write_run()
+    tokens = Vocabulary.load(VOCABULARY).tokens
+    run = load_trained_run(directory, pytest.fail)
+    assert run.tokenizer.tokenizer.vocabulary.tokens == tokens
+    assert run.pretrainer.discriminator.layer_string == "CAF"
+    changed = [*tokens[:-1], "other"]
+    parts = (pretrainer.discriminator, LVBertTokenizer(changed))
+    save_preset(parts, directory / "preset", 0)
+    (directory / "vocab.txt").unlink()
+    (checkpoint,) = (directory / "checkpoints").glob("step-*")
+    for path in (directory, checkpoint):
+        assert load_trained_run(path, pytest.fail).tokenizer.get_vocabulary() == changed
+
+
+def test_no_run_is_none_and_a_supernet_is_refused(write_run, tmp_path):
+    assert load_trained_run(tmp_path, pytest.fail) is None
+    directory, _ = write_run(layer_types="CAF", untied_generator=True)
+    with pytest.raises(InputError, match="run is a supernet; train one string of it first"):
+        load_trained_run(directory, pytest.fail)
