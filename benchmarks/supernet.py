@@ -27,8 +27,9 @@ from absl import flags
 from tqdm import tqdm
 
 from lvbert_tf import cli
+from lvbert_tf.architecture.layer_types import letters
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.layer_string import LAYER_TYPES, LayerString, interleaved
+from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
@@ -55,7 +56,7 @@ class Cycle:
     num_paths = 1
 
     def __init__(self, strings: list[str]):
-        paths = [[LAYER_TYPES.index(letter) for letter in string] for string in strings]
+        paths = [[letters().index(letter) for letter in string] for string in strings]
         self._paths = tf.constant(paths)
 
     def sample(self, seed: tf.Tensor) -> tf.Tensor:
@@ -67,7 +68,7 @@ def build_step(string: str, sampler: Cycle | None = None) -> TrainStep:
     hparams = {
         "custom_layer_list": string,
         "generator_layer_list": str(interleaved("AF", FLAGS.num_layers)),
-        "layer_types": LAYER_TYPES if sampler else None,
+        "layer_types": letters() if sampler else None,
         "max_seq_length": FLAGS.max_seq_length,
         "train_batch_size": FLAGS.batch_size,
         "model_hparam_overrides": {"hidden_size": FLAGS.hidden_size},
@@ -118,7 +119,7 @@ def compare(title: str, pairs: list[tuple[Callable, Callable]]) -> str:
 def main() -> None:
     rng = np.random.default_rng(0)
     strings = [
-        str(LayerString.random(FLAGS.num_layers, LAYER_TYPES, rng)) for _ in range(FLAGS.strings)
+        str(LayerString.random(FLAGS.num_layers, letters(), rng)) for _ in range(FLAGS.strings)
     ]
     token_ids, segment_ids = stepping.random_sentence_pairs(FLAGS.batch_size, FLAGS.max_seq_length)
     batch = {

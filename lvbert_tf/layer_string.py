@@ -1,23 +1,19 @@
 """The architecture of an encoder as a value: a string over {C, A, F}."""
 
 import json
-import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-from lvbert_tf import layer_costs
+from lvbert_tf.architecture import layer_types as table
+from lvbert_tf.architecture.costs import layer_norm_parameters
+from lvbert_tf.architecture.layer_types import LAYER_TYPES, Widths
 from lvbert_tf.errors import InputError
 
 if TYPE_CHECKING:  # numpy is only needed by callers who bring a generator
     import numpy as np
 
-LAYER_TYPES = "CAF"
-"""Layer letters in the order of the reference's codes: 0 dynamic convolution, 1 self-attention,
-2 feed-forward."""
-
-_LEGAL = "C or 0 (dynamic convolution), A or 1 (self-attention), F or 2 (feed-forward)"
 _TOKEN = re.compile(r"\((?P<group>[^()]*)\)x(?P<times>[1-9]\d{0,2})|(?P<code>.)", re.DOTALL)
 
 
@@ -29,7 +25,7 @@ class LayerString:
     the canonical upper-case letters.
 
     Args:
-      letters: one letter a layer: C dynamic convolution, A self-attention, F feed-forward.
+      letters: one letter a layer, each a key of `LAYER_TYPES`.
 
     Raises:
       InputError: no layers, or a letter outside `LAYER_TYPES`.
@@ -39,7 +35,7 @@ class LayerString:
 
     def __post_init__(self) -> None:
         if not self.letters:
-            raise InputError(f"a layer string needs at least one layer: {_LEGAL}")
+            raise InputError(f"a layer string needs at least one layer: {table.legal_codes()}")
         for position, letter in enumerate(self.letters):
             if letter not in LAYER_TYPES:
                 raise _bad_code(letter, position)
@@ -78,7 +74,7 @@ class LayerString:
     @property
     def digits(self) -> list[int]:
         """The reference's `custom_layer_list`: 0 convolution, 1 attention, 2 feed-forward."""
-        return [LAYER_TYPES.index(letter) for letter in self.letters]
+        return [LAYER_TYPES[letter].code for letter in self.letters]
 
     def __str__(self) -> str:
         return self.letters
@@ -127,59 +123,35 @@ class LayerString:
             "".join(b if taken else a for a, b, taken in zip(self, other, take_other, strict=True))
         )
 
-    def num_parameters(
-        self,
-        hidden_dim: int,
-        num_heads: int,
-        intermediate_dim: int,
-        kernel_size: int = layer_costs.KERNEL_SIZE,
-    ) -> int:
+    def num_parameters(self, widths: Widths) -> int:
         """Trainable parameters of these layers, LayerNorms included, embeddings excluded."""
-        return sum(
-            layer_costs.layer_parameters(
-                layer_type, hidden_dim, num_heads, intermediate_dim, kernel_size
-            )
-            for layer_type in self
-        )
+        layer_norm = layer_norm_parameters(widths.hidden_dim)
+        return sum(LAYER_TYPES[letter].parameters(widths) + layer_norm for letter in self)
 
-    def flops(
-        self,
-        sequence_length: int,
-        hidden_dim: int,
-        num_heads: int,
-        intermediate_dim: int,
-        kernel_size: int = layer_costs.KERNEL_SIZE,
-    ) -> int:
-        """Floating-point operations of one forward pass over one sequence of that length.
-
-        `layer_costs` states what is counted.
-        """
-        return sum(
-            layer_costs.layer_flops(
-                layer_type, sequence_length, hidden_dim, num_heads, intermediate_dim, kernel_size
-            )
-            for layer_type in self
-        )
+    def flops(self, widths: Widths, sequence_length: int) -> int:
+        """FLOPs of one forward pass over one sequence of that length; `architecture.costs` says
+        what is counted."""
+        return sum(LAYER_TYPES[letter].flops(widths, sequence_length) for letter in self)
 
 
 def _bad_code(code: Any, position: int) -> InputError:
-    return InputError(f"layer code {code!r} at position {position} (counted from 0): use {_LEGAL}")
+    legal = table.legal_codes()
+    return InputError(f"layer code {code!r} at position {position} (counted from 0): use {legal}")
 
 
 def _letter(code: Any, position: int) -> str:
-    if isinstance(code, str):
-        if len(code) == 1 and code.upper() in LAYER_TYPES:
-            return code.upper()
-        index = int(code) if code in ("0", "1", "2") else -1
-    else:
-        # Booleans are integers to Python, but `true` in a layer list is a slip.
-        index = operator.index(code) if _is_integer(code) else -1
-    if not 0 <= index < len(LAYER_TYPES):
-        raise _bad_code(code, position)
-    return LAYER_TYPES[index]
+    """The letter of a code: a letter of either case, or the reference's number, also as text."""
+    for row in LAYER_TYPES.values():
+        if isinstance(code, str):
+            if code.upper() == row.letter or code == str(row.code):
+                return row.letter
+        elif _is_integer(code) and code == row.code:
+            return row.letter
+    raise _bad_code(code, position)
 
 
 def _is_integer(code: Any) -> bool:
+    # Booleans are integers to Python, but `true` in a layer list is a slip.
     return hasattr(code, "__index__") and not isinstance(code, bool)
 
 
@@ -208,7 +180,7 @@ def check_layer_types(layer_types: str, layers: LayerString | None = None) -> No
     """Refuses what is no set of layer types, and a string that has others.
 
     Args:
-      layer_types: distinct letters of `LAYER_TYPES`, at least one, in any order.
+      layer_types: distinct letters of the table, at least one, in any order.
       layers: a string that has no other layers.
 
     Raises:
@@ -217,7 +189,8 @@ def check_layer_types(layer_types: str, layers: LayerString | None = None) -> No
     distinct = set(layer_types)
     if not distinct or len(distinct) < len(layer_types) or distinct - set(LAYER_TYPES):
         raise InputError(
-            f"layer types {layer_types!r}: expected at least one letter of {LAYER_TYPES}, none twice"
+            f"layer types {layer_types!r}: expected at least one letter of {table.letters()},"
+            " none twice"
         )
     others = sorted(set(layers or ()) - distinct)
     if others:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any
 
-from lvbert_tf import hparams, layer_costs
+from lvbert_tf import hparams
+from lvbert_tf.architecture import costs
+from lvbert_tf.architecture.layer_types import Widths
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_1, DROPOUT, POSITIVE, hparam
 from lvbert_tf.layer_string import LayerString
@@ -61,31 +63,32 @@ class ModelConfig:
         """Whether a dense layer takes the embeddings to the width of the layers."""
         return self.embedding_dim != self.hidden_dim
 
+    @property
+    def widths(self) -> Widths:
+        """What the cost of a layer depends on."""
+        return Widths(self.hidden_dim, self.num_heads, self.intermediate_dim)
+
     def embedding_parameters(self) -> int:
         """Trainable parameters of the word, position and segment tables and their LayerNorm."""
         rows = self.vocabulary_size + self.max_sequence_length + self.num_segments
-        return rows * self.embedding_dim + layer_costs.layer_norm_parameters(self.embedding_dim)
+        return rows * self.embedding_dim + costs.layer_norm_parameters(self.embedding_dim)
 
     def input_parameters(self) -> int:
         """Trainable parameters below the layers: embeddings, and projection if there is one."""
         total = self.embedding_parameters()
         if self.has_projection:
-            total += layer_costs.dense_parameters(self.embedding_dim, self.hidden_dim)
+            total += costs.dense_parameters(self.embedding_dim, self.hidden_dim)
         return total
 
     def num_parameters(self) -> int:
         """Trainable parameters of embeddings, projection and layers."""
-        return self.input_parameters() + self.layer_string.num_parameters(
-            self.hidden_dim, self.num_heads, self.intermediate_dim
-        )
+        return self.input_parameters() + self.layer_string.num_parameters(self.widths)
 
     def flops(self, sequence_length: int) -> int:
         """FLOPs of one forward pass over one sequence; a table lookup counts nothing."""
-        total = self.layer_string.flops(
-            sequence_length, self.hidden_dim, self.num_heads, self.intermediate_dim
-        )
+        total = self.layer_string.flops(self.widths, sequence_length)
         if self.has_projection:
-            total += sequence_length * layer_costs.dense_flops(self.embedding_dim, self.hidden_dim)
+            total += sequence_length * costs.dense_flops(self.embedding_dim, self.hidden_dim)
         return total
 
     def to_dict(self) -> dict[str, Any]:

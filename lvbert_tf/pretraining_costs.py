@@ -1,10 +1,10 @@
 """Parameters and FLOPs of a whole pre-training model: encoders, heads, generator.
 
-What counts as a FLOP is stated in `layer_costs`.
+What counts as a FLOP is stated in `architecture.costs`.
 """
 
+from lvbert_tf.architecture.costs import dense_flops, dense_parameters, layer_norm_parameters
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.layer_costs import dense_flops, dense_parameters, layer_norm_parameters
 from lvbert_tf.layer_string import interleaved
 from lvbert_tf.model_config import ModelConfig
 

@@ -41,7 +41,7 @@ def test_parameters_by_hand():
 
 
 def test_flops_add_the_projection():
-    layers = LV_BERT_SMALL.flops(128, 256, 4, 1024)
+    layers = LV_BERT_SMALL.flops(MODEL.widths, 128)
     assert MODEL.flops(128) == layers + 128 * 2 * 128 * 256
     assert MODEL.replace(embedding_dim=256).flops(128) == layers
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvbert_tf.architecture.layer_types import Widths
 from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL, LayerString, sandwich
 
@@ -147,37 +148,35 @@ def test_random_is_uniform_over_the_types():
 
 @pytest.mark.parametrize(("layer", "count"), [("C", 275_236), ("A", 263_680), ("F", 526_080)])
 def test_parameters_of_the_reference_layers(layer, count):
-    assert LayerString(layer).num_parameters(256, 4, 1024) == count
+    assert LayerString(layer).num_parameters(Widths(256, 4, 1024)) == count
 
 
 def test_parameters_by_hand():
-    # Hidden 8, 2 heads, inner 16, 3 taps. LayerNorm 16, dense 8->8: 72.
+    # Hidden 8, 2 heads, inner 16, 9 taps. LayerNorm 16, dense 8->8: 72.
     attention = 4 * 72 + 16
     feed_forward = (8 * 16 + 16) + (16 * 8 + 8) + 16
-    convolution = 3 * 72 + (3 * 8 + 64 + 8) + (8 * 6 + 6) + 16
+    convolution = 3 * 72 + (9 * 8 + 64 + 8) + (8 * 18 + 18) + 16
     layers = LayerString("CAFFA")
-    assert layers.num_parameters(8, 2, 16, kernel_size=3) == (
+    assert layers.num_parameters(Widths(8, 2, 16)) == (
         convolution + 2 * attention + 2 * feed_forward
     )
 
 
 def test_flops_by_hand():
-    # Hidden 8, 2 heads, inner 16, 3 taps, 5 tokens. Dense 8->8: 128 a token.
+    # Hidden 8, 2 heads, inner 16, 9 taps, 5 tokens. Dense 8->8: 128 a token.
     attention = 5 * (4 * 128) + 2 * (2 * 5 * 5 * 8)
     feed_forward = 5 * 2 * (2 * 8 * 16)
-    convolution = 5 * (4 * 128 + 2 * 8 * 6 + 2 * 3 * 8 + 2 * 3 * 8)
+    convolution = 5 * (4 * 128 + 2 * 8 * 18 + 2 * 9 * 8 + 2 * 9 * 8)
     layers = LayerString("CAFFA")
-    assert layers.flops(5, 8, 2, 16, kernel_size=3) == (
-        convolution + 2 * attention + 2 * feed_forward
-    )
+    assert layers.flops(Widths(8, 2, 16), 5) == (convolution + 2 * attention + 2 * feed_forward)
 
 
 def test_flops_agree_with_the_published_count():
     # One block by ELECTRA's flops_computation.py (base at length 512, small at 128), which adds
     # biases, softmax, LayerNorm, activations and dropout.
     block = LayerString("AF")
-    assert 1.000 < 8_106_543_616 / block.flops(512, 768, 12, 3072) < 1.015
-    assert 1.000 < 220_594_816 / block.flops(128, 256, 4, 1024) < 1.015
+    assert 1.000 < 8_106_543_616 / block.flops(Widths(768, 12, 3072), 512) < 1.015
+    assert 1.000 < 220_594_816 / block.flops(Widths(256, 4, 1024), 128) < 1.015
 
 
 def test_the_configuration_modules_need_no_tensorflow():

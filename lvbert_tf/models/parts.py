@@ -1,5 +1,8 @@
 """What encoders are made of, as a `ModelConfig` describes it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from lvbert_tf.layers import (
@@ -40,14 +43,17 @@ def make_block(
     """One layer of a string, with its residual connection and LayerNorm.
 
     Args:
-        layer_type: "C", "A" or "F".
+        layer_type: a key of `SUBLAYERS`: the letter of the layer in the string.
         config: widths, heads, dropout; its layer string plays no part.
         name: the block's.
         direction: "both", "left_to_right" or "right_to_left": where a position may look.
         dtype: Keras dtype policy.
+
+    Raises:
+        KeyError: the layer type has no layer.
     """
     return ResidualBlock(
-        _make_sublayer(layer_type, config, direction, dtype),
+        SUBLAYERS[layer_type](config, direction, dtype),
         config.hidden_dim,
         dropout=config.dropout,
         initializer_range=config.initializer_range,
@@ -56,27 +62,32 @@ def make_block(
     )
 
 
-def _make_sublayer(layer_type, config, direction, dtype) -> keras.layers.Layer:
-    if layer_type == "C":
-        return DynamicConvolution(
-            config.hidden_dim,
-            config.num_heads,
-            mask_padding=config.mask_convolution_padding,
-            direction=direction,
-            initializer_range=config.initializer_range,
-            dtype=dtype,
-            name="dynamic_convolution",
-        )
-    if layer_type == "A":
-        return SelfAttention(
-            config.hidden_dim,
-            config.num_heads,
-            dropout=config.attention_dropout,
-            direction=direction,
-            initializer_range=config.initializer_range,
-            dtype=dtype,
-            name="self_attention",
-        )
+def _dynamic_convolution(config: ModelConfig, direction: str, dtype) -> DynamicConvolution:
+    return DynamicConvolution(
+        config.hidden_dim,
+        config.num_heads,
+        mask_padding=config.mask_convolution_padding,
+        direction=direction,
+        initializer_range=config.initializer_range,
+        dtype=dtype,
+        name="dynamic_convolution",
+    )
+
+
+def _self_attention(config: ModelConfig, direction: str, dtype) -> SelfAttention:
+    return SelfAttention(
+        config.hidden_dim,
+        config.num_heads,
+        dropout=config.attention_dropout,
+        direction=direction,
+        initializer_range=config.initializer_range,
+        dtype=dtype,
+        name="self_attention",
+    )
+
+
+def _feed_forward(config: ModelConfig, direction: str, dtype) -> FeedForward:
+    del direction  # every position is computed by itself
     return FeedForward(
         config.hidden_dim,
         config.intermediate_dim,
@@ -84,3 +95,12 @@ def _make_sublayer(layer_type, config, direction, dtype) -> keras.layers.Layer:
         dtype=dtype,
         name="feed_forward",
     )
+
+
+SUBLAYERS: dict[str, Callable[[ModelConfig, str, Any], keras.layers.Layer]] = {
+    "C": _dynamic_convolution,
+    "A": _self_attention,
+    "F": _feed_forward,
+}
+"""For each letter of the table of layer types, what makes the layer inside a block, from the encoder's
+configuration, the direction in which a position may look, and a Keras dtype policy."""

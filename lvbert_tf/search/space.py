@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lvbert_tf.architecture.layer_types import LAYER_TYPES
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LAYER_TYPES, LayerString, check_layer_types, interleaved
+from lvbert_tf.layer_string import LayerString, check_layer_types, interleaved
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.search.limit import Limit
 
@@ -39,7 +40,7 @@ class SearchSpace:
 
     Args:
       num_layers: layers of every string.
-      layer_types: letters of C, A and F, in any order.
+      layer_types: letters of the table of layer types, in any order.
       model: the encoder whose costs count; its own layer string does not matter.
       sequence_length: tokens, for the FLOPs.
       max_parameters: of the whole encoder; None: as many as A and F in turn have, whatever the
@@ -152,10 +153,12 @@ class SearchSpace:
     @cached_property
     def _layer_costs(self) -> dict[str, tuple[int, int]]:
         model = self.model
-        widths = (model.hidden_dim, model.num_heads, model.intermediate_dim)
         layers = {layer_type: LayerString(layer_type) for layer_type in LAYER_TYPES}
         return {
-            layer_type: (layer.num_parameters(*widths), layer.flops(self.sequence_length, *widths))
+            layer_type: (
+                layer.num_parameters(model.widths),
+                layer.flops(model.widths, self.sequence_length),
+            )
             for layer_type, layer in layers.items()
         }
 

@@ -146,9 +146,7 @@ def test_parameters_are_those_of_the_formula(shape):
     config = ModelConfig(5, hidden_dim=hidden_dim, max_sequence_length=7, num_segments=3, **shape)
     backbone = LVBertBackbone.from_model_config(config)
     assert backbone.count_params() == config.num_parameters()
-    by_hand = config.layer_string.num_parameters(
-        hidden_dim, config.num_heads, config.intermediate_dim
-    )
+    by_hand = config.layer_string.num_parameters(config.widths)
     assert sum(layer.count_params() for layer in backbone.encoder_layers) == by_hand
 
 

@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from lvbert_tf.architecture.layer_types import LAYER_TYPES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 SEARCH, RANDOM, GREY = "#0072B2", "#D55E00", "#555555"
-LAYERS = {"C": "#E69F00", "A": "#0072B2", "F": "#009E73"}
-LETTERS = {"C": "black", "A": "white", "F": "black"}
-LAYER_NAMES = {"C": "C dynamic convolution", "A": "A self-attention", "F": "F feed-forward"}
+# A bar's colour and that of a letter written on it, one pair for each row of the table of layer types.
+_LAYER_COLOURS = (
+    ("#E69F00", "black"),
+    ("#0072B2", "white"),
+    ("#009E73", "black"),
+    ("#CC79A7", "black"),
+    ("#56B4E9", "black"),
+    ("#F0E442", "black"),
+    ("#D55E00", "white"),
+)
 REFERENCE_STYLES = ((0, (8, 3)), (0, (1, 2)), (0, (8, 3, 1, 3)))
 REFERENCE_MARKERS = ("s", "D", "^")
 
@@ -35,6 +44,19 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 10,
 }
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+
+
+def layer_colours(layer_type: str) -> tuple[str, str]:
+    """The colour of a layer type's bars, and the colour of letters on them.
+
+    There are seven pairs; an eighth layer type shares the first.
+    """
+    return _LAYER_COLOURS[list(LAYER_TYPES).index(layer_type) % len(_LAYER_COLOURS)]
+
+
+def layer_label(layer_type: str) -> str:
+    """How a legend names a layer type: "C dynamic convolution"."""
+    return f"{layer_type} {LAYER_TYPES[layer_type].name}"
 
 
 def svg(title: str, width: float, height: float, plot: Callable[["Figure"], None]) -> Markup:

@@ -160,19 +160,24 @@ def _draw_shares(axes: "Axes", shares: np.ndarray, results: Results) -> None:
     depths = np.arange(1, shares.shape[1] + 1)
     bottom = np.zeros(shares.shape[1])
     for layer_type, share in zip(results.space.layer_types, shares, strict=True):
+        bar_colour, letter_colour = drawing.layer_colours(layer_type)
         axes.bar(
             depths,
             share,
             width=0.92,
             bottom=bottom,
-            color=drawing.LAYERS[layer_type],
-            label=drawing.LAYER_NAMES[layer_type],
+            color=bar_colour,
+            label=drawing.layer_label(layer_type),
         )
         for depth, low, height in zip(depths, bottom, share, strict=True):
             if height >= 0.15 and len(depths) <= _MOST_LETTERS:
-                colour = drawing.LETTERS[layer_type]
                 axes.text(
-                    depth, low + height / 2, layer_type, color=colour, ha="center", va="center"
+                    depth,
+                    low + height / 2,
+                    layer_type,
+                    color=letter_colour,
+                    ha="center",
+                    va="center",
                 )
         bottom += share
     axes.set_xlim(0.4, len(depths) + 0.6)
