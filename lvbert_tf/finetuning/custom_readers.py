@@ -20,6 +20,7 @@ from lvbert_tf.finetuning.task import Example, Role
 from lvbert_tf.finetuning.task_settings import TaskSettings
 from lvbert_tf.finetuning.text_examples import ParseLabel, read_text_examples
 from lvbert_tf.finetuning.tfds_rows import read_tfds
+from lvbert_tf.pretraining.sources import uncompressed_name
 
 ReadExamples = Callable[[BadRows], Iterator[Example]]
 ReadRows = Callable[[BadRows], Iterator[tuple[Source, Row]]]
@@ -109,4 +110,4 @@ def _row_reader(settings: TaskSettings, role: Role, location: str, suffix: str) 
 def _suffix(location: str) -> str:
     if location.startswith("tfds:"):
         return "tfds"
-    return Path(location.removesuffix(".gz").removesuffix(".xz")).suffix
+    return Path(uncompressed_name(location)).suffix

@@ -5,22 +5,22 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.finetuning.bad_rows import RowError, shown
-from lvbert_tf.pretraining.sources import open_streams, reading
+from lvbert_tf.pretraining.sources import COMPRESSED_SUFFIXES, open_streams, reading
 
-_COMPRESSED = (".gz", ".xz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def find_file(path: Path) -> Path:
-    """The file, or the compressed one of that name (`.gz`, `.xz`).
+    """The file, or the compressed one of that name (`.gz`, `.bz2`, `.xz`, `.zst`).
 
     Raises:
       InputError: neither exists.
     """
-    for candidate in (path, *(path.with_name(path.name + suffix) for suffix in _COMPRESSED)):
+    for suffix in ("", *COMPRESSED_SUFFIXES):
+        candidate = path.with_name(path.name + suffix)
         if candidate.is_file():
             return candidate
-    raise InputError(f"{path} does not exist, nor with {' or '.join(_COMPRESSED)}")
+    raise InputError(f"{path} does not exist, nor with {', '.join(COMPRESSED_SUFFIXES)}")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

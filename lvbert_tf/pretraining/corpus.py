@@ -22,8 +22,8 @@ class Corpus:
 
     Args:
         location: comma-separated files, directories (read recursively) and
-            `tfds:NAME[/config][:split]`. Files may be compressed (.gz, .xz) and may be tar
-            archives; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line, the rest is text.
+            `tfds:NAME[/config][:split]`. Files may be compressed (gzip, bzip2, xz, zstd) and may be
+            tar archives; `.jsonl`, `.ndjson` and `.json` hold a JSON object a line, the rest is text.
         blanks_separate_docs: whether a blank line ends a document in a text file. If not, each
             file or archive member is one document. A JSON or TFDS record is always one.
         json_field: the field of a JSON or TFDS record that holds the text.
@@ -71,7 +71,7 @@ class Corpus:
                 continue
             for name, stream in sources.open_streams(source, on_bytes):
                 with sources.reading(name):
-                    if name.endswith(_JSON_SUFFIXES):
+                    if sources.uncompressed_name(name).endswith(_JSON_SUFFIXES):
                         for text in _json_texts(stream, name, self.json_field):
                             yield from _one_document(text)
                     else:

@@ -4,25 +4,37 @@ Everything is read as a stream. A tar member is read where it lies and never ext
 member's path cannot write anywhere.
 """
 
+import bz2
 import contextlib
 import gzip
 import io
 import lzma
 import os
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from lvbert_tf.errors import InputError
+import zstandard
 
-_OPENERS: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
-_SUFFIXES = (".gz", ".xz")
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.zstandard_reader import open_zstandard
+
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+# What compressed data begins with -> how it is read.
+_OPENERS: dict[re.Pattern[bytes], Callable[[Any], Any]] = {
+    re.compile(rb"\x1f\x8b"): gzip.open,
+    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): bz2.open,
+    re.compile(rb"\xfd7zXZ\0"): lzma.open,
+    re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"): open_zstandard,
+}
+_LONGEST_BEGINNING = 10
 _BUFFER_BYTES = 1 << 20
 # OpenWebText has four layers: a compressed tar of compressed tars of texts.
 _MAX_NESTING = 8
-_CORRUPT = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError)
+_CORRUPT = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, tarfile.TarError)
 
 
 class _CountingFile(io.FileIO):
@@ -69,7 +81,7 @@ def open_streams(
     read before the next one is asked for.
 
     Args:
-        path: a file: plain, .gz, .xz, or a tar, also of such.
+        path: a file: plain, compressed by gzip, bzip2, xz or zstd, or a tar, also of such.
         on_bytes: called with the number of bytes read from the disk.
 
     Raises:
@@ -84,23 +96,38 @@ def reading(name: str) -> Iterator[None]:
     """Turns what corrupt compressed data raises while `name` is read into an InputError."""
     try:
         yield
-    except _CORRUPT as error:
+    except (*_CORRUPT, OSError) as error:
+        # gzip and bz2 raise an OSError too, but without the number that the system's errors have.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise InputError(f"{name}: corrupt or truncated: {error}") from error
 
 
-def _open(name: str, stream: io.BufferedReader, nesting: int) -> Iterator[tuple[str, BinaryIO]]:
+def uncompressed_name(name: str) -> str:
+    """`a.jsonl.gz` -> `a.jsonl`, so that what is left tells the format."""
+    for suffix in COMPRESSED_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _open(
+    name: str, stream: io.BufferedReader, nesting: int, decompressed: bool = False
+) -> Iterator[tuple[str, BinaryIO]]:
     if nesting == 0:
         raise InputError(f"{name}: archives nested more than {_MAX_NESTING} deep")
+    promised = name.endswith(COMPRESSED_SUFFIXES) and not decompressed
     with reading(name):
         start = stream.peek(512)
-        opener = next((o for magic, o in _OPENERS.items() if start.startswith(magic)), None)
+        opener = next((o for beginning, o in _OPENERS.items() if beginning.match(start)), None)
         if opener:
             inner = io.BufferedReader(opener(stream), _BUFFER_BYTES)
-            yield from _open(name, inner, nesting - 1)
+            yield from _open(name, inner, nesting - 1, decompressed=True)
+        elif promised and len(start) < _LONGEST_BEGINNING:
+            raise EOFError(f"a compressed file has more than {len(start)} bytes")
         elif start[257:262] == b"ustar" or name.endswith(".tar"):
             yield from _open_members(name, stream, nesting)
         else:
-            yield _without_suffix(name), stream
+            yield name, stream
 
 
 def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[str, BinaryIO]]:
@@ -112,10 +139,3 @@ def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[s
                 yield from _open(f"{name}!{member.name}", inner, nesting - 1)
             # An archive remembers every member it has passed: millions in a large corpus.
             archive.members.clear()  # type: ignore[attr-defined]
-
-
-def _without_suffix(name: str) -> str:
-    """`a.jsonl.gz` -> `a.jsonl`, so that what is left tells the format."""
-    for suffix in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name

@@ -1,10 +1,13 @@
 """Tables whatever bytes they hold."""
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
 
 import pytest
+import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from task_files import refusal
@@ -138,12 +141,22 @@ def test_optional_columns_and_nested_ones(tmp_path):
     assert row == {"text": "x", "text_pair": "y"}
 
 
-def test_compressed_files(tmp_path):
-    content = gzip.compress(b"text\tlabel\n" + b"a\tyes\n" * 50)
-    (tmp_path / "rows.tsv.gz").write_bytes(content)
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        (".zst", zstandard.compress),
+    ],
+)
+def test_compressed_files(tmp_path, suffix, compress):
+    content = compress(b"text\tlabel\n" + b"a\tyes\n" * 50)
+    path = tmp_path / f"rows.tsv{suffix}"
+    path.write_bytes(content)
     assert read(tmp_path / "rows.tsv", skip=False)[0] == [("a", 1)] * 50
-    (tmp_path / "rows.tsv.gz").write_bytes(content[:-12])
-    assert "corrupt or truncated" in refusal(read, tmp_path / "rows.tsv")
+    path.write_bytes(content[:-3])
+    assert f"rows.tsv{suffix}: corrupt or truncated" in refusal(read, tmp_path / "rows.tsv")
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):

@@ -1,18 +1,30 @@
+import bz2
 import gzip
 import io
 import json
 import lzma
 import tarfile
+import tracemalloc
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining import corpus as corpus_module
+from lvbert_tf.pretraining import sources
 from lvbert_tf.pretraining.corpus import Corpus
 
 TEXT = "one two\nthree\n\n  \nfour\nfive\n"
+COMPRESS = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+# Hardly compressible.
+NOISE = "".join(f"{number:x}\n" for number in range(0, 10**9, 99_991)).encode()
 
 
 def documents(location, **options) -> list[list[str]]:
@@ -67,19 +79,22 @@ def test_locations_are_separated_by_commas(tmp_path):
     assert documents(f"{tmp_path}/b,{tmp_path}/a") == [["b"], ["a"]]
 
 
-@pytest.mark.parametrize("name, compress", [("a.gz", gzip.compress), ("odd", lzma.compress)])
-def test_compression_is_recognised_by_content(tmp_path, name, compress):
-    (tmp_path / name).write_bytes(compress(TEXT.encode()))
-    assert documents(tmp_path / name) == [["one two", "three"], ["four", "five"]]
+@pytest.mark.parametrize("compress", COMPRESS.values(), ids=COMPRESS)
+def test_compression_is_recognised_by_content(tmp_path, compress):
+    # As `cat` makes of two compressed files.
+    (tmp_path / "odd").write_bytes(b"".join(map(compress, (TEXT.encode(), b"\nsix"))))
+    assert documents(tmp_path / "odd") == [["one two", "three"], ["four", "five"], ["six"]]
 
 
-def test_json_lines_give_a_document_each(tmp_path):
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_json_lines_give_a_document_each(tmp_path, suffix):
     lines = [json.dumps({"body": "a\n\nb", "text": 1}), "", json.dumps({"body": "c"})]
-    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    assert documents(tmp_path / "a.jsonl.gz", json_field="body") == [["a", "b"], ["c"]]
+    path = tmp_path / f"a.jsonl{suffix}"
+    path.write_bytes(COMPRESS[suffix]("\n".join(lines).encode()))
+    assert documents(path, json_field="body") == [["a", "b"], ["c"]]
 
 
-@pytest.mark.parametrize("mode", ["w", "w:xz", "w:gz"])
+@pytest.mark.parametrize("mode", ["w", "w:xz", "w:gz", "w:bz2"])
 def test_tar_members_give_a_document_each(tmp_path, mode):
     data = tar_of({"x/1.txt": b"one\n\ntwo", "x/2.txt": b"three", "x/._2.txt": b"\0"}, mode)
     (tmp_path / "subset.xz").write_bytes(data)
@@ -170,6 +185,17 @@ def test_an_endless_line_is_cut_between_characters(tmp_path, monkeypatch):
     assert ["".join(lines) for lines in documents(tmp_path)] == ["€" * 50] * 2
 
 
+def test_a_few_bytes_of_zstd_take_little_memory(tmp_path):
+    spaces = zstandard.ZstdCompressor(level=19).compress((b" " * 1023 + b"\n") * (1 << 17))
+    (tmp_path / "a.zst").write_bytes(spaces)
+    assert len(spaces) < 20_000
+    tracemalloc.start()
+    for _, stream in sources.open_streams(tmp_path / "a.zst"):
+        assert sum(map(len, stream)) == 1 << 27
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
 def test_all_bytes_are_reported(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT * 1000)
     (tmp_path / "b.tar.gz").write_bytes(tar_of({"c": TEXT.encode() * 1000}, "w:gz"))
@@ -198,19 +224,34 @@ def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
     assert source.undecodable == 1
 
 
-@pytest.mark.parametrize(
-    "name, data",
-    [
-        ("a.gz", gzip.compress(TEXT.encode() * 500)[:-20]),
-        ("a.xz", lzma.compress(TEXT.encode() * 500)[:-20]),
-        ("a.tar", tar_of({"b": TEXT.encode() * 500})[:2000]),
-    ],
-    ids=["gzip", "xz", "tar"],
-)
-def test_truncated_files_are_named(tmp_path, name, data):
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(InputError, match=f"{name}.*: corrupt or truncated"):
+@pytest.mark.parametrize("end", [0, 1, 3, 10, -20, -1])
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_truncated_files_are_named(tmp_path, monkeypatch, suffix, end):
+    monkeypatch.setattr(sources, "_BUFFER_BYTES", 1000)  # so that the end is found late
+    (tmp_path / f"a.txt{suffix}").write_bytes(COMPRESS[suffix](NOISE)[:end])
+    with pytest.raises(InputError, match=f"a.txt{suffix}: corrupt or truncated: ."):
         documents(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_corrupt_files_are_named(tmp_path, suffix):
+    data = bytearray(COMPRESS[suffix](NOISE))
+    data[len(data) // 2] ^= 0x10
+    (tmp_path / f"a.txt{suffix}").write_bytes(data)
+    with pytest.raises(InputError, match=f"a.txt{suffix}: corrupt or truncated: ."):
+        documents(tmp_path)
+
+
+def test_truncated_archives_are_named(tmp_path):
+    (tmp_path / "a.tar").write_bytes(tar_of({"b": NOISE})[:2000])
+    with pytest.raises(InputError, match=r"a\.tar.*: corrupt or truncated"):
+        documents(tmp_path)
+
+
+@pytest.mark.parametrize("name", [f"a{suffix}" for suffix in COMPRESS])
+def test_text_under_the_name_of_a_compressed_file_is_text(tmp_path, name):
+    (tmp_path / name).write_text(TEXT)
+    assert documents(tmp_path / name) == [["one two", "three"], ["four", "five"]]
 
 
 @pytest.mark.parametrize(
