@@ -1,17 +1,14 @@
 """Reads ELECTRA models that Hugging Face's transformers wrote."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.errors import InputError, reason
+from lvbert_tf.errors import InputError
 from lvbert_tf.files import read_json_object
 from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import ForeignWeight, RestoreReport, restore
@@ -20,10 +17,10 @@ from lvbert_tf.interop.huggingface_names import (
     discriminator_weights,
     generator_weights,
 )
+from lvbert_tf.interop.safetensors_files import WEIGHTS, is_position_ids, read_tensors
 from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
-WEIGHTS = "model.safetensors"
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 _OUTPUT_MATRIX = "generator_lm_head.weight"
 _TABLE = "electra.embeddings.word_embeddings.weight"
@@ -47,7 +44,7 @@ class _Saved:
         path = directory / "config.json"
         values = read_json_object(path)
         config = read_model_config(values, str(path))
-        tensors = _read_tensors(directory)
+        tensors = read_tensors(directory)
         if any(name.startswith("generator_") for name in tensors):
             is_generator = True
         else:
@@ -114,43 +111,12 @@ def find_models(path: str) -> list[Path]:
     return found
 
 
-def _read_tensors(directory: Path) -> dict[str, np.ndarray]:
-    path = directory / WEIGHTS
-    if not path.exists() and (directory / "pytorch_model.bin").exists():
-        raise InputError(
-            f"{directory} has pytorch_model.bin, a pickle, which is not read because it can run"
-            f" code; convert it to {WEIGHTS}: from_pretrained and save_pretrained of transformers do"
-        )
-    with _refusing(path):
-        tensors = {}
-        with safetensors.safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no mapping
-                dtype = file.get_slice(name).get_dtype()
-                if dtype not in ("F32", "F16") and not _is_position_ids(name):
-                    raise InputError(f"{path}: {name} is {dtype}; expected F32 or F16")
-                tensors[name] = file.get_tensor(name)
-        return tensors
-
-
-@contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}") from error
-
-
-def _is_position_ids(name: str) -> bool:
-    # 0, 1, 2, ...: older releases save this buffer.
-    return name.endswith("embeddings.position_ids")
-
-
 def _canonical(tensors: dict[str, np.ndarray], directory: Path) -> dict[str, np.ndarray]:
     """Names with their prefix, without buffers and without the copy of the word embeddings."""
     if not any(name.startswith("electra.") for name in tensors):
         # `ElectraModel` saves itself without the prefix that models above it give it.
         tensors = {f"electra.{name}": tensor for name, tensor in tensors.items()}
-    tensors = {name: tensor for name, tensor in tensors.items() if not _is_position_ids(name)}
+    tensors = {name: tensor for name, tensor in tensors.items() if not is_position_ids(name)}
     matrix = tensors.pop(_OUTPUT_MATRIX, None)
     if matrix is not None and not _same(matrix, tensors.get(_TABLE)):
         raise InputError(

@@ -10,9 +10,10 @@ from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_config import make_model_config
 from lvbert_tf.interop.huggingface_names import discriminator_weights, generator_weights
-from lvbert_tf.interop.huggingface_reading import DISCRIMINATOR, GENERATOR, WEIGHTS
+from lvbert_tf.interop.huggingface_reading import DISCRIMINATOR, GENERATOR
 from lvbert_tf.interop.huggingface_tokenizer import write_tokenizer
 from lvbert_tf.interop.reference_writing import is_transformer
+from lvbert_tf.interop.safetensors_files import WEIGHTS
 from lvbert_tf.layer_string import LayerString
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
 

@@ -1,0 +1,93 @@
+"""The tensors of a directory of transformers: one safetensors file, or shards and their index.
+
+Nothing in these files is executed, and an index leads to no file outside its directory.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16, which safetensors asks it for
+import numpy as np
+import safetensors
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import read_json_object
+
+WEIGHTS = "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
+_SUFFIX = ".safetensors"
+_FLOATS = ("F32", "F16", "BF16")
+
+
+def read_tensors(directory: Path) -> dict[str, np.ndarray]:
+    """Reads all tensors by name; as in transformers, a single file is preferred to shards.
+
+    float16 and bfloat16 become float32, with the same values.
+
+    Raises:
+        InputError: there are no such files, one is damaged, the index and the shards contradict each
+            other or lead elsewhere, or a tensor does not hold floating-point numbers.
+    """
+    if not (directory / WEIGHTS).exists() and (directory / INDEX).exists():
+        return _read_shards(directory / INDEX)
+    pickles = sorted(path.name for path in directory.glob("pytorch_model*.bin"))
+    if not (directory / WEIGHTS).exists() and pickles:
+        raise InputError(
+            f"{directory} has {pickles[0]}, a pickle, which is not read because it can run"
+            f" code; convert it to {WEIGHTS}: from_pretrained and save_pretrained of transformers do"
+        )
+    return _read_file(directory / WEIGHTS)
+
+
+def is_position_ids(name: str) -> bool:
+    """Whether a tensor is the buffer 0, 1, 2, ..., which older releases save."""
+    return name.endswith("embeddings.position_ids")
+
+
+def _read_shards(index: Path) -> dict[str, np.ndarray]:
+    places = read_json_object(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise InputError(f"{index}: weight_map does not say which file has which tensor")
+    for shard in places.values():
+        # A name, not a path: what is elsewhere is no part of the model.
+        if not isinstance(shard, str) or Path(shard).name != shard or Path(shard).suffix != _SUFFIX:
+            raise InputError(f"{index} names {shard!r}; a shard is a {_SUFFIX} file beside it")
+    tensors: dict[str, np.ndarray] = {}
+    for shard in sorted(set(places.values())):
+        found = _read_file(index.with_name(shard))
+        for name in found:
+            if places.get(name) != shard:
+                wanted = f"is in {places[name]}" if name in places else "does not exist"
+                raise InputError(
+                    f"{index.with_name(shard)} has {name}, which {wanted} according to {index.name}"
+                )
+        tensors |= found
+    if missing := sorted(places.keys() - tensors.keys()):
+        raise InputError(
+            f"{index} says that {missing[0]} is in {places[missing[0]]}, which does not have it"
+        )
+    return tensors
+
+
+def _read_file(path: Path) -> dict[str, np.ndarray]:
+    tensors = {}
+    with _refusing(path), safetensors.safe_open(path, framework="numpy") as file:
+        for name in file.keys():  # noqa: SIM118 - it is no mapping
+            dtype = file.get_slice(name).get_dtype()
+            if dtype in _FLOATS:
+                tensors[name] = file.get_tensor(name).astype(np.float32, copy=False)
+            elif is_position_ids(name):
+                tensors[name] = file.get_tensor(name)
+            else:
+                expected = f"{', '.join(_FLOATS[:-1])} or {_FLOATS[-1]}"
+                raise InputError(f"{path}: {name} is {dtype}; expected {expected}")
+    return tensors
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
