@@ -35,8 +35,8 @@ flags.DEFINE_enum("stage", "all", STAGES, "What to run.")
 flags.DEFINE_string(
     "storage",
     "",
-    "A database for the log instead of study.journal, e.g. postgresql://user:password@host/name;"
-    " give it to every stage and process.",
+    "A database for the log instead of study.journal, e.g. postgresql://user:password@host/name,"
+    " whose driver is psycopg[binary]; give it to every stage and process.",
 )
 cli.define_device_flags()
 

@@ -18,7 +18,6 @@ from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report.quantities import quantity
 from lvbert_tf.search.report.results import Results
 from lvbert_tf.search.report.write import write_report
-from lvbert_tf.search.storage import database_errors
 from lvbert_tf.search.trials import candidates
 
 
@@ -33,11 +32,10 @@ def report(experiment: Experiment) -> None:
         raise InputError(f"nothing to report: no string has been scored in {experiment.directory}")
     held_out = CorruptedSet.load(experiment.held_out_path)
     origin = dataclasses.asdict(held_out.origin)
-    with database_errors():
-        scored = candidates(experiment.open_study(origin))
-        at_random: list[Candidate] = []
-        if random_settings := experiment.random_settings:
-            at_random = candidates(experiment.open_random_study(random_settings, origin))
+    scored = candidates(experiment.open_study(origin))
+    at_random: list[Candidate] = []
+    if random_settings := experiment.random_settings:
+        at_random = candidates(experiment.open_random_study(random_settings, origin))
     results = Results(
         name=experiment.name,
         candidates=scored,

@@ -13,7 +13,6 @@ from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import SAMPLERS, Proposal
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
-from lvbert_tf.search.storage import database_errors
 from lvbert_tf.search.trials import candidates, enqueue, to_candidate
 from lvbert_tf.search.worker import Worker
 
@@ -64,29 +63,28 @@ def search(
         scored is kept.
     """
     worker = Worker(study)
-    with database_errors():
-        for generation in range(settings.num_generations + 1):
-            first = settings.first_number(generation)
-            proposals = _plan(study, space, settings, generation, seed)
-            numbers = range(first, first + len(proposals))
-            took_part = False
-            while not worker.all_finished(numbers):
-                if stopped():
-                    return Outcome.STOPPED
-                took_part = True
-                trial = worker.take(numbers)
-                if trial is not None:
-                    candidate = _score(worker, trial, settings, evaluate)
-                    if candidate is not None:
-                        on_candidate(candidate)
-                elif enqueue(study, space, first, proposals):
-                    worker.discard_duplicates()
-                else:  # others are at the rest
-                    time.sleep(POLL_SECONDS)
-            if took_part:
-                on_generation(generation, candidates(study))
-            if len(proposals) < settings.generation_size(generation):
-                return Outcome.EXHAUSTED
+    for generation in range(settings.num_generations + 1):
+        first = settings.first_number(generation)
+        proposals = _plan(study, space, settings, generation, seed)
+        numbers = range(first, first + len(proposals))
+        took_part = False
+        while not worker.all_finished(numbers):
+            if stopped():
+                return Outcome.STOPPED
+            took_part = True
+            trial = worker.take(numbers)
+            if trial is not None:
+                candidate = _score(worker, trial, settings, evaluate)
+                if candidate is not None:
+                    on_candidate(candidate)
+            elif enqueue(study, space, first, proposals):
+                worker.discard_duplicates()
+            else:  # others are at the rest
+                time.sleep(POLL_SECONDS)
+        if took_part:
+            on_generation(generation, candidates(study))
+        if len(proposals) < settings.generation_size(generation):
+            return Outcome.EXHAUSTED
     return Outcome.COMPLETE
 
 

@@ -14,7 +14,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
-from lvbert_tf.search.storage import database_errors, open_storage
+from lvbert_tf.search.storage import open_storage
 
 # Settings that are compared with the space, where defaults are filled in, and those that may change:
 # more generations continue a search.
@@ -60,16 +60,15 @@ def open_study(
         "seed": seed,
         "evaluator": json.loads(json.dumps(dict(evaluator))),
     }
-    with database_errors():
-        if not storage_url:
-            _check_name(directory, name, storage)
-        study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            directions=[DIRECTIONS[name] for name in settings.objectives],
-            load_if_exists=True,
-        )
-        _claim(study, made_with, settings.objectives)
+    if not storage_url:
+        _check_name(directory, name, storage)
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=[DIRECTIONS[name] for name in settings.objectives],
+        load_if_exists=True,
+    )
+    _claim(study, made_with, settings.objectives)
     return study
 
 

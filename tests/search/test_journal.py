@@ -1,4 +1,4 @@
-"""Journals that were cut, damaged or locked; databases that cannot be reached."""
+"""Journals that were cut, damaged or locked."""
 
 import fcntl
 import json
@@ -7,15 +7,13 @@ import time
 
 import optuna
 import pytest
-import sqlalchemy
-from optuna.trial import TrialState
 from synthetic import make_settings, open_synthetic
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import LayerString
-from lvbert_tf.search import storage as storage_module
+from lvbert_tf.search import journal as journal_module
+from lvbert_tf.search.journal import open_journal
 from lvbert_tf.search.samplers import Proposal
-from lvbert_tf.search.storage import open_storage
 from lvbert_tf.search.trials import enqueue
 
 
@@ -29,18 +27,13 @@ def journal(tmp_path):
 
 def read(path):
     """The study of a journal, without Optuna's waiting for locks."""
-    return optuna.load_study(study_name="synthetic", storage=open_storage(path))
+    return optuna.load_study(study_name="synthetic", storage=open_journal(path))
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(storage_module, "ATTEMPT_SECONDS", 0.0)
-
-
-def refused(path, url="") -> str:
+def refused(path) -> str:
     before = path.read_bytes() if path.is_file() else None
     with pytest.raises(InputError) as caught:
-        open_storage(path, url)
+        open_journal(path)
     assert before is None or path.read_bytes() == before
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -109,7 +102,7 @@ def test_what_is_no_journal_is_refused(tmp_path):
 
 
 def test_a_journal_that_another_process_holds_is_refused_after_a_while(journal, monkeypatch):
-    monkeypatch.setattr(storage_module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(journal_module, "LOCK_SECONDS", 0.05)
     study = read(journal)
     content = journal.read_bytes()
     descriptor = os.open(journal, os.O_RDWR)
@@ -134,56 +127,6 @@ def test_a_journal_that_cannot_be_written_is_refused(journal, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     study = read(journal)
-    monkeypatch.setattr(storage_module.os, "open", no_open)
+    monkeypatch.setattr(journal_module.os, "open", no_open)
     with pytest.raises(InputError, match="Permission denied"):
-        study.set_user_attr("note", 1)
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("nonsense", "the storage is not the URL of a database"),
-        ("oracel://me:secret@host/db", "oracel://me:***@host/db"),
-        ("postgresql+pg8000://me:secret@localhost:1/db", r"pg8000://me:***@localhost:1/db"),
-        ("sqlite:////no/such/directory/x.db", "unable to open database file"),
-    ],
-)
-def test_databases_that_cannot_be_opened_are_refused(tmp_path, url, words):
-    message = refused(tmp_path / "none", url)
-    assert words in message and "secret" not in message
-
-
-def test_a_database_whose_tables_another_process_is_making_is_tried_again(tmp_path, monkeypatch):
-    storage, attempts = storage_module.RDBStorage, []
-
-    def racing(url):
-        attempts.append(url)
-        if len(attempts) == 1:
-            raise sqlalchemy.exc.OperationalError("CREATE", {}, Exception("table already exists"))
-        return storage(url)
-
-    monkeypatch.setattr(storage_module, "RDBStorage", racing)
-    url = f"sqlite:///{tmp_path}/x.db"
-    open_storage(tmp_path / "none", url)
-    assert attempts == [url, url]
-
-
-def test_a_database_that_is_none_is_refused(tmp_path):
-    path = tmp_path / "x.db"
-    path.write_text("some text, long enough that it could be the head of a database " * 20)
-    assert "file is not a database" in refused(path, f"sqlite:///{path}")
-
-
-def test_a_database_that_fails_later_is_reported_in_one_line(tmp_path):
-    path = tmp_path / "x.db"
-    study, _ = open_synthetic(tmp_path, make_settings(), f"sqlite:///{path}")
-    path.write_bytes(b"overwritten" * 1000)
-    with pytest.raises(InputError, match="the study's database failed") as caught:
-        open_synthetic_again(study)
-    assert "\n" not in str(caught.value)
-
-
-def open_synthetic_again(study):
-    with storage_module.database_errors():
-        study.get_trials(states=(TrialState.RUNNING,))
         study.set_user_attr("note", 1)

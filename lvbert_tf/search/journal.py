@@ -1,0 +1,133 @@
+"""A study in a journal file, which the processes of one machine share."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+from lvbert_tf.errors import InputError
+
+LOCK_SECONDS = 30.0  # a write takes milliseconds, so whoever holds the lock longer is stuck
+_RECORD_START = b'{"op_code":'
+_BLOCK = 4096  # bytes; a record of a trial has a few thousand
+
+
+def open_journal(path: Path) -> BaseStorage:
+    """Opens a journal, and creates it where there is none.
+
+    What a killed process wrote of a last record is cut off before the next one is written; nothing
+    else is ever changed.
+
+    Raises:
+      InputError: it is no journal, is damaged or cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        _check_records(path)
+    except OSError as error:
+        raise InputError(f"cannot open the journal {path}: {error.strerror}") from error
+    try:
+        return JournalStorage(JournalFileBackend(str(path), JournalLock(path)))
+    except Exception as error:  # whatever replaying a damaged file leads to
+        raise InputError(
+            f"{path} is damaged: its records contradict each other ({error!r}); nothing was changed"
+        ) from error
+
+
+def _check_records(path: Path) -> None:
+    # Optuna passes over a damaged last line, and fails at it once another follows.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not (_is_record(line) if line.endswith(b"\n") else _is_torn(line)):
+                raise InputError(
+                    f"{path}: line {number} is no record of a study; nothing was changed. Restore"
+                    " the file, or move it away to start anew"
+                )
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and isinstance(record.get("op_code"), int)
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Whether it can be what a killed process, or zeros that a crash left, has of a last record."""
+    return tail.startswith(_RECORD_START[: len(tail)]) or not tail.strip(b"\0")
+
+
+class JournalLock(JournalFileOpenLock):
+    """Holds a journal against writers, by a lock that the system frees when its holder is killed.
+
+    Optuna's own locks are files: one that a killed process leaves stops the next for half a minute,
+    and two waiting ones may both take it for stale. Under this lock no other process is writing, so
+    whatever follows the last line break is the rest of a killed one's record: it is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Waits for the lock, and leaves the journal ready to append to.
+
+        Raises:
+          InputError: another process does not let go, or the file cannot be locked.
+        """
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise InputError(f"cannot write to {self._path}: {error.strerror}") from error
+        try:
+            self._wait(descriptor)
+            _cut_torn_tail(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Frees the lock."""
+        assert self._descriptor is not None
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    def _wait(self, descriptor: int) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        pause = 0.001
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise InputError(
+                        f"{self._path} has been locked by another process for"
+                        f" {LOCK_SECONDS:g} seconds; nothing was changed"
+                    ) from None
+            except OSError as error:
+                raise InputError(
+                    f"{self._path} cannot be locked ({error.strerror}); a file system without locks"
+                    " cannot hold a study, a database can (--storage)"
+                ) from error
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
+
+def _cut_torn_tail(descriptor: int) -> None:
+    size = start = os.fstat(descriptor).st_size
+    line_break = -1
+    while start and line_break < 0:
+        start = max(0, start - _BLOCK)
+        line_break = os.pread(descriptor, _BLOCK, start).rfind(b"\n")
+    whole = start + line_break + 1
+    if whole < size:
+        os.ftruncate(descriptor, whole)
