@@ -1,9 +1,12 @@
 """What every command-line program shares: flag parsing and exit codes."""
 
 import errno
+import io
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags
 
@@ -11,6 +14,9 @@ from lvbert_tf.errors import InputError
 
 EXIT_FAILURE = 1
 EXIT_INPUT_ERROR = 2
+# 128 + the signal, as a shell reports it: SIGINT, and SIGPIPE, which ends other Unix tools.
+EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
 _HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 # The user's disk or permissions, not our code.
 _ENVIRONMENT_ERRORS = {
@@ -64,26 +70,64 @@ def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main()` and turns its outcome into an exit code.
 
-    0: done, or --help. 2: bad usage or bad input (one line on standard error). Any other code: what
-    `main` returned. A fault of ours ends with a traceback and 1.
+    0: done, or --help. 2: bad usage or bad input (one line on standard error). 130: Ctrl-C. 141: whoever
+    read the output has left, as `head` does, which is no error. Any other code: what `main` returned. A
+    fault of ours ends with a traceback and 1.
     """
 
     def guarded(remaining: Sequence[str]) -> int | None:
         if len(remaining) > 1:
-            fail(f"unexpected argument {remaining[1]!r}; --help lists the flags")
-        try:
-            return main()
-        except InputError as error:
-            fail(str(error))
-        except OSError as error:
-            if error.errno not in _ENVIRONMENT_ERRORS:
-                raise
-            fail(f"{error.strerror}: {error.filename or 'while writing'}")
+            raise InputError(f"unexpected argument {remaining[1]!r}; --help lists the flags")
+        return main()
 
-    for argument in sys.argv[1:]:
-        if argument in _HELP_FLAGS:
-            app.usage(shorthelp=argument != "--helpfull", writeto_stdout=True, exitcode=0)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a character shows its number, as on standard error.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app.run(guarded, flags_parser=_parse)
+        for argument in sys.argv[1:]:
+            if argument in _HELP_FLAGS:
+                app.usage(shorthelp=argument != "--helpfull", writeto_stdout=True)
+                _flush_and_exit(0)
+        try:
+            app.run(guarded, flags_parser=_parse)
+        except SystemExit as end:
+            _flush_and_exit(end.code)
     except InputError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        _drop_outputs_without_reader()  # Ctrl-C has ended it too
+        say("interrupted")
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno == errno.EPIPE and _drop_outputs_without_reader():
+            sys.exit(EXIT_NO_READER)
+        if error.errno not in _ENVIRONMENT_ERRORS:
+            raise
+        fail(f"{error.strerror}: {error.filename or 'while writing'}")
+
+
+def _flush_and_exit(status: Any) -> NoReturn:
+    """Exits once the output is written: Python itself would do so where no error can be handled."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    sys.exit(status)
+
+
+def _drop_outputs_without_reader() -> bool:
+    """Discards from now on what goes to a standard output or error that nobody reads any more.
+
+    Returns:
+      whether there was one. A pipe of another kind may be the one that is broken.
+    """
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        if any(events & select.POLLERR for _, events in poll.poll(0)):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            found = True
+    return found

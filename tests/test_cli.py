@@ -1,5 +1,6 @@
 """Each case runs a small program in a process of its own, as absl's flags are global."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ PROGRAM = '''"""Does something.
 
   python program.py --data_dir DIR
 """
-import errno
+import errno, os, signal, sys, time
 from absl import flags
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
@@ -31,17 +32,25 @@ cli.run(main)
 def run(tmp_path):
     """Runs a program whose main has the given body."""
 
-    def run(body, *arguments):
+    def run(body, *arguments, **options):
         program = tmp_path / "program.py"
         program.write_text(PROGRAM.format(body=body))
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         return subprocess.run(
             [sys.executable, str(program), *arguments],
-            capture_output=True,
             text=True,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "ascii"},
+            **options,
         )
 
     return run
+
+
+def without_reader(stream):
+    """The option that gives a program a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return {stream: os.fdopen(writing, "w")}
 
 
 def assert_one_line_error(result, *parts):
@@ -97,6 +106,40 @@ def test_a_fault_of_ours_shows_where_it_is(run):
     result = run('raise OSError(errno.EPIPE, "Broken pipe")', "--data_dir", "x")
     assert result.returncode == 1
     assert "Traceback" in result.stderr
+
+
+def test_an_interrupt_is_one_line(run):
+    result = run("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", "--data_dir", "x")
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('little, which waits in the buffer', file=sys.{})",
+        "for number in range(100_000): print(number, file=sys.{})",
+        "print('worked', file=sys.{}); return 1",
+    ],
+)
+def test_a_reader_that_has_left_is_no_fault(run, body, stream):
+    result = run(body.format(stream), "--data_dir", "x", **without_reader(stream))
+    assert result.returncode == 141
+    assert not result.stdout and not result.stderr
+
+
+def test_help_may_be_read_in_part(run):
+    result = run("pass", "--help", **without_reader("stdout"))
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_closed_output_is_no_fault(run):
+    result = run("os.close(1); sys.stdout = None", "--data_dir", "x")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_terminal_that_lacks_a_character_shows_its_number(run):
+    assert run("print('caf\u00e9')", "--data_dir", "x").stdout == "caf\\xe9\n"
 
 
 @pytest.mark.parametrize("argument", ["--help", "-h", "--helpfull"])

@@ -1,8 +1,10 @@
 """Encodes units of text in threads or processes, in order, a bounded number at a time."""
 
 import collections
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -50,7 +52,8 @@ def encode_units(
     try:
         pending: collections.deque[Future] = collections.deque()
         for unit in units:
-            pending.append(executor.submit(encode, unit))
+            with _unseen_interrupts():
+                pending.append(executor.submit(encode, unit))
             if len(pending) >= _UNITS_AHEAD * num_processes:
                 yield pending.popleft().result()
         while pending:
@@ -61,6 +64,16 @@ def encode_units(
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _unseen_interrupts() -> Iterator[None]:
+    """Processes that start within it never see Ctrl-C, which a terminal sends to all: we end them."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _start_worker(settings: EncodingSettings) -> None:

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -209,14 +211,14 @@ def test_a_full_disk_leaves_nothing_and_the_same_command_works_later(
     assert max(shard.stat().st_size for shard in (tmp_path / "out").iterdir()) > 5000
 
 
-@pytest.mark.slow
-def test_a_killed_process_ends_the_run(corpus_file, vocabulary_file, tmp_path):
-    """Out of memory, the kernel kills a worker: no hang, no traceback, nothing left behind."""
+@pytest.fixture
+def building(corpus_file, vocabulary_file, tmp_path):
+    """The program at work, alone in its process group, and the two processes that tokenize for it."""
     corpus = tmp_path / "corpus.txt"
     text = corpus_file.read_text() + "\n"
     corpus.write_text(text * (50_000_000 // len(text)))
     command = command_for(corpus, vocabulary_file, tmp_path / "out", "--num_processes=2")
-    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         while not any(file.stat().st_size for file in tmp_path.glob(".tmp-out-*/*tfrecord*")):
             assert program.poll() is None, program.stderr.read()
@@ -224,14 +226,31 @@ def test_a_killed_process_ends_the_run(corpus_file, vocabulary_file, tmp_path):
         children = psutil.Process(program.pid).children()
         workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
         assert len(workers) == 2
-        workers[1].kill()
-        _, errors = program.communicate(timeout=60)
+        yield program, workers
+        assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
+        assert not psutil.wait_procs(children, timeout=10)[1]
     finally:
         program.kill()
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_run(building):
+    """Out of memory, the kernel kills a worker: no hang, no traceback, nothing left behind."""
+    program, workers = building
+    workers[1].kill()
+    _, errors = program.communicate(timeout=60)
     assert program.returncode == 2 and "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("error: a building process was killed")
-    assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
-    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+@pytest.mark.slow
+def test_an_interrupt_goes_to_all_processes_and_is_one_line(building):
+    """As Ctrl-C in a terminal."""
+    program, _ = building
+    os.killpg(program.pid, signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == 130 and "Traceback" not in errors
+    assert errors.splitlines()[-1] == "interrupted"
 
 
 @pytest.mark.slow
