@@ -7,12 +7,8 @@ from pathlib import Path
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import Source
-from lvbert_tf.finetuning.question_answering import (
-    QuestionRules,
-    read_mrqa,
-    read_question_rows,
-    read_squad,
-)
+from lvbert_tf.finetuning.question_answering import read_mrqa, read_question_rows, read_squad
+from lvbert_tf.finetuning.questions import QuestionRules
 from lvbert_tf.finetuning.rows import Row, read_csv, read_json_lines, read_tsv
 from lvbert_tf.finetuning.tag_schemes import TagScheme
 from lvbert_tf.finetuning.tagging import read_columns, read_tagged_rows
@@ -26,13 +22,14 @@ ReadExamples = Callable[[BadRows], Iterator[Example]]
 ReadRows = Callable[[BadRows], Iterator[tuple[Source, Row]]]
 
 _LABEL = frozenset({"label"})
-_ANSWER = frozenset({"answer", "answer_start"})
-# kind -> the columns it needs, those it may have besides, and those a test file may lack.
+_ANSWER = frozenset({"answer", "answer_start", "impossible"})
+# kind -> the columns it needs, those it may have besides, and those not read from a test file, which
+# may lack them or hold anything there.
 COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]] = {
     "classification": (("text", "label"), ("text_pair",), _LABEL),
     "regression": (("text", "label"), ("text_pair",), _LABEL),
     "tagging": (("words", "tags"), (), frozenset({"tags"})),
-    "span": (("question", "context", "answer", "answer_start"), ("id",), _ANSWER),
+    "span": (("question", "context", "answer", "answer_start"), ("id", "impossible"), _ANSWER),
 }
 _TEXT_FORMATS = (".tsv", ".csv", ".jsonl")
 _COLUMN_FORMATS = (".txt", ".conll", ".tsv")
@@ -97,14 +94,15 @@ def _row_reader(settings: TaskSettings, role: Role, location: str, suffix: str) 
     for column in required:
         if column not in given:
             raise InputError(f"columns.{column} is missing: which column of {location} it is")
-    optional = unlabelled if role == "test" else frozenset()
+    hidden = unlabelled if role == "test" else frozenset()
+    columns = {name: column for name, column in given.items() if name not in hidden}
     if suffix == "tfds":
-        return lambda bad_rows: read_tfds(location, given, bad_rows, optional)
+        return lambda bad_rows: read_tfds(location, columns, bad_rows)
     path = Path(location)
     if suffix == ".jsonl":
-        return lambda bad_rows: read_json_lines(path, given, bad_rows, optional)
+        return lambda bad_rows: read_json_lines(path, columns, bad_rows)
     read = read_csv if suffix == ".csv" else read_tsv
-    return lambda bad_rows: read(path, given, bad_rows, settings.header, optional)
+    return lambda bad_rows: read(path, columns, bad_rows, settings.header)
 
 
 def _suffix(location: str) -> str:

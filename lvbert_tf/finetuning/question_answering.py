@@ -1,19 +1,22 @@
 """Questions on a context: SQuAD's JSON, MRQA's JSON lines, and rows of a user's own."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
-from lvbert_tf.finetuning.examples import Question, Source, Span
-from lvbert_tf.finetuning.lines import checked_text, read_document
-from lvbert_tf.finetuning.metrics.question_answering import (
-    SPAN_METRICS,
-    UNANSWERABLE_METRICS,
-    normalized_answer,
+from lvbert_tf.finetuning.bad_rows import BadRows, RowError
+from lvbert_tf.finetuning.examples import Question, Source
+from lvbert_tf.finetuning.lines import read_document
+from lvbert_tf.finetuning.metrics.question_answering import SPAN_METRICS, UNANSWERABLE_METRICS
+from lvbert_tf.finetuning.questions import (
+    QuestionRules,
+    Questions,
+    find_at_character_spans,
+    find_at_start,
+    flag,
+    member,
 )
 from lvbert_tf.finetuning.rows import Row, parse_json, read_json_objects
 from lvbert_tf.finetuning.task import Role, Split, Task
@@ -45,61 +48,49 @@ def span_task(name: str, folder: Path) -> Task:
     )
 
 
-@dataclass(frozen=True)
-class QuestionRules:
-    """What the questions of a file must be.
-
-    Args:
-      unanswerable: whether a context may hold no answer.
-      role: of the split. For training an answer's place must be known, for evaluation its text.
-    """
-
-    unanswerable: bool
-    role: Role
-
-
 def read_squad(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Question]:
     """Yields the questions of a file in the format of SQuAD 1.1 or 2.0, also compressed.
 
     Raises:
-      InputError: it is no such file; or a question is bad (see `_Questions.make`), unless `bad_rows`
+      InputError: it is no such file; or a question is bad (see `Questions.make`), unless `bad_rows`
         skips it.
     """
-    questions = _Questions(rules, bad_rows)
+    questions = Questions(rules, bad_rows)
     for source, context, item in _squad_items(path, bad_rows):
         with bad_rows.at(source):
-            marked = _member(item, "answers", list, [])
-            texts = [_member(answer, "text", str) for answer in marked]
-            yield from questions.make(
-                source,
-                (_member(item, "id", str), _member(item, "question", str), context),
-                texts,
-                marked,
-                _find_at_start,
-                _member(item, "is_impossible", bool, rules.unanswerable and not marked),
-            )
+            asked = (member(item, "id", object), member(item, "question", str), context)
+            if rules.role == "test":
+                yield from questions.make(source, asked)
+                continue
+            impossible, marked = _answers(item)
+            texts = [member(answer, "text", str) for answer in marked]
+            yield from questions.make(source, asked, texts, marked, find_at_start, impossible)
 
 
 def read_mrqa(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Question]:
     """Yields the questions of a file in the format of the MRQA 2019 shared task, also compressed.
 
     Raises:
-      InputError: a line or a question is bad (see `_Questions.make`), unless `bad_rows` skips it.
+      InputError: a line or a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
-    questions = _Questions(rules, bad_rows)
+    questions = Questions(rules, bad_rows)
+    # An evaluation needs no places of answers.
+    places: dict[str, Any] = {} if rules.role == "train" else {"default": []}
     for line, record in read_json_objects(path, bad_rows):
         if "header" in record:
             continue
         with bad_rows.at(line):
-            context = _member(record, "context", str)
-            for item in _member(record, "qas", list):
+            context = member(record, "context", str)
+            for item in member(record, "qas", list):
                 with bad_rows.at(line):
+                    asked = (member(item, "qid", object), member(item, "question", str), context)
+                    if rules.role == "test":
+                        yield from questions.make(line, asked)
+                        continue
+                    impossible, texts = _answers(item)
+                    marked = member(item, "detected_answers", list, **places) if texts else []
                     yield from questions.make(
-                        line,
-                        (_member(item, "qid", str), _member(item, "question", str), context),
-                        _member(item, "answers", list),
-                        _member(item, "detected_answers", list, []),
-                        _find_at_character_spans,
+                        line, asked, texts, marked, find_at_character_spans, impossible
                     )
 
 
@@ -109,16 +100,17 @@ def read_question_rows(
     """Makes questions of rows with the roles question, context and, where there are any, id, answer,
     answer_start and impossible; answer and answer_start hold one value or lists of the same length.
 
-    Without the role impossible an empty answer, or an empty list, says that the context holds none.
-    Without an id it is the place of the row.
+    Where the role impossible says nothing, an answer that is blank, null or an empty list says that
+    the context holds none. Without an id it is the place of the row.
 
     Raises:
-      InputError: a question is bad (see `_Questions.make`), unless `bad_rows` skips it.
+      InputError: a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
-    questions = _Questions(rules, bad_rows)
+    questions = Questions(rules, bad_rows)
     for source, row in rows:
         with bad_rows.at(source):
-            texts = [text for text in _as_list(row.get("answer")) if text != ""]
+            texts = _as_list(row.get("answer"))
+            texts = [] if all(map(_is_blank, texts)) else texts
             starts = _as_list(row.get("answer_start")) if texts else []
             if len(starts) not in (0, len(texts)):
                 raise RowError(f"{len(texts)} answers but {len(starts)} starts")
@@ -126,16 +118,9 @@ def read_question_rows(
                 {"text": text, "answer_start": _as_integer(start)}
                 for text, start in zip(texts, starts, strict=False)
             ]
-            key = str(row["id"]) if "id" in row else str(source.place)
-            without_answer = rules.unanswerable and "answer" in row and not texts
-            yield from questions.make(
-                source,
-                (key, row["question"], row["context"]),
-                texts,
-                marked,
-                _find_at_start,
-                row.get("impossible", without_answer),
-            )
+            asked = (row.get("id", source.place), row["question"], row["context"])
+            impossible = flag(row.get("impossible"))
+            yield from questions.make(source, asked, texts, marked, find_at_start, impossible)
 
 
 def read_mrqa_rows(
@@ -145,9 +130,9 @@ def read_mrqa_rows(
     list), and of every detected answer its text, detected, and its places, first and last (lists).
 
     Raises:
-      InputError: a question is bad (see `_Questions.make`), unless `bad_rows` skips it.
+      InputError: a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
-    questions = _Questions(rules, bad_rows)
+    questions = Questions(rules, bad_rows)
     for source, row in rows:
         with bad_rows.at(source):
             marked = [
@@ -155,120 +140,36 @@ def read_mrqa_rows(
                 for text, *places in zip(row["detected"], row["first"], row["last"], strict=True)
             ]
             texts = (row["id"], row["question"], row["context"])
-            yield from questions.make(
-                source, texts, row["answer"], marked, _find_at_character_spans
-            )
-
-
-@dataclass
-class _Questions:
-    """Makes the questions of one file."""
-
-    rules: QuestionRules
-    bad_rows: BadRows
-    ids: set[str] = field(default_factory=set)
-
-    def make(
-        self,
-        source: Source,
-        texts: tuple[Any, Any, Any],
-        answers: Sequence[Any],
-        marked: Sequence[Any],
-        find: Callable[[str, Any], Iterator[Span]],
-        impossible: bool = False,
-    ) -> Iterator[Question]:
-        """Yields the question, unless nothing can be learned from it.
-
-        An answer that is not at its place is a bad row of its own: where bad rows are skipped it is
-        not trained on, but still counts as right in an evaluation.
-
-        Args:
-          texts: id, question and context.
-          answers: the texts that count as right.
-          marked: answers with their places, which `find(context, one of them)` yields.
-
-        Raises:
-          RowError: something is no text, the id was there before, there is no answer, or one where
-            there must be none.
-          InputError: an answer is not at its place and bad rows are not skipped.
-        """
-        key, question, context = map(checked_text, texts, ("id", "question", "context"))
-        if key in self.ids:
-            raise RowError(f"id {shown(key)} is there twice")
-        if impossible and not self.rules.unanswerable:
-            raise RowError("the context has no answer, but the task has no such questions")
-        if impossible and answers:
-            raise RowError("is_impossible, yet it has answers")
-        if self.rules.role != "test" and not answers and not impossible:
-            raise RowError("no answer")
-        answers = tuple(checked_text(answer, "answer") for answer in answers)
-        spans: list[Span] = []
-        for place in marked:
-            with self.bad_rows.at(source):
-                spans.extend(find(context, place))
-        if self.rules.role == "train" and not spans and not impossible:
-            if marked:  # each of them was counted
-                return
-            raise RowError("no answer has a place in the context")
-        self.ids.add(key)
-        yield Question(key, question, context, answers, tuple(spans), impossible, source)
+            yield from questions.make(source, texts, row["answer"], marked, find_at_character_spans)
 
 
 def _squad_items(path: Path, bad_rows: BadRows) -> Iterator[tuple[Source, str, Any]]:
     """Yields every question of a document as JSON, with its context."""
     try:
-        articles = _member(parse_json(read_document(path)), "data", list)
+        articles = member(parse_json(read_document(path)), "data", list)
     except RowError as error:
         raise InputError(f"{path}: {error}") from error
     for i, article in enumerate(articles):
         place = f"data[{i}]"
         with bad_rows.at(Source(str(path), place)):
-            for j, paragraph in enumerate(_member(article, "paragraphs", list)):
+            for j, paragraph in enumerate(member(article, "paragraphs", list)):
                 inner = f"{place}.paragraphs[{j}]"
                 with bad_rows.at(Source(str(path), inner)):
-                    context = _member(paragraph, "context", str)
-                    for k, item in enumerate(_member(paragraph, "qas", list)):
+                    context = member(paragraph, "context", str)
+                    for k, item in enumerate(member(paragraph, "qas", list)):
                         yield Source(str(path), f"{inner}.qas[{k}]"), context, item
 
 
-def _find_at_start(context: str, answer: Any) -> Iterator[Span]:
-    """SQuAD: the answer's text begins at the character `answer_start`."""
-    text, start = _member(answer, "text", str), _member(answer, "answer_start", int)
-    end = start + len(text)
-    if start < 0 or not text or context[start:end] != text:
-        there = context[start:end] if start >= 0 else ""
-        raise RowError(f"the answer {shown(text)} is not at {start}, where {shown(there)} stands")
-    yield Span(start, end)
+def _answers(item: Any) -> tuple[bool | None, list[Any]]:
+    """Whether an item is said to have no answer, if anything is said of it, and its answers.
 
-
-def _find_at_character_spans(context: str, answer: Any) -> Iterator[Span]:
-    """MRQA: `char_spans` are first and last character; the text may be a normalized one."""
-    text = _member(answer, "text", str)
-    for span in _member(answer, "char_spans", list):
-        match span:
-            case [int(first), int(last)] if 0 <= first <= last < len(context):
-                there = context[first : last + 1]
-            case _:
-                raise RowError(f"char_spans has {shown(span)}, which is no part of the context")
-        if normalized_answer(there) != normalized_answer(text):
-            raise RowError(
-                f"the answer {shown(text)} is not at {first}..{last}, where {shown(there)} stands"
-            )
-        yield Span(first, last + 1)
-
-
-_JSON_NAMES = {list: "list", str: "text", bool: "true or false", int: "integer"}
-_REQUIRED = object()
-
-
-def _member(record: Any, name: str, kind: type, default: Any = _REQUIRED) -> Any:
-    """`record[name]`, which must be of a kind; `default`, if there is one, where it is missing."""
-    if isinstance(record, dict) and name not in record and default is not _REQUIRED:
-        return default
-    if not isinstance(record, dict) or type(record.get(name)) is not kind:
-        found = shown(record.get(name)) if isinstance(record, dict) else shown(record)
-        raise RowError(f"{name} must be {_JSON_NAMES[kind]}: {found}")
-    return record[name]
+    Raises:
+      RowError: there is no list of answers, although nothing says that there are none.
+    """
+    impossible = flag(item.get("is_impossible"))
+    if impossible and item.get("answers") is None:
+        return impossible, []
+    return impossible, member(item, "answers", list)
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -280,3 +181,7 @@ def _as_list(value: Any) -> list[Any]:
 def _as_integer(value: Any) -> Any:
     """A number of a text file; anything else stays, to be refused by name."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

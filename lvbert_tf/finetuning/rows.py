@@ -6,7 +6,7 @@ or its number from 0, negative numbers counting from the end.
 
 import csv
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,19 @@ def read_tsv(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool = True,
-    optional: Collection[str] = (),
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the rows of a tab-separated file. A quotation mark is a character like any other.
 
     Args:
       columns: role -> column.
       header: whether the first line names the columns.
-      optional: roles whose column the file may lack; such a role is missing in the rows.
 
     Raises:
       InputError: a column is missing; or a row has more or fewer columns than the first line, unless
         `bad_rows` skips it. Blank lines are no rows.
     """
     lines = ((number, line.split("\t")) for number, line in read_lines(path) if line)
-    return _read_table(str(path), lines, columns, bad_rows, header, optional)
+    return _read_table(str(path), lines, columns, bad_rows, header)
 
 
 def read_csv(
@@ -49,7 +47,6 @@ def read_csv(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool = True,
-    optional: Collection[str] = (),
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the rows of a comma-separated file with RFC 4180's quotation marks; see `read_tsv`.
 
@@ -57,14 +54,11 @@ def read_csv(
       InputError: see `read_tsv`; or a quotation mark is never closed: not in the file, or not within
         16 MiB.
     """
-    return _read_table(str(path), _quoted_rows(path, bad_rows), columns, bad_rows, header, optional)
+    return _read_table(str(path), _quoted_rows(path, bad_rows), columns, bad_rows, header)
 
 
 def read_json_lines(
-    path: Path,
-    columns: Mapping[str, Column],
-    bad_rows: BadRows,
-    optional: Collection[str] = (),
+    path: Path, columns: Mapping[str, Column], bad_rows: BadRows
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the objects of a JSON-lines file; the column `a.b` is `b` in the object `a`.
 
@@ -73,7 +67,7 @@ def read_json_lines(
     """
     for source, record in read_json_objects(path, bad_rows):
         with bad_rows.at(source):
-            yield source, _pick(record, columns, optional)
+            yield source, _pick(record, columns)
 
 
 def read_json_objects(path: Path, bad_rows: BadRows) -> Iterator[tuple[Source, dict[str, Any]]]:
@@ -121,15 +115,14 @@ def dig(record: Any, column: str) -> Any:
     return dig(record[first], rest)
 
 
-def _pick(record: dict[str, Any], columns: Mapping[str, Column], optional: Collection[str]) -> Row:
+def _pick(record: dict[str, Any], columns: Mapping[str, Column]) -> Row:
     row = {}
     for role, column in columns.items():
         try:
             row[role] = dig(record, str(column))
         except KeyError:
-            if role not in optional:
-                names = ", ".join(map(shown, record))
-                raise RowError(f"no column {column!r} ({role}); it has {names}") from None
+            names = ", ".join(map(shown, record))
+            raise RowError(f"no column {column!r} ({role}); it has {names}") from None
     return row
 
 
@@ -160,14 +153,13 @@ def _read_table(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool,
-    optional: Collection[str],
 ) -> Iterator[tuple[Source, Row]]:
     indices: dict[str, int] | None = None
     width = 0
     for number, row in rows:
         if indices is None:
             width = len(row)
-            indices = _find_columns(file, row, columns, header, optional)
+            indices = _find_columns(file, row, columns, header)
             if header:
                 continue
         source = Source(file, number)
@@ -183,7 +175,6 @@ def _find_columns(
     first_row: Sequence[str],
     columns: Mapping[str, Column],
     header: bool,
-    optional: Collection[str],
 ) -> dict[str, int]:
     indices = {}
     for role, column in columns.items():
@@ -195,9 +186,8 @@ def _find_columns(
             raise InputError(f"{file} has no header: give column {column!r} ({role}) by number")
         if len(found) > 1:
             raise InputError(f"{file}: {len(found)} columns are called {column!r} ({role})")
-        if found:
-            indices[role] = found[0]
-        elif role not in optional:
+        if not found:
             names = ", ".join(map(shown, first_row)) if header else f"{len(first_row)} columns"
             raise InputError(f"{file}: no column {column!r} ({role}); it has {names}")
+        indices[role] = found[0]
     return indices

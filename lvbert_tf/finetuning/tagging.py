@@ -57,7 +57,7 @@ def read_columns(
     """Yields the sentences of a file with columns separated by spaces or tabs.
 
     Args:
-      labelled: whether a sentence must have tags; if not, lines of one column are words alone.
+      labelled: whether a sentence must have tags; if not, only the words are read.
       word, tag: the columns, from 0; negative ones count from the end.
       comment: lines that begin with it are left out, and so are those of -DOCSTART-.
 
@@ -69,7 +69,7 @@ def read_columns(
         with bad_rows.at(source):
             words = tuple(_cell(line, word) for line in lines)
             tags = None
-            if labelled or any(len(columns) > 1 for _, columns in lines):
+            if labelled:
                 for number, columns in lines:
                     if len(columns) < 2:
                         raise RowError(f"line {number} has no tag: {shown(columns[0])}")

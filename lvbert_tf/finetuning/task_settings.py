@@ -71,6 +71,7 @@ class Columns:
     context: ColumnName | None = hparam(None, doc="the text that holds the answer")
     answer: ColumnName | None = hparam(None, doc="the answer, or a list of them")
     answer_start: ColumnName | None = hparam(None, doc="the character of the context it begins at")
+    impossible: ColumnName | None = hparam(None, doc="true or 1 where the context holds no answer")
 
     def given(self) -> dict[str, Column]:
         """role -> column, of those that are set."""

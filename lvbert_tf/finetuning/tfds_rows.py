@@ -1,6 +1,6 @@
 """Rows of a TensorFlow Dataset, as values by role."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,7 @@ _BATCH = 1024
 
 
 def read_tfds(
-    location: str,
-    columns: Mapping[str, Column],
-    bad_rows: BadRows,
-    optional: Collection[str] = (),
+    location: str, columns: Mapping[str, Column], bad_rows: BadRows
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the records of a split in the dataset's order.
 
@@ -26,7 +23,6 @@ def read_tfds(
       location: `tfds:NAME[/config][:split]`.
       columns: role -> feature; `a.b` is `b` within the feature `a`, a list of it for each sequence on
         the way. A class label becomes its name.
-      optional: roles whose feature the dataset may lack.
 
     Raises:
       InputError: there is no such dataset, split or feature, or it cannot be prepared; or a text is
@@ -39,11 +35,10 @@ def read_tfds(
     features = {}
     for role, column in columns.items():
         feature = _find_feature(builder.info.features, str(column).split("."))
-        if feature is not None:
-            features[role] = feature
-        elif role not in optional:
+        if feature is None:
             names = ", ".join(map(shown, sorted(builder.info.features)))
             raise InputError(f"{location}: no feature {column!r} ({role}); it has {names}")
+        features[role] = feature
     paths = {role: str(columns[role]).split(".") for role in features}
     needed = {path[0] for path in paths.values()}
     dataset = builder.as_dataset(split=split, shuffle_files=False)

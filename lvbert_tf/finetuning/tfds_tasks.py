@@ -12,11 +12,8 @@ from typing import Any
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import Source
-from lvbert_tf.finetuning.question_answering import (
-    QuestionRules,
-    read_mrqa_rows,
-    read_question_rows,
-)
+from lvbert_tf.finetuning.question_answering import read_mrqa_rows, read_question_rows
+from lvbert_tf.finetuning.questions import QuestionRules
 from lvbert_tf.finetuning.rows import Row
 from lvbert_tf.finetuning.tagging import read_tagged_rows
 from lvbert_tf.finetuning.task import Example, Role, Split, Task
@@ -133,8 +130,8 @@ def tfds_task(task: Task) -> Task:
 def _read(
     task: Task, dataset: _Dataset, role: Role, location: str, bad_rows: BadRows
 ) -> Iterator[Example]:
-    # GLUE keeps the labels of its tests to itself; TFDS fills in -1.
-    hidden = {"label"} if role == "test" else set()
+    # GLUE keeps the labels of its tests to itself; TFDS fills in -1. No test's labels are used.
+    hidden = {"label", "tags"} if role == "test" else set()
     columns = {name: column for name, column in dataset.columns.items() if name not in hidden}
     rows = read_tfds(location, columns, bad_rows)
     if task.tag_scheme is not None:

@@ -134,6 +134,21 @@ def test_tagging_in_json_lines(tmp_path):
         assert message in refusal(task.read, "train")
 
 
+@pytest.mark.parametrize("suffix", ["conll", "jsonl", "tsv"])
+@pytest.mark.parametrize("tags", [[-1, -1], None, ["", " "], ["_", "?"], ["B-X"], "O O", [None, 1]])
+def test_tags_of_a_test_file_are_not_read(tmp_path, suffix, tags):
+    row = {"tokens": ["a", "b"], "ner": tags}
+    cells = tags if isinstance(tags, list) and len(tags) == 2 else ["-1", "None"]
+    lines = "".join(f"{word}\t{tag}\n" for word, tag in zip("ab", cells, strict=True))
+    columns = '[columns]\nwords = "tokens"\ntags = "ner"\n' if suffix == "jsonl" else ""
+    files = {
+        "task.toml": toml('kind = "tagging"\nlabels = ["PER"]\n', columns, suffix, test=True),
+        f"test.{suffix}": json_lines(row) if suffix == "jsonl" else lines,
+    }
+    (example,) = task_with(tmp_path, "names", files).read("test").examples
+    assert (example.words, example.tags) == (("a", "b"), None)
+
+
 def test_spans_in_json_lines(tmp_path):
     row = {"q": "Who?", "c": "Ada did. Bob too.", "a": {"text": ["Ada", "Bob"], "start": [0, 9]}}
     none = {"q": "Why?", "c": "Ada did.", "a": {"text": [], "start": []}}
@@ -175,6 +190,82 @@ def test_spans_in_tables(tmp_path):
         content = f"n,q,c,a,s\n{good}\n{row}\n"
         task = task_with(tmp_path, "who", files | {"train.csv": content})
         assert message in refusal(task.read, "train")
+
+
+SPANS_OR_NONE = toml(
+    'kind = "span"\nunanswerable = true\n', SPAN_COLUMNS + 'impossible = "none"\n', "{0}"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "none", "impossible"),
+    [
+        *[("did", said, False) for said in ("", "false", "False", "0", " ")],
+        *[(answer, said, True) for answer in ("", "  ") for said in ("", "true", "TRUE", "1")],
+    ],
+)
+def test_spans_or_none_in_tables(tmp_path, answer, none, impossible):
+    csv = f"q,c,a.text,a.start,none\nWho?,Ada did.,{answer},4,{none}\n"
+    row = {"q": "Who?", "c": "Ada did.", "none": none, "a": {"text": answer, "start": 4}}
+    for suffix, content in [
+        ("csv", csv),
+        ("tsv", csv.replace(",", "\t")),
+        ("jsonl", json_lines(row)),
+    ]:
+        files = {"task.toml": SPANS_OR_NONE.format(suffix), f"train.{suffix}": content}
+        (example,) = task_with(tmp_path, f"none-{suffix}", files).read("train").examples
+        assert (example.impossible, bool(example.spans)) == (impossible, not impossible)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"a": {"text": "did", "start": 4}, "none": True}, "is_impossible, yet it has answers"),
+        ({"a": {"text": "", "start": 4}, "none": 0}, "no answer, yet is_impossible is false"),
+        ({"a": {"text": None}, "none": 0}, "no column 'a.start' (answer_start); it has 'q', 'c'"),
+        ({"a": {"start": 4}, "none": None}, "no column 'a.text' (answer); it has 'q', 'c', 'a',"),
+        ({"a": {"text": "did", "start": 4}, "none": "no"}, "is_impossible must be true or false,"),
+        ({"a": {"text": ["did", ""], "start": [4, 0]}, "none": None}, "the answer '' is not at 0"),
+        ({"a": {"text": [], "start": []}, "none": None, "id": None}, "id must be text or an int"),
+    ],
+)
+def test_rows_that_contradict_themselves(tmp_path, row, message):
+    content = json_lines({"q": "Who?", "c": "Ada did.", **row})
+    description = SPANS_OR_NONE.format("jsonl") + 'id = "id"\n' * ("id" in row)
+    files = {"task.toml": description, "train.jsonl": content}
+    assert message in refusal(task_with(tmp_path, "none", files).read, "train")
+
+
+@pytest.mark.parametrize("unanswerable", ["", "unanswerable = true\n"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {},
+        {"answers": None, "detected_answers": None},
+        {"answers": -1, "detected_answers": "?", "is_impossible": "?"},
+        {"answers": [], "detected_answers": [], "is_impossible": None},
+        {"answers": [{"text": "?", "answer_start": -1}], "is_impossible": True},
+        {"answers": ["_"], "detected_answers": [{"text": "_", "char_spans": [[-1, -1]]}]},
+    ],
+)
+def test_answers_of_a_test_file_are_not_read(tmp_path, labels, unanswerable):
+    """In SQuAD's format, in MRQA's, and in rows."""
+    squad = {"id": "q", "question": "?", **labels}
+    mrqa = {"qid": "q", "question": "?", **labels}
+    row = {"c": "a b", "q": "?", "a": labels.get("answers")}
+    paragraphs = [{"context": "a b", "qas": [squad]}]
+    settings = f'kind = "span"\n{unanswerable}'
+    columns = SPAN_COLUMNS + 'id = "n"\n'
+    for name, suffix, table, content in [
+        ("squad-like", "json", "", json.dumps({"data": [{"paragraphs": paragraphs}]})),
+        ("mrqa-like", "jsonl", "", json_lines({"context": "a b", "qas": [mrqa]})),
+        ("rows", "jsonl", columns, json_lines({"n": "q", **row})),
+        ("table", "csv", columns, "n,q,c,a.text,a.start\nq,?,a b,-1,?\n"),
+    ]:
+        files = {"task.toml": toml(settings, table, suffix, test=True), f"test.{suffix}": content}
+        (example,) = task_with(tmp_path, name, files).read("test").examples
+        assert (example.id, example.context) == ("q", "a b")
+        assert (example.answers, example.spans, example.impossible) == ((), (), False)
 
 
 def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):

@@ -37,6 +37,10 @@ def mrqa_question(key="q1", spans=((HOUSTON, HOUSTON + 6),), text="Houston", **m
     } | members
 
 
+def without(item, name):
+    return {key: value for key, value in item.items() if key != name}
+
+
 def spans_text(example) -> list[str]:
     return [example.context[span.start : span.end] for span in example.spans]
 
@@ -85,11 +89,22 @@ def test_squad_2(tmp_path):
         (question(answers=()), "no answer"),
         (question(answers=(), is_impossible=True), "the context has no answer, but the task"),
         (question(answers=[("\ud83d", HOUSTON)]), "answer is not valid UTF-8"),
-        (question(key=1), "id must be text: 1"),
+        (question(key=1.0), "id must be text or an integer: 1.0"),
+        (question(key=True), "id must be text or an integer: True"),
+        (question(key=""), "id is empty"),
         (question(question=None), "question must be text: None"),
-        (question(is_impossible="no"), "is_impossible must be true or false: 'no'"),
+        (question(is_impossible="no"), "is_impossible must be true or false, or 1 or 0: 'no'"),
+        (question(is_impossible=2), "is_impossible must be true or false, or 1 or 0: 2"),
+        (question(is_impossible=[]), "is_impossible must be true or false, or 1 or 0: []"),
         ({"id": "q", "question": "?", "answers": {}}, "answers must be list: {}"),
-        ("Where?", "answers must be list: 'Where?'"),
+        ({"id": "q", "question": "?", "answers": None}, "answers must be list: None"),
+        (
+            {"id": "q", "question": "?", "answer": []},
+            "answers is missing; there is 'id', 'question',",
+        ),
+        ({"question": "?", "answers": []}, "id is missing; there is 'question', 'answers'"),
+        ({}, "id is missing; there is nothing"),
+        ("Where?", "expected an object with id: 'Where?'"),
     ],
 )
 def test_bad_questions_are_refused_or_counted(tmp_path, item, message):
@@ -98,6 +113,66 @@ def test_bad_questions_are_refused_or_counted(tmp_path, item, message):
     reading = task.read("train", skip_bad_rows=True)
     assert [example.id for example in reading.examples] == ["good"]
     assert reading.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "impossible"),
+    [
+        *[({"answers": [], "is_impossible": yes}, True) for yes in (True, "true", "True", 1, "1")],
+        ({"answers": []}, True),
+        ({"answers": [], "is_impossible": None}, True),
+        ({"is_impossible": True}, True),
+        ({"answers": None, "is_impossible": True}, True),
+        *[({"is_impossible": no}, False) for no in (False, "false", "FALSE", 0, "0", None, "")],
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "make", "key"), [("squad", question, "id"), ("mrqa-like", mrqa_question, "qid")]
+)
+def test_only_what_says_so_has_no_answer(tmp_path, name, make, key, members, impossible):
+    item = make() | members
+    if members == {"is_impossible": True}:
+        del item["answers"]
+    settings = (
+        'kind = "span"\nunanswerable = true\n[files]\ntrain = "train.jsonl"\ndev = "train.jsonl"'
+    )
+    files = {"train.json": squad(item), "train.jsonl": mrqa(item)}
+    files |= {"task.toml": settings} if name == "mrqa-like" else {}
+    (example,) = task_with(tmp_path, name, files).read("train").examples
+    assert (example.impossible, bool(example.answers)) == (impossible, not impossible)
+    assert bool(example.spans) != impossible
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"id": "q2", "question": "?", "answer": [{"text": "Houston", "answer_start": HOUSTON}]},
+        {"id": "q2", "question": "?", "answer": [], "is_impossible": False},
+        {"id": "q2", "question": "?", "plausible_answers": [], "is_impossible": "0"},
+        {"id": "q2", "question": "?", "answer": [], "is_impossible": None},
+    ],
+)
+def test_a_misnamed_answer_is_not_taken_for_none(tmp_path, item):
+    """A question without the member `answers` was trained on as one without an answer."""
+    files = {f"{split}.json": squad(question(), item) for split in ("train", "dev")}
+    task = task_with(tmp_path, "squad", files)
+    for split in ("train", "dev"):
+        message = refusal(task.read, split)
+        names = ", ".join(map(repr, item))
+        assert f"qas[1]: answers is missing; there is {names}" in message
+        reading = task.read(split, skip_bad_rows=True)
+        assert (len(reading.examples), reading.skipped) == (1, 1)
+
+
+def test_ids_may_be_integers(tmp_path):
+    """They become text, as in every file of answers, whose keys are text."""
+    task = task_with(tmp_path, "squad", {"dev.json": squad(question(12), question("13"))})
+    assert [example.id for example in task.read("dev").examples] == ["12", "13"]
+    task = task_with(tmp_path, "squad", {"dev.json": squad(question(12), question("12"))})
+    assert "qas[1]: id '12' is there twice" in refusal(task.read, "dev")
+    task = task_with(tmp_path, "newsqa", {"dev.jsonl": mrqa(mrqa_question(7), mrqa_question(7))})
+    assert "line 2: id '7' is there twice" in refusal(task.read, "dev")
 
 
 def test_contradictions_of_squad_2(tmp_path):
@@ -134,13 +209,14 @@ def test_a_misplaced_answer_still_counts_as_right(tmp_path):
     ("content", "message"),
     [
         ("", "dev.json: not JSON"),
-        ("{}", "dev.json: data must be list: None"),
-        ("[]", "dev.json: data must be list: []"),
+        ("{}", "dev.json: data is missing; there is nothing"),
+        ('{"date": []}', "dev.json: data is missing; there is 'date'"),
+        ("[]", "dev.json: expected an object with data: []"),
         ("[" * 100_000, "dev.json: JSON is nested too deep"),
         (b'{"data": "\xff"}', "dev.json is not UTF-8: invalid start byte at byte 10"),
         ('{"data": []}', "the split dev is empty"),
-        ('{"data": [{}]}', "dev.json, data[0]: paragraphs must be list: None"),
-        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraphs[0]: context must be text: None"),
+        ('{"data": [{}]}', "dev.json, data[0]: paragraphs is missing; there is"),
+        ('{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraphs[0]: context is missing"),
     ],
 )
 def test_bad_documents_are_refused(tmp_path, content, message):
@@ -184,7 +260,16 @@ def test_mrqa_marks_normalized_answers(tmp_path):
         (mrqa_question(detected_answers=[]), "no answer has a place in the context"),
         (mrqa_question(answers=[]), "no answer"),
         (mrqa_question(answers="Houston"), "answers must be list: 'Houston'"),
-        ({"question": "Where?"}, "qid must be text: None"),
+        (mrqa_question(7.5), "id must be text or an integer: 7.5"),
+        ({"question": "Where?"}, "qid is missing; there is 'question'"),
+        (
+            without(mrqa_question(), "answers"),
+            "answers is missing; there is 'qid', 'id', 'question',",
+        ),
+        (
+            without(mrqa_question(detected_answer=[]), "detected_answers"),
+            "detected_answers is missing; there is 'qid', 'id', 'question', 'question_tokens',",
+        ),
     ],
 )
 def test_bad_mrqa_questions(tmp_path, item, message):

@@ -66,9 +66,10 @@ def test_parts_of_speech(tmp_path):
     ]
 
 
-def test_test_files_may_be_words_alone(tmp_path):
-    task = task_with(tmp_path, "ner", {"test.txt": "EU\nrejects\n\nIBM NNP B-NP I-ORG\n"})
-    assert sentences(task, "test") == [(("EU", "rejects"), None), (("IBM",), ("S-ORG",))]
+@pytest.mark.parametrize("tag", ["", " -1", " _", " ?", " NNP B-NP I-ORG", " U-", " a  tag"])
+def test_tags_of_a_test_file_are_not_read(tmp_path, tag):
+    task = task_with(tmp_path, "ner", {"test.txt": f"EU{tag}\nrejects{tag}\n\nIBM{tag}\n"})
+    assert sentences(task, "test") == [(("EU", "rejects"), None), (("IBM",), None)]
 
 
 def test_defaults(tmp_path):
