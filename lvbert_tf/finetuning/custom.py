@@ -6,7 +6,7 @@ from typing import cast
 
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.custom_readers import COLUMNS, example_reader
+from lvbert_tf.finetuning.custom_readers import COLUMNS, example_reader, is_csv
 from lvbert_tf.finetuning.metrics.classification import CLASSIFICATION_METRICS
 from lvbert_tf.finetuning.metrics.question_answering import SPAN_METRICS, UNANSWERABLE_METRICS
 from lvbert_tf.finetuning.metrics.regression import REGRESSION_METRICS
@@ -52,6 +52,10 @@ def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
     _check_columns(kind, settings.columns.given())
     if settings.unordered and settings.columns.text_pair is None:
         raise InputError("unordered needs columns.text_pair")
+    files = settings.files
+    named: dict[Role, str | None] = {"train": files.train, "dev": files.dev, "test": files.test}
+    if settings.multiline and not any(map(is_csv, filter(None, named.values()))):
+        raise InputError("multiline is for CSV files, of which there are none")
     classes = label_range = tag_scheme = None
     if kind == "classification":
         if settings.labels is None:
@@ -63,8 +67,6 @@ def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
         label_range = settings.label_range
     elif kind == "tagging":
         tag_scheme = _tag_scheme(settings)
-    files = settings.files
-    named: dict[Role, str | None] = {"train": files.train, "dev": files.dev, "test": files.test}
     splits = {}
     for role, file in named.items():
         if file is not None:

@@ -88,6 +88,11 @@ def example_reader(
     return lambda bad_rows: read_question_rows(rows(bad_rows), rules, bad_rows)
 
 
+def is_csv(location: str) -> bool:
+    """Whether the name of a file says that its values are separated by commas."""
+    return _suffix(location) == ".csv"
+
+
 def _row_reader(settings: TaskSettings, role: Role, location: str, suffix: str) -> ReadRows:
     given = settings.columns.given()
     required, _, unlabelled = COLUMNS[settings.kind]
@@ -101,7 +106,7 @@ def _row_reader(settings: TaskSettings, role: Role, location: str, suffix: str) 
     path = Path(location)
     if suffix == ".jsonl":
         return lambda bad_rows: read_json_lines(path, columns, bad_rows)
-    read = read_csv if suffix == ".csv" else read_tsv
+    read = partial(read_csv, multiline=settings.multiline) if is_csv(location) else read_tsv
     return lambda bad_rows: read(path, columns, bad_rows, settings.header)
 
 

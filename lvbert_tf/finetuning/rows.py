@@ -4,22 +4,20 @@ A role is what a column means to a task (`text`, `label`, ...); a column is its 
 or its number from 0, negative numbers counting from the end.
 """
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
+from lvbert_tf.finetuning.csv_rows import Cells, read_one_line_rows, read_rows_over_lines
 from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.lines import read_lines
 
 Column = str | int
 Row = Mapping[str, Any]
-
-# The csv module's own limit, 128 KiB, is less than a long document.
-_LARGEST_FIELD = 1 << 24
 
 
 def read_tsv(
@@ -30,15 +28,17 @@ def read_tsv(
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the rows of a tab-separated file. A quotation mark is a character like any other.
 
+    A blank line is a row without text where the file has one column, and no row where it has more.
+
     Args:
       columns: role -> column.
       header: whether the first line names the columns.
 
     Raises:
       InputError: a column is missing; or a row has more or fewer columns than the first line, unless
-        `bad_rows` skips it. Blank lines are no rows.
+        `bad_rows` skips it.
     """
-    lines = ((number, line.split("\t")) for number, line in read_lines(path) if line)
+    lines = ((number, line.split("\t") if line else []) for number, line in read_lines(path))
     return _read_table(str(path), lines, columns, bad_rows, header)
 
 
@@ -47,14 +47,18 @@ def read_csv(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool = True,
+    multiline: bool = False,
 ) -> Iterator[tuple[Source, Row]]:
     """Yields the rows of a comma-separated file with RFC 4180's quotation marks; see `read_tsv`.
 
+    Args:
+      multiline: whether a field in quotation marks may run over several lines.
+
     Raises:
-      InputError: see `read_tsv`; or a quotation mark is never closed: not in the file, or not within
-        16 MiB.
+      InputError: see `read_tsv` and, with `multiline`, `read_rows_over_lines`.
     """
-    return _read_table(str(path), _quoted_rows(path, bad_rows), columns, bad_rows, header)
+    rows = read_rows_over_lines(path) if multiline else read_one_line_rows(path)
+    return _read_table(str(path), rows, columns, bad_rows, header)
 
 
 def read_json_lines(
@@ -126,48 +130,45 @@ def _pick(record: dict[str, Any], columns: Mapping[str, Column]) -> Row:
     return row
 
 
-def _quoted_rows(path: Path, bad_rows: BadRows) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(_LARGEST_FIELD)
-    reader = csv.reader((line + "\n" for _, line in read_lines(path)), strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "unexpected end of data" in str(error) or "field limit" in str(error):
-                raise InputError(
-                    f"{path}, line {start}: a quotation mark is never closed"
-                ) from error
-            with bad_rows.at(Source(str(path), start)):
-                raise RowError(f"not CSV: {error}") from error
-            continue
-        if row:
-            yield start, row
-
-
 def _read_table(
     file: str,
-    rows: Iterator[tuple[int, list[str]]],
+    rows: Iterator[tuple[int, Cells]],
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool,
 ) -> Iterator[tuple[Source, Row]]:
-    indices: dict[str, int] | None = None
-    width = 0
-    for number, row in rows:
-        if indices is None:
-            width = len(row)
-            indices = _find_columns(file, row, columns, header)
-            if header:
-                continue
+    """Yields rows by role; `rows` has the cells of every line, none for a blank one."""
+    begin: list[tuple[int, Cells]] = []
+    for line in rows:
+        begin.append(line)
+        if line[1] != []:
+            break
+    else:
+        return
+    first_number, first = begin[-1]
+    if isinstance(first, RowError):
+        raise InputError(f"{Source(file, first_number)}: {first}")
+    indices, width = _find_columns(file, first, columns, header), len(first)
+    for number, row in rows if header else chain(begin, rows):
+        if row == [] and width > 1:
+            continue
         source = Source(file, number)
         with bad_rows.at(source):
-            if len(row) != width:
-                first = "the header" if header else "the first row"
-                raise RowError(f"{len(row)} columns where {first} has {width}")
-            yield source, {role: row[index] for role, index in indices.items()}
+            cells = _checked_cells(row or [""], source, width, header)
+            yield source, {role: cells[index] for role, index in indices.items()}
+
+
+def _checked_cells(row: Cells, source: Source, width: int, header: bool) -> list[str]:
+    if isinstance(row, RowError):
+        raise row
+    if len(row) != width:
+        first = "the header" if header else "the first row"
+        message = f"{len(row)} columns where {first} has {width}"
+        if any("\n" in cell for cell in row):
+            # It may be any number of rows, which must not be counted as one.
+            raise InputError(f"{source}: {message}, and a quotation mark runs over several lines")
+        raise RowError(message)
+    return row
 
 
 def _find_columns(

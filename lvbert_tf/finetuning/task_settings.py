@@ -93,6 +93,7 @@ class TaskSettings:
     files: Files = hparam(MISSING, doc="the table of files")
     columns: Columns = hparam(Columns(), doc="the table of columns")
     header: bool = hparam(True, doc="whether the first line of TSV and CSV files names the columns")
+    multiline: bool = hparam(False, doc="whether quoted fields of CSV files may run over lines")
     labels: Labels | None = hparam(None, doc="classes; of tagging: entity types or tags")
     label_range: LabelRange | None = hparam(None, doc="regression: [least, greatest] label")
     tag_scheme: str = hparam("entities", ("entities", "words"), "whether tags mark entities")

@@ -87,6 +87,16 @@ def test_regression(tmp_path):
     assert (task.unordered, task.num_train_epochs, task.max_seq_length) == (True, 10, 64)
 
 
+def test_fields_over_lines_and_compressed_files(tmp_path):
+    content = 'stars,review\ngood,"a\nb"\nbad,c\n'
+    described = toml("multiline = true\n" + CLASSES, TEXT, "csv.gz")
+    files = {"train.csv.gz": content, "dev.csv.gz": content, "task.toml": described}
+    task = task_with(tmp_path, "reviews", files)
+    assert texts_of(task, "train") == [("a\nb", None, 1), ("c", None, 0)]
+    task = task_with(tmp_path, "reviews", {"task.toml": toml(CLASSES, TEXT, "csv")})
+    assert "line 2: a quotation mark is not closed in its line" in refusal(task.read, "train")
+
+
 def test_test_files_may_lack_labels(tmp_path):
     files = {
         "task.toml": toml(CLASSES, TEXT, test=True),
@@ -336,6 +346,7 @@ def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
             "max_seq_length: 513 is not allowed; use >= 8",
         ),
         (toml(CLASSES + "num_train_epochs = 0", TEXT), "num_train_epochs: 0.0 is not allowed"),
+        (toml("multiline = true\n" + CLASSES, TEXT), "multiline is for CSV files, of which there"),
     ],
 )
 def test_bad_descriptions_are_refused(tmp_path, text, message):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from task_files import refusal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning import rows
+from lvbert_tf.finetuning import csv_rows
 from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.rows import read_csv, read_json_lines, read_tsv
 from lvbert_tf.finetuning.text_examples import ClassLabels, read_text_examples
@@ -28,11 +28,12 @@ def write(folder, content: bytes, suffix: str):
     return path
 
 
-def read(path, skip=True, columns=COLUMNS):
+def read(path, skip=True, columns=COLUMNS, **options):
     """(texts and labels, the bad rows) of a file."""
     bad_rows = BadRows(skip)
     reader = {".tsv": read_tsv, ".csv": read_csv, ".jsonl": read_json_lines}[path.suffix]
-    examples = read_text_examples(reader(path, columns, bad_rows), LABELS, bad_rows)
+    rows = reader(path, columns, bad_rows, **options)
+    examples = read_text_examples(rows, LABELS, bad_rows)
     return [(e.text, e.label) for e in examples], bad_rows
 
 
@@ -56,7 +57,9 @@ def test_tsv(tmp_path, content, expected):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b'text,label\n"a, ""b""\nc",yes\nd,no\n', [('a, "b"\nc', 1), ("d", 0)]),
+        (b'text,label\n"a, ""b""",yes\nd,no\n', [('a, "b"', 1), ("d", 0)]),
+        # A quotation mark within a field that does not begin with one is a character, as everywhere.
+        (b'text,label\na 5" disk,yes\nsay "no",no\n', [('a 5" disk', 1), ('say "no"', 0)]),
         (b'\xef\xbb\xbf"text",label\r\na,yes\r\n', [("a", 1)]),
         (b"text,label\n" + b"x" * 300_000 + b",yes\n", [("x" * 300_000, 1)]),
     ],
@@ -102,15 +105,60 @@ def test_a_bad_row_is_named_or_left_out(tmp_path, suffix, bad, message):
     assert message in bad_rows.first
 
 
+OPEN = b'text,label\na,yes\n"b,no\n' + b"c,no\n" * 50 + b'"d, e",yes\n'
+
+
+def test_an_open_quotation_mark_costs_its_line_alone(tmp_path):
+    path = write(tmp_path, OPEN, ".csv")
+    message = "rows.csv, line 3: a quotation mark is not closed in its line; "
+    assert message + "multiline = true in task.toml" in refusal(read, path, skip=False)
+    examples, bad_rows = read(path)
+    assert examples == [("a", 1), *[("c", 0)] * 50, ("d, e", 1)]
+    assert bad_rows.count == 1 and message in bad_rows.first
+
+
+def test_a_field_may_be_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_rows, "_LARGEST_FIELD", 10)
+    path = write(tmp_path, b"text,label\n" + b"x" * 11 + b",yes\na,yes\n", ".csv")
+    examples, bad_rows = read(path)
+    assert examples == [("a", 1)] and "line 2: not CSV: field larger than" in bad_rows.first
+
+
+def test_fields_of_several_lines(tmp_path):
+    path = write(tmp_path, b'text,label\n"a, ""b""\r\n\nc",yes\nd,no\n\n"e\n",x\n', ".csv")
+    examples, bad_rows = read(path, multiline=True)
+    assert examples == [('a, "b"\n\nc', 1), ("d", 0)]
+    assert bad_rows.first.endswith("line 7: label 'x' is none of no | yes")
+    assert bad_rows.count == 1
+
+
 @pytest.mark.parametrize("skip", [False, True])
-def test_an_open_quotation_mark_is_always_refused(tmp_path, monkeypatch, skip):
-    """It would swallow the rest of the file as one row."""
-    path = write(tmp_path, b'text,label\na,yes\n"b,no\nc,no\n', ".csv")
-    message = "rows.csv, line 3: a quotation mark is never closed"
-    assert refusal(read, path, skip).endswith(message)
-    monkeypatch.setattr(rows, "_LARGEST_FIELD", 1000)
-    path.write_bytes(b'text,label\na,yes\n"b,no\n' + b"c,no\n" * 200 + b'"\n')
-    assert refusal(read, path, skip).endswith(message)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (OPEN, "line 3: a quotation mark opens a field that runs to line 54, where it is not CSV"),
+        (OPEN[:-12], "line 3: a quotation mark is never closed"),
+        (
+            OPEN[:-12] + b"c,no\n" * 20 + b'",yes\n',
+            "line 3: a quotation mark is never closed",
+        ),
+        (b'text,label\n"a,yes\nb",yes,no\n', "line 2: 3 columns where the header has 2, and"),
+        (b'text,"label\na,yes\n', "line 1: a quotation mark is never closed"),
+    ],
+)
+def test_how_many_rows_an_open_quotation_mark_swallows_is_unknown(
+    tmp_path, monkeypatch, content, message, skip
+):
+    monkeypatch.setattr(csv_rows, "_LARGEST_FIELD", 300)
+    path = write(tmp_path, content, ".csv")
+    refused = refusal(read, path, skip, multiline=True)
+    assert f"rows.csv, {message}" in refused and "skip_bad_rows" not in refused
+
+
+@pytest.mark.parametrize("header", [b'"text,label', b'text,"label"x', b"text\rlabel"])
+def test_a_header_is_never_left_out(tmp_path, header):
+    refused = refusal(read, write(tmp_path, header + b"\na,yes\nb,no\n", ".csv"))
+    assert "rows.csv, line 1: " in refused and "skip_bad_rows" not in refused
 
 
 @pytest.mark.parametrize(
@@ -138,6 +186,28 @@ def test_nested_columns(tmp_path):
     path = write(tmp_path, b'{"a": {"b": "x"}, "a.c": "y"}\n', ".jsonl")
     ((_, row),) = read_json_lines(path, {"text": "a.b", "text_pair": "a.c"}, BadRows())
     assert row == {"text": "x", "text_pair": "y"}
+
+
+def texts(path, **options):
+    read_rows = {".tsv": read_tsv, ".csv": read_csv}[path.suffix]
+    rows = read_rows(path, {"text": 0}, BadRows(), **options)
+    return [(source.place, row["text"]) for source, row in rows]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_a_blank_line_of_a_file_with_one_column_is_a_row(tmp_path, suffix):
+    path = write(tmp_path, b"\ntext\na\r\n\r\nb\n\n", suffix)
+    assert texts(path) == [(3, "a"), (4, ""), (5, "b"), (6, "")]
+    rows = [(1, ""), (2, "text"), (3, "a"), (4, ""), (5, "b"), (6, "")]
+    assert texts(path, header=False) == rows
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_a_blank_line_between_rows_of_several_columns_is_no_row(tmp_path, suffix):
+    content = b"\na,1\n\nb,2\n\n".replace(b",", b"\t" if suffix == ".tsv" else b",")
+    path = write(tmp_path, content, suffix)
+    assert texts(path, header=False) == [(2, "a"), (4, "b")]
+    assert texts(path) == [(4, "b")]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +253,9 @@ def test_any_text_survives_csv(tmp_path_factory, cells):
     text = io.StringIO()
     csv.writer(text).writerows([["text", "label"], *([cell, "yes"] for cell in cells)])
     path = write(tmp_path_factory.mktemp("rows"), text.getvalue().encode(), ".csv")
-    assert read(path, skip=False)[0] == [(cell, 1) for cell in cells]
+    assert read(path, skip=False, multiline=True)[0] == [(cell, 1) for cell in cells]
+    if "\n" not in "".join(cells):
+        assert read(path, skip=False)[0] == [(cell, 1) for cell in cells]
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
