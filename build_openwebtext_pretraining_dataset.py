@@ -15,7 +15,7 @@ from lvbert_tf.pretraining import build_program
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("data_dir", None, "Holds openwebtext/ and vocab.txt.", required=True)
+cli.define_path("data_dir", None, "Holds openwebtext/ and vocab.txt.", required=True)
 build_program.define_flags()
 flags.adopt_module_key_flags(build_program)  # --help lists them too
 

@@ -16,8 +16,8 @@ from lvbert_tf.pretraining import build_program
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("corpus_dir", None, "The text: files, directories, tfds:NAME.", required=True)
-flags.DEFINE_string("vocab_file", None, "The WordPiece vocabulary.", required=True)
-flags.DEFINE_string("output_dir", None, "Where the records go.", required=True)
+cli.define_path("vocab_file", None, "The WordPiece vocabulary.", required=True)
+cli.define_path("output_dir", None, "Where the records go.", required=True)
 # Takes its value as the next argument too, which is the reference's spelling.
 flags.DEFINE(
     flags.BooleanParser(),

@@ -36,8 +36,8 @@ _FORMATS = ["reference", "huggingface", "preset"]
 FLAGS = flags.FLAGS
 _FROM = flags.DEFINE_enum("from", None, _FORMATS, "What PATH holds.", required=True)
 _TO = flags.DEFINE_enum("to", None, _FORMATS, "What to write.", required=True)
-flags.DEFINE_string("input", None, "PATH of the model.", required=True)
-flags.DEFINE_string("output", None, "DIR to write.", required=True)
+cli.define_path("input", None, "PATH of the model.", required=True)
+cli.define_path("output", None, "DIR to write.", required=True)
 flags.DEFINE_string(
     "hparams",
     "",
@@ -45,7 +45,7 @@ flags.DEFINE_string(
     " the names of run_pretraining.py --help. Sizes of tables and layers are read off the checkpoint,"
     " and an hparams.json beside it is read first.",
 )
-flags.DEFINE_string("vocab_file", None, "The vocabulary, if not the one that lies with the model.")
+cli.define_path("vocab_file", None, "The vocabulary, if not the one that lies with the model.")
 flags.DEFINE_enum(
     "reference_code",
     "lv_bert",

@@ -61,7 +61,7 @@ OPINIONS = (
 _BAR_WIDTH = 30
 
 flags.DEFINE_bool("search", False, "Search for a layer string instead of pre-training.")
-flags.DEFINE_string("output_dir", OUTPUT, "Where everything goes, below the project's directory.")
+cli.define_path("output_dir", OUTPUT, "Where everything goes, below the project's directory.")
 
 
 def main() -> int:

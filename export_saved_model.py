@@ -26,10 +26,8 @@ from lvbert_tf import cli
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", None, "The model to export; see above.", required=True)
-flags.DEFINE_string(
-    "output_dir", None, "Where versions go; its name is the model's.", required=True
-)
+cli.define_path("model_dir", None, "The model to export; see above.", required=True)
+cli.define_path("output_dir", None, "Where versions go; its name is the model's.", required=True)
 flags.DEFINE_string("task", None, "Which task's model, of a trial with several.")
 flags.DEFINE_enum(
     "precision",

@@ -33,12 +33,12 @@ from lvbert_tf.hparams import describe
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Where finetuning_data/ and models/ are.", required=True)
+cli.define_path("data_dir", None, "Where finetuning_data/ and models/ are.", required=True)
 flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
 flags.DEFINE_string("hparams", "", "JSON, or a .json or .toml file; the names are listed above.")
 flags.DEFINE_bool("overwrite", False, "Remove what was trained on these tasks before.")
-flags.DEFINE_string("predict", None, "A file to predict for, - for standard input.")
-flags.DEFINE_string("output", "-", "Where predictions go, - for standard output.")
+cli.define_path("predict", None, "A file to predict for, - for standard input.")
+cli.define_path("output", "-", "Where predictions go, - for standard output.")
 flags.DEFINE_integer("trial", 1, "The trial whose model predicts.")
 cli.define_device_flags()
 

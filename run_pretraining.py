@@ -24,7 +24,7 @@ from lvbert_tf.hparams import describe
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Where vocab.txt and the records are.", required=True)
+cli.define_path("data_dir", None, "Where vocab.txt and the records are.", required=True)
 flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
 flags.DEFINE_string("hparams", "", "JSON, or a .json or .toml file; the names are listed above.")
 cli.define_device_flags()

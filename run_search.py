@@ -28,7 +28,7 @@ from lvbert_tf.pretraining.quiet_import import import_tensorflow
 from lvbert_tf.search.settings import DECIDED, STAGES, SearchSettings
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Where vocab.txt and the records are.", required=True)
+cli.define_path("data_dir", None, "Where vocab.txt and the records are.", required=True)
 flags.DEFINE_string("search_name", None, "Name of the directory under searches/.", required=True)
 flags.DEFINE_string("hparams", "", "JSON, or a .json or .toml file; the names are listed above.")
 flags.DEFINE_enum("stage", "all", STAGES, "What to run.")

@@ -11,6 +11,10 @@ from typing import Any, NoReturn
 from absl import app, flags
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import expand_home
+
+# The flags that functions here define are the program's: --help lists them there.
+flags.disclaim_key_flags()
 
 EXIT_FAILURE = 1
 EXIT_INPUT_ERROR = 2
@@ -22,6 +26,25 @@ _HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 _ENVIRONMENT_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 }
+
+
+class _PathParser(flags.ArgumentParser):
+    """Reads a path; `~` is a home directory also after `=`, where shells leave it as it is."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        path = expand_home(argument)
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("not a UTF-8 path, which TensorFlow cannot open") from error
+        return path
+
+
+def define_path(name: str, default: str | None, help_text: str, required: bool = False) -> None:
+    """Defines a flag that is the path of a file or a directory."""
+    flags.DEFINE(_PathParser(), name, default, help_text, required=required)
 
 
 def define_device_flags() -> None:

@@ -221,7 +221,8 @@ class PretrainingConfig:
         for name in _PATHS:
             path = getattr(self, name)
             if path is not None:
-                object.__setattr__(self, name, path.replace("{data_dir}", self.data_dir))
+                expanded = hparams.expand_path(path, self.data_dir)
+                object.__setattr__(self, name, expanded)
 
     def _default(self, name: str, value: Any) -> None:
         if getattr(self, name) in (None, ""):

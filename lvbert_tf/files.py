@@ -1,11 +1,66 @@
-"""Writing a file whole or not at all, and reading JSON that others wrote."""
+"""Writing a file whole or not at all, reading JSON that others wrote, and refusing what is no file."""
 
 import json
 import os
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError, reason
+
+# No ordinary file -> what it is.
+_SPECIAL = {
+    stat.S_ISFIFO: "a pipe, which can be read only once; write it to a file first",
+    stat.S_ISSOCK: "a socket, not a file",
+    stat.S_ISCHR: "a device, not a file",
+    stat.S_ISBLK: "a device, not a file",
+}
+# What packed files begin with -> what they are.
+_PACKED = {
+    re.compile(rb"PK(\x03\x04|\x05\x06)"): "a zip archive",
+    re.compile(rb"7z\xbc\xaf\x27\x1c"): "a 7z archive",
+    re.compile(rb"Rar!\x1a\x07"): "a rar archive",
+    re.compile(rb"\x1f\x8b"): "a gzip file",
+    re.compile(rb"\x1f\x9d"): "a compress (.Z) file",
+    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): "a bzip2 file",
+    re.compile(rb"\xfd7zXZ\0"): "an xz file",
+    re.compile(rb"\x28\xb5\x2f\xfd"): "a zstd file",
+    re.compile(rb"\x04\x22\x4d\x18"): "an lz4 file",
+}
+
+
+def check_ordinary(path: str | os.PathLike) -> None:
+    """Refuses what would never end, cannot be read twice, or is no file at all.
+
+    Raises:
+      InputError: it is a pipe, such as `<(command)` makes, a socket or a device.
+      OSError: it does not exist, or cannot be reached.
+    """
+    mode = os.stat(path).st_mode
+    for is_kind, explanation in _SPECIAL.items():
+        if is_kind(mode):
+            raise InputError(f"{os.fspath(path)} is {explanation}")
+
+
+def packed_format(beginning: bytes) -> str | None:
+    """What an archive or a compressed file is, such as "a zip archive", by its first bytes."""
+    return next((what for start, what in _PACKED.items() if start.match(beginning)), None)
+
+
+def expand_home(path: str) -> str:
+    """`~/x` and `~user/x` as paths. A shell leaves them as they are after a `=`, and in JSON.
+
+    Raises:
+      InputError: there is no such user.
+    """
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise InputError(
+            f"{path}: {path.partition('/')[0]} is no user's home directory; ./{path} is a path that"
+            " begins with this character"
+        )
+    return expanded
 
 
 def replace_file(path: str | Path, content: str | bytes) -> None:

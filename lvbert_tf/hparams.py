@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import json
 import math
+import os
 import tomllib
 import types
 import typing
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import check_ordinary, expand_home
 
 T = TypeVar("T")
 
@@ -156,19 +158,30 @@ def load_hparams(text: str) -> dict[str, Any]:
     """Reads hparams from inline JSON, a `.json` file or a `.toml` file.
 
     Raises:
-      InputError: no such file, not JSON or TOML (with the position), a name given twice, or not a
-        table of names and values.
+      InputError: no such file, a file of another kind, not JSON or TOML (with the position), a name
+        given twice, or not a table of names and values.
     """
     text = text.strip()
     if not text:
         return {}
-    suffix = Path(text).suffix if not text.startswith("{") else ""
+    if text.startswith("{"):
+        return _parse_json(text, "--hparams")
+    text = expand_home(text)
+    suffix = Path(text).suffix
     if suffix not in (".json", ".toml"):
+        if os.path.exists(text):
+            raise InputError(
+                f"hparams file {text}: a .json or .toml at the end of its name must say how to read"
+                ' it; for what a command prints, JSON itself will do: --hparams "$(command)"'
+            )
         return _parse_json(text, "--hparams")
     try:
+        check_ordinary(text)
         content = Path(text).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"hparams file {text} does not exist") from None
+    except InputError as error:
+        raise InputError(f"hparams file {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"hparams file {text} cannot be read: {error}") from error
     if suffix == ".json":
@@ -177,6 +190,20 @@ def load_hparams(text: str) -> dict[str, Any]:
         return tomllib.loads(content)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{text} is not TOML: {error}") from error
+
+
+def expand_path(path: str, data_dir: str) -> str:
+    """The path that an hparam means, or the paths with commas between.
+
+    Args:
+      path: in it, `{data_dir}` stands for the data directory and `~` for a home directory.
+      data_dir: the data directory.
+
+    Raises:
+      InputError: there is no such home directory.
+    """
+    parts = (expand_home(part.strip()) for part in path.split(","))
+    return ",".join(parts).replace("{data_dir}", data_dir)
 
 
 def _parse_json(text: str, where: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Where the data is.", required=True)
+cli.define_path("data_dir", None, "Where the data is.", required=True)
 flags.DEFINE_integer("num_steps", 1, "How many steps.")
 
 def main():
@@ -39,7 +39,12 @@ def run(tmp_path):
         return subprocess.run(
             [sys.executable, str(program), *arguments],
             text=True,
-            env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "ascii"},
+            env={
+                "PYTHONPATH": str(ROOT),
+                "PATH": "",
+                "PYTHONIOENCODING": "ascii",
+                "HOME": "/home/me",
+            },
             **options,
         )
 
@@ -73,6 +78,20 @@ def assert_one_line_error(result, *parts):
 def test_hyphens_and_underscores_are_the_same_flag(run, arguments):
     result = run("print(FLAGS.data_dir, FLAGS.num_steps)", *arguments)
     assert (result.returncode, result.stdout) == (0, "a-b 3\n")
+
+
+@pytest.mark.parametrize("arguments", [("--data_dir=~/a",), ("--data-dir", "~/a")])
+def test_a_home_directory_that_the_shell_did_not_expand(run, arguments):
+    result = run("print(FLAGS.data_dir)", *arguments)
+    assert (result.returncode, result.stdout) == (0, "/home/me/a\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("~nobody-here/a", "~nobody-here is no user's home"), (b"\xff", "not a UTF-8 path")],
+)
+def test_impossible_paths_are_one_line(run, path, message):
+    assert_one_line_error(run("print('worked')", "--data_dir", path), "data_dir", message)
 
 
 def test_the_code_that_main_returns_is_the_exit_code(run):
@@ -156,7 +175,7 @@ def test_help_describes_the_program_and_its_flags(run, argument):
     [
         ("build_pretraining_dataset.py", ["--corpus_dir", "--max_seq_length", "--num_processes"]),
         ("build_openwebtext_pretraining_dataset.py", ["--data_dir", "--num_processes"]),
-        ("run_pretraining.py", ["--data_dir", "--hparams", "custom_layer_list = ", "debug = "]),
+        ("run_pretraining.py", ["--data_dir", "--strategy", "custom_layer_list = ", "debug = "]),
         ("demo.py", ["--output_dir"]),
     ],
 )

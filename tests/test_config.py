@@ -7,6 +7,7 @@ import pytest
 
 from lvbert_tf.config import ModelConfig, ModelOverrides, PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL, LayerString
 from lvbert_tf.pretraining_costs import num_parameters, training_flops
 
@@ -224,6 +225,25 @@ def test_paths():
     own = create(pretrain_tfrecords="/r/part*", max_seq_length=512, model_dir="/models/x")
     assert (own.pretrain_tfrecords, own.model_dir) == ("/r/part*", "/models/x")
     assert own.eval_tfrecords == "/r/held_out.tfrecord*"
+
+
+def test_home_directories_in_paths(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = {name: f"~/{name}" for name in ("vocab_file", "model_dir", "init_checkpoint")} | {
+        "pretrain_tfrecords": "~/a*,{data_dir}/b*, ~/c*",
+        "eval_tfrecords": "~/d*",
+    }
+    config = create(**paths)
+    assert config.vocab_file == "/home/me/vocab_file"
+    assert config.model_dir == "/home/me/model_dir"
+    assert config.init_checkpoint == "/home/me/init_checkpoint"
+    assert config.pretrain_tfrecords == "/home/me/a*,data/b*,/home/me/c*"
+    assert config.eval_tfrecords == "/home/me/d*"
+    tuned = FinetuningConfig.create(
+        "data", "m", {"init_checkpoint": "~/model", "vocab_file": "~/vocab.txt"}
+    )
+    assert (tuned.init_checkpoint, tuned.vocab_file) == ("/home/me/model", "/home/me/vocab.txt")
+    assert "~nobody-here is no user's home" in refused(vocab_file="~nobody-here/vocab.txt")
 
 
 # --- Networks

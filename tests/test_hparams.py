@@ -1,6 +1,7 @@
 """Reading hparams, and refusing bad ones in one line."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,29 @@ def test_bad_hparams_files(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=words):
         hparams.load_hparams(str(tmp_path / name))
+
+
+def test_a_file_whose_name_does_not_say_how_to_read_it(tmp_path):
+    (tmp_path / "h.txt").write_text("{}")
+    reading, writing = os.pipe()  # what <(command) gives
+    try:
+        for path in (tmp_path / "h.txt", f"/dev/fd/{reading}"):
+            with pytest.raises(InputError, match=r"a \.json or \.toml at the end of its name"):
+                hparams.load_hparams(str(path))
+    finally:
+        os.close(reading)
+        os.close(writing)
+    (tmp_path / "h.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"hparams file .*h\.json is a device, not a file"):
+        hparams.load_hparams(str(tmp_path / "h.json"))
+
+
+def test_the_home_directory_of_an_hparams_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "h.json").write_text('{"seed": 1}')
+    assert hparams.load_hparams("~/h.json") == {"seed": 1}
+    with pytest.raises(InputError, match="~nobody-here is no user's home"):
+        hparams.load_hparams("~nobody-here/h.json")
 
 
 def test_a_directory_is_no_hparams_file(tmp_path):

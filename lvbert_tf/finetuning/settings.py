@@ -175,7 +175,7 @@ class FinetuningConfig:
         for name in _PATHS:  # so that one configs/*.toml fits every data directory
             path = getattr(self, name)
             if path is not None:
-                object.__setattr__(self, name, path.replace("{data_dir}", self.data_dir))
+                object.__setattr__(self, name, hparams.expand_path(path, self.data_dir))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.model_size, 1e-4))
         if not (self.do_train or self.do_eval or self.write_test_outputs):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import expand_home
 from lvbert_tf.pretraining import sources, tfds_source
 
 CHUNK_BYTES = 1 << 20
@@ -44,7 +45,7 @@ class Corpus:
                 self._sources.append(source)
                 self.total_bytes += source.total_bytes
             else:
-                files = sources.find_files(part)
+                files = sources.find_files(expand_home(part))
                 self._sources += files
                 self.total_bytes += sum(file.stat().st_size for file in files)
         if not self._sources:

@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import check_ordinary, packed_format
 from lvbert_tf.pretraining.zstandard_reader import open_zstandard
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -53,23 +54,70 @@ class _CountingFile(io.FileIO):
 def find_files(path: str) -> list[Path]:
     """Lists a file, or every file under a directory, sorted; hidden ones are left out.
 
+    Links are followed. The beginning of each file is read, so that one which cannot be is found
+    before work has gone into the others.
+
     Raises:
-        InputError: if there is no such file or directory, or no file in it.
+        InputError: if there is no such file or directory, or no file in it; or if something in it
+            cannot be read: a link to nothing, or to a directory that contains it, a pipe, a socket,
+            a device, a file without permission, a zip archive.
     """
     root = Path(path)
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
+    if not root.exists() and not root.is_symlink():
         raise InputError(f"corpus not found: {path}; give a file, a directory or tfds:NAME")
-    files = sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if not any(part.startswith(".") for part in Path(folder, name).relative_to(root).parts)
-    )
+    if not root.is_dir():
+        _check_file(root)
+        return [root]
+    files = sorted(_walk(root))
     if not files:
         raise InputError(f"corpus directory has no files: {path}")
+    for file in files:
+        _check_file(file)
     return files
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Every path below a directory that is no directory and not hidden."""
+    # Directory -> what identifies it and those above it, up to the root.
+    lineages: dict[Path, list[tuple[int, int]]] = {root: [_identity(root)]}
+    for name, children, others in os.walk(root, followlinks=True, onerror=_refuse_directory):
+        folder = Path(name)
+        lineage = lineages.pop(folder)
+        children[:] = sorted(child for child in children if not child.startswith("."))
+        for child in children:
+            identity = _identity(folder / child)
+            if identity in lineage:
+                raise InputError(
+                    f"corpus directory {folder / child} is a link to a directory that contains it,"
+                    " so it has no end; remove the link"
+                )
+            lineages[folder / child] = [*lineage, identity]
+        yield from (folder / other for other in others if not other.startswith("."))
+
+
+def _identity(directory: Path) -> tuple[int, int]:
+    status = directory.stat()
+    return status.st_dev, status.st_ino
+
+
+def _refuse_directory(error: OSError) -> None:
+    raise InputError(
+        f"corpus directory {error.filename} cannot be read: {reason(error)}"
+    ) from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        check_ordinary(path)
+        with path.open("rb", buffering=0) as file:
+            _check_format(str(path), file.read(_LONGEST_BEGINNING))
+    except InputError as error:
+        raise InputError(f"corpus file {error}") from error
+    except OSError as error:
+        what = f"corpus file {path}"
+        if path.is_symlink():
+            what += f", a link to {os.readlink(path)},"
+        raise InputError(f"{what} cannot be read: {reason(error)}") from error
 
 
 def open_streams(
@@ -118,8 +166,7 @@ def _open(
     promised = name.endswith(COMPRESSED_SUFFIXES) and not decompressed
     with reading(name):
         start = stream.peek(512)
-        opener = next((o for beginning, o in _OPENERS.items() if beginning.match(start)), None)
-        if opener:
+        if opener := _opener(start):
             inner = io.BufferedReader(opener(stream), _BUFFER_BYTES)
             yield from _open(name, inner, nesting - 1, decompressed=True)
         elif promised and len(start) < _LONGEST_BEGINNING:
@@ -127,7 +174,19 @@ def _open(
         elif start[257:262] == b"ustar" or name.endswith(".tar"):
             yield from _open_members(name, stream, nesting)
         else:
+            _check_format(name, start)
             yield name, stream
+
+
+def _opener(start: bytes) -> Callable[[Any], Any] | None:
+    """What decompresses a file that begins so, if it is compressed in a way that is read."""
+    return next((how for beginning, how in _OPENERS.items() if beginning.match(start)), None)
+
+
+def _check_format(name: str, start: bytes) -> None:
+    packed = packed_format(start)
+    if packed and not _opener(start):
+        raise InputError(f"{name} is {packed}, which cannot be read; unpack it")
 
 
 def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[str, BinaryIO]]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import check_ordinary, packed_format
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
@@ -41,18 +42,23 @@ class Vocabulary:
         """Reads a vocabulary file.
 
         Raises:
-          InputError: the file is missing, unreadable, empty, not UTF-8 text or lacks one of the
-            special tokens.
+          InputError: the file is missing, unreadable, no ordinary file, compressed, empty, not UTF-8
+            text or lacks one of the special tokens.
         """
         try:
+            check_ordinary(path)
             with open(path, "rb") as file:
                 content = file.read(_LARGEST + 1)
+        except InputError as error:
+            raise InputError(f"the vocabulary {error}") from error
         except OSError as error:
             raise InputError(f"cannot read the vocabulary {path}: {error.strerror}") from error
         if len(content) > _LARGEST:
             raise InputError(f"the vocabulary {path} is larger than {_LARGEST >> 20} MiB")
         if not content.strip():
             raise InputError(f"the vocabulary {path} is empty; it needs one token a line")
+        if packed := packed_format(content):
+            raise InputError(f"the vocabulary {path} is {packed}; unpack it")
         if b"\0" in content:
             raise InputError(f"the vocabulary {path} is a binary file; it needs one token a line")
         try:

@@ -1,6 +1,12 @@
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
+import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -77,9 +83,47 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path):
         Vocabulary.load(tmp_path)
 
 
-def test_what_is_no_vocabulary_by_its_size_is_refused():
-    with pytest.raises(InputError, match="/dev/zero is larger than 64 MiB"):
+def test_what_is_no_vocabulary_by_its_size_is_refused(tmp_path):
+    path = write(tmp_path, b"[PAD]")
+    os.truncate(path, (64 << 20) + 1)
+    with pytest.raises(InputError, match=r"vocab\.txt is larger than 64 MiB"):
+        Vocabulary.load(path)
+
+
+def test_devices_and_pipes_are_refused():
+    with pytest.raises(InputError, match="the vocabulary /dev/zero is a device, not a file"):
         Vocabulary.load("/dev/zero")
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(InputError, match=f"vocabulary /dev/fd/{reading} is a pipe, which can"):
+            Vocabulary.load(f"/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def zip_archive(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("vocab.txt", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "kind"),
+    [
+        (zip_archive, "a zip archive"),
+        (gzip.compress, "a gzip file"),
+        (bz2.compress, "a bzip2 file"),
+        (lzma.compress, "an xz file"),
+        (lambda content: b"\x28\xb5\x2f\xfd" + content, "a zstd file"),
+    ],
+    ids=["zip", "gzip", "bzip2", "xz", "zstd"],
+)
+def test_a_packed_vocabulary_is_refused_by_its_kind(tmp_path, pack, kind):
+    path = write(tmp_path, pack("\n".join(SPECIAL).encode()))
+    with pytest.raises(InputError, match=f"vocab.txt is {kind}; unpack it"):
+        Vocabulary.load(path)
 
 
 def test_decode_joins_pieces():
