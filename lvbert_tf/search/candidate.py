@@ -18,7 +18,7 @@ DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "flops": "minimize",
     "latency": "minimize",
 }
-"""Which way each figure of a candidate is better, in Optuna's words."""
+"""For each metric of a candidate whether lower or higher is better, in Optuna's words."""
 
 FITNESS = ("disc_loss", "disc_auc", "disc_accuracy", "mlm_loss", "mlm_accuracy")
 """Scores that can be searched on."""
@@ -51,10 +51,10 @@ class Candidate:
     origin: str
     seconds: float
 
-    def figure(self, name: str) -> float:
+    def metric(self, name: str) -> float:
         """A score or a cost by its name.
 
-        Not a number (a path of the supernet that diverged) becomes the worst there is.
+        A score that is not a number (of a path of the supernet that diverged) becomes the worst value.
 
         Raises:
           InputError: the evaluator gave no such score.
@@ -69,8 +69,8 @@ class Candidate:
         return math.inf if DIRECTIONS[name] == "minimize" else -math.inf
 
     def loss(self, name: str) -> float:
-        """The figure, with its sign turned where higher is better: lower is always better."""
-        return self.figure(name) if DIRECTIONS[name] == "minimize" else -self.figure(name)
+        """The metric, with its sign turned where higher is better: lower is always better."""
+        return self.metric(name) if DIRECTIONS[name] == "minimize" else -self.metric(name)
 
 
 def ranked(candidates: Iterable[Candidate], fitness: str) -> list[Candidate]:

@@ -153,10 +153,10 @@ class CandidateEvaluator:
             rows = [sums[name].numpy() for sums in batch_sums]
             totals[name] = np.asarray(rows, np.float64).sum(axis=0)
         if self.pretrainer.replaced_token_head is None:
-            figures = metrics.masked_lm_metrics(totals)
-            return {name: figures[name] for name in MASKED_LM_SCORES}
-        figures = metrics.replaced_token_metrics(totals)
-        return {name: figures[name] for name in REPLACED_TOKEN_SCORES}
+            scores = metrics.masked_lm_metrics(totals)
+            return {name: scores[name] for name in MASKED_LM_SCORES}
+        scores = metrics.replaced_token_metrics(totals)
+        return {name: scores[name] for name in REPLACED_TOKEN_SCORES}
 
     def _batch_sums(self, batch, path):
         return _first_result(

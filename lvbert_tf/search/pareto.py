@@ -1,4 +1,4 @@
-"""Candidates by two figures at once: which dominate which, and which stand alone.
+"""Candidates compared by two metrics at once: which of them dominate others.
 
 Source: Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II, 2002.
 """
@@ -15,10 +15,10 @@ def pareto_front(candidates: Sequence[Candidate], fitness: str, cost: str) -> li
 
     Args:
       candidates: in any order.
-      fitness, cost: names of two figures.
+      fitness, cost: names of two metrics.
 
     Returns:
-      the front, cheapest first; without candidates whose figures are not numbers.
+      the front, cheapest first; without candidates whose metrics are not numbers.
     """
     points = _points(candidates, fitness, cost)
     on_front = (domination_ranks(points) == 0) & np.isfinite(points).all(axis=1)

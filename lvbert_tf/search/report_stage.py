@@ -15,9 +15,9 @@ from lvbert_tf.pretraining_costs import training_flops
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
+from lvbert_tf.search.report.files import write_report
+from lvbert_tf.search.report.findings import Findings
 from lvbert_tf.search.report.quantities import quantity
-from lvbert_tf.search.report.results import Results
-from lvbert_tf.search.report.write import write_report
 from lvbert_tf.search.trials import candidates
 
 
@@ -36,7 +36,7 @@ def report(experiment: Experiment) -> None:
     at_random: list[Candidate] = []
     if random_settings := experiment.random_settings:
         at_random = candidates(experiment.open_random_study(random_settings, origin))
-    results = Results(
+    findings = Findings(
         name=experiment.name,
         candidates=scored,
         space=experiment.space,
@@ -46,8 +46,8 @@ def report(experiment: Experiment) -> None:
         random_search=at_random,
         facts=_facts(experiment, held_out, [*scored, *at_random]),
     )
-    write_report(experiment.directory, results)
-    _print(experiment, results)
+    write_report(experiment.directory, findings)
+    _print(experiment, findings)
 
 
 def _read_references(experiment: Experiment) -> dict[LayerString, Mapping[str, float]]:
@@ -94,13 +94,13 @@ def _facts(
     }
 
 
-def _print(experiment: Experiment, results: Results) -> None:
+def _print(experiment: Experiment, findings: Findings) -> None:
     name = experiment.settings.fitness
     fitness = quantity(name)
     print(f"{fitness.label}, with the supernet's weights:")
-    for compared in results.comparison:
+    for compared in findings.comparison:
         string = str(compared.string or "")
-        print(f"  {fitness.text(compared.figures[name])}  {compared.label:32} {string}".rstrip())
+        print(f"  {fitness.text(compared.metrics[name])}  {compared.label:32} {string}".rstrip())
     print(f"written to {experiment.directory}:")
     for file, what in (
         ("best.toml", "the best string, for run_pretraining.py --hparams"),

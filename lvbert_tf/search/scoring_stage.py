@@ -146,7 +146,7 @@ def _search(
             scored = candidates(study)
             if scored:
                 best = ranked(scored, settings.fitness)[0]
-                value = fitness.text(best.figure(settings.fitness))
+                value = fitness.text(best.metric(settings.fitness))
                 bar.set_postfix_str(f"best {best.string}, {fitness.label} {value}", refresh=False)
             bar.update(len(scored) - bar.n)
 

@@ -13,7 +13,7 @@ from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import SAMPLERS, Proposal
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
-from lvbert_tf.search.trials import candidates, enqueue, to_candidate
+from lvbert_tf.search.trials import TrialRecord, candidates, enqueue
 from lvbert_tf.search.worker import Worker
 
 POLL_SECONDS = 1.0
@@ -102,11 +102,12 @@ def _score(
     worker: Worker, trial: FrozenTrial, settings: SearchSettings, evaluate: Evaluate
 ) -> Candidate | None:
     """Scores a trial that this worker has taken; None if another one had it and was faster."""
+    record = TrialRecord.of(trial)
     with worker.at_work(trial):
         start = time.perf_counter()
-        given = evaluate(LayerString.parse(trial.user_attrs["string"]))
+        given = evaluate(LayerString.parse(record.string))
         seconds = time.perf_counter() - start
         scores = {name: float(value) for name, value in given.items()}
-        candidate = to_candidate(trial, scores, seconds)
-        values = [candidate.figure(name) for name in settings.objectives]
+        candidate = record.candidate(scores, seconds)
+        values = [candidate.metric(name) for name in settings.objectives]
     return candidate if worker.finish(trial, scores, seconds, values) else None

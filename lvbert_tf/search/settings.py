@@ -86,7 +86,7 @@ class SearchSettings:
 
     @property
     def objectives(self) -> list[str]:
-        """The figures of a candidate that the sampler optimises, fitness first."""
+        """The metrics of a candidate that the sampler optimises, the fitness first."""
         return [self.fitness, self.cost] if self.sampler == "nsga2" else [self.fitness]
 
     def space(self, config: PretrainingConfig) -> SearchSpace:

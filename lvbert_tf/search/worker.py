@@ -17,7 +17,7 @@ import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from lvbert_tf.search.trials import counting_trials
+from lvbert_tf.search.trials import TrialRecord, counting_trials
 
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 60.0  # without a heartbeat, on another machine
@@ -117,7 +117,7 @@ class Worker:
         """Fails waiting trials of places that have an earlier trial."""
         counting = counting_trials(self._study)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            if counting[trial.user_attrs["number"]].number < trial.number:
+            if counting[TrialRecord.of(trial).number].number < trial.number:
                 self._set_state(trial, TrialState.FAIL)
 
     def _sign(self, trial: FrozenTrial, beats: int) -> None:
@@ -139,7 +139,7 @@ class Worker:
             return False
 
     def _is_orphaned(self, trial: FrozenTrial) -> bool:
-        signature = trial.user_attrs.get("worker")
+        signature = TrialRecord.of(trial).worker
         if _is_gone(signature, self._host):
             return True
         now = time.monotonic()

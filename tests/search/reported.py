@@ -1,4 +1,4 @@
-"""Results of a search to report: made by hand, so that a test can tell what they say."""
+"""Findings of a search to report: made by hand, so that a test can tell what they say."""
 
 import math
 
@@ -7,7 +7,7 @@ from synthetic import make_settings, make_space
 from lvbert_tf.layer_string import LayerString, interleaved, sandwich
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.limit import UNLIMITED
-from lvbert_tf.search.report.results import Results
+from lvbert_tf.search.report.findings import Findings
 
 SPACE = make_space(max_flops=UNLIMITED)
 WINNER = "CAFCAFCA"
@@ -45,7 +45,7 @@ REFERENCES = {
 }
 
 
-def make_results(**changes) -> Results:
+def make_findings(**changes) -> Findings:
     values = {
         "name": "tiny",
         "candidates": CANDIDATES,
@@ -55,4 +55,4 @@ def make_results(**changes) -> Results:
         "references": REFERENCES,
         "facts": {"seed": 7, "seconds": {"supernet": 3725.0}, "versions": {"keras": "3.13"}},
     }
-    return Results(**{**values, **changes})
+    return Findings(**{**values, **changes})

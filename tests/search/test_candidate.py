@@ -24,15 +24,15 @@ def test_every_figure_has_a_direction():
     assert set(DIRECTIONS) == {*FITNESS, *COSTS}
 
 
-def test_figures_and_losses():
+def test_metrics_and_losses():
     known = candidate(0, 7, disc_loss=0.5, disc_auc=0.9, mlm_accuracy=float("nan"))
-    assert known.figure("parameters") == known.loss("parameters") == 7
-    assert known.figure("disc_loss") == known.loss("disc_loss") == 0.5
+    assert known.metric("parameters") == known.loss("parameters") == 7
+    assert known.metric("disc_loss") == known.loss("disc_loss") == 0.5
     assert known.loss("disc_auc") == -0.9
-    assert known.figure("mlm_accuracy") == -np.inf
+    assert known.metric("mlm_accuracy") == -np.inf
     assert known.loss("mlm_accuracy") == np.inf
     with pytest.raises(InputError, match="gives no latency, only disc_loss, disc_auc"):
-        known.figure("latency")
+        known.metric("latency")
 
 
 def test_of_equals_the_earlier_ranks_first():

@@ -14,15 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_results
+from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_findings
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate
-from lvbert_tf.search.report.tables import candidates_csv, report_json
-from lvbert_tf.search.report.winner import best_toml
-from lvbert_tf.search.report.write import write_report
+from lvbert_tf.search.report.files import best_toml, candidates_csv, report_json, write_report
 
 HOSTILE = "\n[x]\ny = 1 # \"'\\ \x7f\x1b\u2028</script>"
 
@@ -37,9 +35,9 @@ def test_csv_reads_back():
         *CANDIDATES,
         make_candidate(7, WINNER, -math.inf, None, 'a "quoted", origin', mlm_loss=1 / 3),
     ]
-    results = make_results(candidates=candidates)
+    findings = make_findings(candidates=candidates)
     read = []
-    for row in csv.DictReader(io.StringIO(candidates_csv(results))):
+    for row in csv.DictReader(io.StringIO(candidates_csv(findings))):
         names = ("disc_loss", "disc_auc", "mlm_loss")
         read.append(
             Candidate(
@@ -59,8 +57,8 @@ def test_csv_reads_back():
 
 def test_json_reads_back():
     drawn = [make_candidate(0, "AFAFCFCF", math.inf, None)]
-    results = make_results(random_search=drawn)
-    value = json.loads(report_json(results))
+    findings = make_findings(random_search=drawn)
+    value = json.loads(report_json(findings))
 
     def read(saved):
         scores = {name: float(score) for name, score in saved["scores"].items()}
@@ -69,14 +67,14 @@ def test_json_reads_back():
     assert same(map(read, value["candidates"]), CANDIDATES)
     assert same(map(read, value["random_search"]), drawn)
     assert same([read(value["best"])], [CANDIDATES[5]])
-    assert value["facts"] == results.facts
+    assert value["facts"] == findings.facts
     assert value["pretraining_hparams"] == HPARAMS
-    assert value["space"] == results.space.to_dict()
+    assert value["space"] == findings.space.to_dict()
     assert value["settings"]["max_flops"] == "unlimited"
 
 
 def test_json_has_the_numbers_of_the_plots():
-    value = json.loads(report_json(make_results()))
+    value = json.loads(report_json(make_findings()))
     best = value["best_so_far"]
     assert best["search"] == [0.5, 0.5, 0.3, 0.3, 0.25, 0.125, 0.125]
     assert best["random"] == [0.5, 0.5, 0.3, 0.3]
@@ -90,7 +88,7 @@ def test_json_has_the_numbers_of_the_plots():
 
 
 def test_best_toml_is_the_hparams_of_the_winner():
-    values = tomllib.loads(best_toml(make_results()))
+    values = tomllib.loads(best_toml(make_findings()))
     config = PretrainingConfig.create("data", "winner", values)
     assert config.layer_string == LayerString(WINNER)
     assert config.learning_rate == 2e-4
@@ -107,13 +105,13 @@ def test_best_toml_from_a_whole_configuration():
     }
     config = PretrainingConfig.create("data", "supernet", given_hparams)
     hparams = config.to_json_dict()["hparams"]
-    values = tomllib.loads(best_toml(make_results(pretraining_hparams=hparams)))
+    values = tomllib.loads(best_toml(make_findings(pretraining_hparams=hparams)))
     winner = PretrainingConfig.create("data", "supernet", values)
     assert winner == dataclasses.replace(config, custom_layer_list=LayerString(WINNER))
 
 
 def test_best_toml_says_where_it_comes_from_whatever_the_name():
-    text = best_toml(make_results(name=HOSTILE))
+    text = best_toml(make_findings(name=HOSTILE))
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert "7 layer strings" in comments[0]
     assert "0.1250" in comments[1]
@@ -132,19 +130,19 @@ _tables = st.recursive(
 
 @given(_tables)
 def test_best_toml_reads_back_whatever_the_hparams(hparams):
-    values = tomllib.loads(best_toml(make_results(pretraining_hparams=hparams)))
+    values = tomllib.loads(best_toml(make_findings(pretraining_hparams=hparams)))
     assert values == {**hparams, "custom_layer_list": WINNER}
 
 
 def test_the_report_is_four_files(tmp_path):
-    write_report(tmp_path, make_results())
+    write_report(tmp_path, make_findings())
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"report.html", "report.json", "candidates.csv", "best.toml"}
-    assert (tmp_path / "best.toml").read_text() == best_toml(make_results())
+    assert (tmp_path / "best.toml").read_text() == best_toml(make_findings())
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    write_report(tmp_path, make_results())
+    write_report(tmp_path, make_findings())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full(_):
@@ -152,24 +150,24 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"cannot write .*: No space"):
-        write_report(tmp_path, make_results(name="another"))
+        write_report(tmp_path, make_findings(name="another"))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_missing_fitness_writes_nothing(tmp_path):
-    results = make_results(references={LayerString("AFAFAFAF"): {"disc_auc": 0.5}})
+    findings = make_findings(references={LayerString("AFAFAFAF"): {"disc_auc": 0.5}})
     with pytest.raises(InputError, match="no disc_loss"):
-        write_report(tmp_path, results)
+        write_report(tmp_path, findings)
     assert not list(tmp_path.iterdir())
 
 
 _PROGRAM = """
 import sys
 from pathlib import Path
-from reported import make_results
-from lvbert_tf.search.report.write import write_report
+from reported import make_findings
+from lvbert_tf.search.report.files import write_report
 assert "matplotlib" not in sys.modules and "jinja2" not in sys.modules
-write_report(Path(sys.argv[1]), make_results())
+write_report(Path(sys.argv[1]), make_findings())
 assert "matplotlib.pyplot" not in sys.modules
 """
 
@@ -189,6 +187,6 @@ def test_the_same_results_make_the_same_bytes_in_any_process(tmp_path):
     }
     command = [sys.executable, "-c", _PROGRAM, str(there)]
     subprocess.run(command, check=True, env=environment, timeout=300)
-    write_report(here, make_results())
+    write_report(here, make_findings())
     for path in here.iterdir():
         assert path.read_bytes() == (there / path.name).read_bytes()

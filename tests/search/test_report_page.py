@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_results
+from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_findings
 from synthetic import SEED, Landscape, make_settings, open_synthetic
 
 from lvbert_tf.layer_string import LayerString
@@ -62,8 +62,8 @@ class Page(HTMLParser):
             self.tables[-1][-1][-1] += data
 
 
-def read(results) -> Page:
-    return Page(page.report_html(results))
+def read(findings) -> Page:
+    return Page(page.report_html(findings))
 
 
 def cells(row) -> list[str]:
@@ -71,7 +71,7 @@ def cells(row) -> list[str]:
 
 
 def test_the_headline_and_the_comparison():
-    read_page = read(make_results())
+    read_page = read(make_findings())
     assert "has the lowest RTD loss, 0.1250 nats a token, of 7 strings scored." in " ".join(
         read_page.text.split()
     )
@@ -90,12 +90,12 @@ def test_the_headline_and_the_comparison():
 
 
 def test_the_lead_is_positive_where_higher_is_better():
-    rows = read(make_results(settings=make_settings(fitness="disc_auc"))).tables[0]
+    rows = read(make_findings(settings=make_settings(fitness="disc_auc"))).tables[0]
     assert cells(rows[2])[2:4] == ["0.7000", "0.2000"]
 
 
 def test_the_candidates_are_there_from_best_to_worst():
-    read_page = read(make_results())
+    read_page = read(make_findings())
     (table,) = [table for table in read_page.tables if cells(table[0])[0] == "rank"]
     rows = [cells(row) for row in table[1:]]
     assert [row[1] for row in rows] == [str(CANDIDATES[i].string) for i in (5, 4, 2, 6, 3, 0, 1)]
@@ -109,7 +109,7 @@ def test_the_candidates_are_there_from_best_to_worst():
 
 def test_a_long_table_is_cut(monkeypatch):
     monkeypatch.setattr(page, "_MOST_ROWS", 3)
-    read_page = read(make_results())
+    read_page = read(make_findings())
     (table,) = [table for table in read_page.tables if cells(table[0])[0] == "rank"]
     assert len(table) == 1 + 3
     assert "The best 3 of 7" in read_page.text
@@ -117,10 +117,10 @@ def test_a_long_table_is_cut(monkeypatch):
 
 def test_settings_seeds_and_costs():
     hparams = {**HPARAMS, "model_hparam_overrides": {"hidden_size": 32}, "jit_compile": True}
-    results = make_results(pretraining_hparams=hparams)
+    findings = make_findings(pretraining_hparams=hparams)
     pairs = {
         name: value
-        for table in read(results).tables
+        for table in read(findings).tables
         for name, value in (cells(row) for row in table if len(row) == 2)
     }
     assert pairs["seed"] == "7"
@@ -128,7 +128,7 @@ def test_settings_seeds_and_costs():
     assert pairs["versions, keras"] == "3.13"
     assert pairs["population_size"] == "4"
     assert pairs["max_flops"] == "unlimited"
-    assert pairs["max_parameters"] == str(results.space.max_parameters)
+    assert pairs["max_parameters"] == str(findings.space.max_parameters)
     assert pairs["model_hparam_overrides, hidden_size"] == "32"
     assert pairs["jit_compile"] == "yes"
     assert pairs["keep_checkpoint_max"] == "–"
@@ -136,7 +136,7 @@ def test_settings_seeds_and_costs():
 
 
 def test_nothing_of_the_page_is_elsewhere():
-    html = page.report_html(make_results())
+    html = page.report_html(make_findings())
     read_page = Page(html)
     assert not re.search(r"https?:|//\w|@import|url\((?!#)", html)
     for element, name, value in read_page.attributes:
@@ -158,13 +158,13 @@ def test_what_is_given_brings_no_markup():
         for candidate in CANDIDATES
     ]
     hparams = {HOSTILE: HOSTILE, "init_checkpoint": ["</td>", "$x^$"]}
-    results = make_results(
+    findings = make_findings(
         name=HOSTILE,
         candidates=hostile,
         pretraining_hparams=hparams,
         facts={HOSTILE: {HOSTILE: HOSTILE}, "seconds": {"a": HOSTILE}},
     )
-    html = page.report_html(results)
+    html = page.report_html(findings)
     read_page = Page(html)
     assert html.count("<script") == 1
     assert "alert(1)</script>" not in html
@@ -179,7 +179,7 @@ def test_what_is_given_brings_no_markup():
 def test_odd_scores_have_a_page(losses):
     odd = [make_candidate(i, WINNER, loss, i % 2) for i, loss in enumerate(losses)]
     references = {LayerString("AFAFAFAF"): {"disc_loss": math.nan}}
-    read_page = read(make_results(candidates=odd, references=references, facts={}))
+    read_page = read(make_findings(candidates=odd, references=references, facts={}))
     everything_diverged = not any(map(math.isfinite, losses))
     assert ("diverged: no" in read_page.text) == everything_diverged
     assert "nan" not in read_page.text and "inf" not in read_page.text
@@ -189,7 +189,7 @@ def test_odd_scores_have_a_page(losses):
 @pytest.mark.parametrize(("string", "origin"), [("CAF" * 16, "random"), (WINNER, "nsga2")])
 def test_deep_strings_and_no_random_ones_have_a_page(string, origin):
     candidate = make_candidate(0, string, 0.5, origin=origin)
-    read_page = read(make_results(candidates=[candidate], references={}))
+    read_page = read(make_findings(candidates=[candidate], references={}))
     assert len(read_page.tables[0]) == 1 + 1 + (origin == "random")
 
 
@@ -202,7 +202,7 @@ def test_the_page_of_a_search(tmp_path, sampler):
     found = candidates(study)
     references = {string: landscape(string) for string in reference_strings(space)}
     read_page = read(
-        make_results(candidates=found, space=space, settings=settings, references=references)
+        make_findings(candidates=found, space=space, settings=settings, references=references)
     )
     best = min(found, key=lambda candidate: candidate.scores["disc_loss"])
     rows = [cells(row) for row in read_page.tables[0]]

@@ -7,14 +7,14 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.search.candidate import DIRECTIONS
-from lvbert_tf.search.report import figures
+from lvbert_tf.search.report import plots
+from lvbert_tf.search.report.findings import Compared, Findings
 from lvbert_tf.search.report.quantities import duration, quantity
-from lvbert_tf.search.report.results import Compared, Results
 
 _MOST_ROWS = 2_000  # of candidates; all are in the CSV file
 
 
-def report_html(results: Results) -> str:
+def report_html(findings: Findings) -> str:
     """A page that needs no network and no other file."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -27,35 +27,35 @@ def report_html(results: Results) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["shown"] = lambda value, name: quantity(name).text(value)
-    fitness = results.settings.fitness
+    fitness = findings.settings.fitness
     return environment.get_template("page.html").render(
-        results=results,
+        findings=findings,
         fitness=quantity(fitness),
         best_word="lowest" if DIRECTIONS[fitness] == "minimize" else "highest",
         quantity=quantity,
         nan=math.nan,
-        worse_by=lambda compared: _worse_by(results, compared),
-        diverged=len(results.candidates) - len(results.finite(results.candidates)),
-        immigrants=sum(candidate.origin == "immigrant" for candidate in results.candidates),
-        rows=results.ranked[:_MOST_ROWS],
-        fronts={cost: {each.number for each in front} for cost, front in results.fronts.items()},
+        worse_by=lambda compared: _worse_by(findings, compared),
+        diverged=len(findings.candidates) - len(findings.finite(findings.candidates)),
+        immigrants=sum(candidate.origin == "immigrant" for candidate in findings.candidates),
+        rows=findings.ranked[:_MOST_ROWS],
+        fronts={cost: {each.number for each in front} for cost, front in findings.fronts.items()},
         plots={
-            "progress": figures.progress(results),
-            "generations": figures.generations(results),
-            "layer_types": figures.layer_types(results),
-            "fronts": figures.fronts(results),
+            "progress": plots.progress(findings),
+            "generations": plots.generations(findings),
+            "layer_types": plots.layer_types(findings),
+            "fronts": plots.fronts(findings),
         },
-        facts=list(_flat(results.facts)),
-        settings=list(_flat({**hparams.to_json(results.settings), **results.space.to_dict()})),
-        pretraining_hparams=list(_flat(results.pretraining_hparams)),
+        facts=list(_flat(findings.facts)),
+        settings=list(_flat({**hparams.to_json(findings.settings), **findings.space.to_dict()})),
+        pretraining_hparams=list(_flat(findings.pretraining_hparams)),
     )
 
 
-def _worse_by(results: Results, compared: Compared) -> str:
+def _worse_by(findings: Findings, compared: Compared) -> str:
     """How much better the best string's fitness is."""
-    fitness = results.settings.fitness
+    fitness = findings.settings.fitness
     sign = 1 if DIRECTIONS[fitness] == "minimize" else -1
-    difference = sign * (compared.figures[fitness] - results.best.figure(fitness))
+    difference = sign * (compared.metrics[fitness] - findings.best.metric(fitness))
     return quantity(fitness).text(difference)
 
 

@@ -1,4 +1,4 @@
-"""What the figures of a candidate are called, and how many of their digits are shown."""
+"""What a report calls the metrics of a candidate, and how many of their digits it shows."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quantity:
-    """The name and the unit of a figure.
+    """What a score or a cost is called, and its unit.
 
     Args:
       label: as the field calls it.
@@ -43,7 +43,7 @@ _QUANTITIES = {
 
 
 def quantity(name: str) -> Quantity:
-    """The quantity of a figure's name; an evaluator may give some that are not known here."""
+    """The quantity with this name; a score that is not known here gets its own name as its label."""
     return _QUANTITIES.get(name, Quantity(name))
 
 

@@ -4,7 +4,7 @@ import math
 import statistics
 
 import pytest
-from reported import CANDIDATES, WINNER, make_candidate, make_results
+from reported import CANDIDATES, WINNER, make_candidate, make_findings
 from synthetic import make_settings, make_space
 
 from lvbert_tf.errors import InputError
@@ -37,8 +37,8 @@ def test_the_references_that_a_space_has(num_layers, layer_types, expected):
 
 
 def test_the_comparison_has_the_best_the_baselines_and_the_random_mean():
-    results = make_results()
-    compared = {line.label: line for line in results.comparison}
+    findings = make_findings()
+    compared = {line.label: line for line in findings.comparison}
     assert list(compared) == [
         "best of the search",
         "A and F in turn",
@@ -47,41 +47,41 @@ def test_the_comparison_has_the_best_the_baselines_and_the_random_mean():
     ]
     best = compared["best of the search"]
     assert str(best.string) == WINNER
-    assert best.figures == {
+    assert best.metrics == {
         "disc_loss": 0.125,
         "disc_auc": 0.90,
-        "parameters": results.space.parameters(LayerString(WINNER)),
-        "flops": results.space.flops(LayerString(WINNER)),
+        "parameters": findings.space.parameters(LayerString(WINNER)),
+        "flops": findings.space.flops(LayerString(WINNER)),
     }
     assert compared["best of 3 sandwich orders"].string == sandwich(4, 2)
     mean = compared["mean of 3 random strings"]
     assert mean.string is None
-    assert mean.figures["disc_loss"] == pytest.approx(0.4)
-    assert mean.figures["disc_auc"] == pytest.approx(0.75)
+    assert mean.metrics["disc_loss"] == pytest.approx(0.4)
+    assert mean.metrics["disc_auc"] == pytest.approx(0.75)
     parameters = [candidate.parameters for candidate in FINITE_RANDOM]
-    assert mean.figures["parameters"] == pytest.approx(statistics.fmean(parameters))
+    assert mean.metrics["parameters"] == pytest.approx(statistics.fmean(parameters))
 
 
 def test_a_random_search_is_compared_at_equal_evaluations():
     drawn = [make_candidate(i, "CAFCAFCC", 0.5 - i / 100, None) for i in range(20)]
-    results = make_results(random_search=drawn)
-    labels = [line.label for line in results.comparison]
+    findings = make_findings(random_search=drawn)
+    labels = [line.label for line in findings.comparison]
     assert "best of 7 random strings" in labels
-    assert results.comparison[-2].figures["disc_loss"] == pytest.approx(0.44)
-    assert results.comparison[-1].figures["disc_loss"] == pytest.approx(0.47)
+    assert findings.comparison[-2].metrics["disc_loss"] == pytest.approx(0.44)
+    assert findings.comparison[-1].metrics["disc_loss"] == pytest.approx(0.47)
 
 
 def test_higher_can_be_better():
-    results = make_results(settings=make_settings(fitness="disc_auc"))
-    assert str(results.best.string) == WINNER
-    assert results.figure_names[:2] == ["disc_auc", "disc_loss"]
+    findings = make_findings(settings=make_settings(fitness="disc_auc"))
+    assert str(findings.best.string) == WINNER
+    assert findings.metric_names[:2] == ["disc_auc", "disc_loss"]
     # Of the sandwich orders with equal AUC the first.
-    assert results.comparison[2].string == sandwich(4, 2)
-    assert results.fitness(results.losses(CANDIDATES[2:4])).tolist() == [0.80, 0.75]
+    assert findings.comparison[2].string == sandwich(4, 2)
+    assert findings.fitness(findings.losses(CANDIDATES[2:4])).tolist() == [0.80, 0.75]
 
 
 def test_the_fronts():
-    fronts = make_results().fronts
+    fronts = make_findings().fronts
     assert set(fronts) == {"parameters", "flops"}
     # The cheapest, four convolutions and four attentions, and the winner; the others cost more
     # than one of these and are worse.
@@ -89,28 +89,28 @@ def test_the_fronts():
         assert front[-1].number == 5
         for candidate in front:
             assert not any(
-                other.figure("disc_loss") < candidate.figure("disc_loss")
-                and other.figure(cost) <= candidate.figure(cost)
+                other.metric("disc_loss") < candidate.metric("disc_loss")
+                and other.metric(cost) <= candidate.metric(cost)
                 for other in CANDIDATES
             )
     with_latency = [make_candidate(0, WINNER, 0.5, latency=3.0)]
-    assert set(make_results(candidates=with_latency).fronts) == {"parameters", "flops", "latency"}
+    assert set(make_findings(candidates=with_latency).fronts) == {"parameters", "flops", "latency"}
 
 
 def test_what_diverged_is_not_among_the_best():
-    results = make_results()
-    assert [candidate.number for candidate in results.among_the_best] == [5, 4, 2, 6, 3, 0]
+    findings = make_findings()
+    assert [candidate.number for candidate in findings.among_the_best] == [5, 4, 2, 6, 3, 0]
 
 
 def test_random_search_has_generations_by_its_numbers():
     drawn = [make_candidate(i, "CAFCAFCC", 0.5, None) for i in range(11)]
-    results = make_results(candidates=drawn)  # 4 candidates, then 6 a generation
-    assert [results.generation(each) for each in drawn] == [0] * 4 + [1] * 6 + [2]
+    findings = make_findings(candidates=drawn)  # 4 candidates, then 6 a generation
+    assert [findings.generation(each) for each in drawn] == [0] * 4 + [1] * 6 + [2]
 
 
 def test_nothing_scored_yet_is_one_line():
     with pytest.raises(InputError, match="no candidate"):
-        make_results(candidates=[])
+        make_findings(candidates=[])
 
 
 @pytest.mark.parametrize(

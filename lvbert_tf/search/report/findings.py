@@ -1,4 +1,4 @@
-"""What a search has found, and what it is compared with: all that a report is made from."""
+"""What a search has found, and what it is compared with. A report is made from this alone."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,32 +21,34 @@ _FEWEST_BEST = 10
 
 @dataclass(frozen=True)
 class Compared:
-    """A line of the comparison: the best string, a baseline, or a mean.
+    """A line of the comparison: the best string, a baseline, or the mean of several strings.
 
     Args:
-      label: what it is.
+      label: says which of these the line shows.
       string: the layers; None for a mean.
-      figures: scores and costs by name.
+      metrics: scores and costs by name.
     """
 
     label: str
     string: LayerString | None
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Results:
-    """A search that has scored something.
+class Findings:
+    """The outcome of a search that has scored at least one string.
 
     Args:
-      name: of the search.
-      candidates: in the order of their numbers.
-      space, settings: what was searched.
-      pretraining_hparams: with which the supernet was trained and the winner will be, as JSON types.
-      references: scores of `reference_strings`, of as many as were scored.
-      random_search: candidates of another study, of the random sampler in the same space.
-      facts: about the run, to be shown; a value may be a table of its own. Numbers of seconds stand
-        in a table named "seconds".
+      name: the name of the search.
+      candidates: the strings that were scored, in the order of their numbers.
+      space: the space that was searched.
+      settings: the settings of the search.
+      pretraining_hparams: the hparams of the supernet's training, with which the winner will be
+        trained too, as JSON types.
+      references: the scores of those `reference_strings` that were scored.
+      random_search: the candidates of a second study, made by the random sampler in the same space.
+      facts: what the report shows about the run; a value may be a table of its own. Numbers of
+        seconds stand in a table named "seconds".
 
     Raises:
       InputError: there is no candidate.
@@ -67,7 +69,7 @@ class Results:
 
     @cached_property
     def ranked(self) -> list[Candidate]:
-        """From best to worst."""
+        """The candidates from best to worst."""
         return ranked(self.candidates, self.settings.fitness)
 
     @property
@@ -77,7 +79,10 @@ class Results:
 
     @cached_property
     def among_the_best(self) -> list[Candidate]:
-        """A tenth of the candidates, at least 10; without those that diverged."""
+        """The best tenth of the candidates, or the best 10 if that is more, without those that diverged.
+
+        There may be fewer than 10, because those that diverged are left out last.
+        """
         count = max(_FEWEST_BEST, math.ceil(len(self.candidates) / 10))
         return self.finite(self.ranked[:count])
 
@@ -90,7 +95,7 @@ class Results:
 
     @cached_property
     def baselines(self) -> list[Candidate]:
-        """The references; `origin` says which they are."""
+        """The references as candidates; `origin` says which reference each is."""
         kinds = reference_strings(self.space)
         return [
             Candidate(
@@ -107,12 +112,12 @@ class Results:
         ]
 
     def finite(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Those whose fitness is a finite number."""
+        """The candidates whose fitness is a finite number."""
         fitness = self.settings.fitness
         return [candidate for candidate in candidates if math.isfinite(candidate.loss(fitness))]
 
     def losses(self, candidates: Iterable[Candidate]) -> np.ndarray:
-        """Their fitness, with its sign turned where higher is better."""
+        """The fitness of each, with its sign turned where higher is better; shape (candidates,)."""
         return np.array([candidate.loss(self.settings.fitness) for candidate in candidates])
 
     def fitness(self, losses: np.ndarray) -> np.ndarray:
@@ -120,7 +125,11 @@ class Results:
         return losses if DIRECTIONS[self.settings.fitness] == "minimize" else -losses
 
     def generation(self, candidate: Candidate) -> int:
-        """Of the sampler; random search has as many candidates at a time as it would have."""
+        """The generation of a candidate, from 0.
+
+        Random search has no generations: its candidates are grouped by the sizes that the generations
+        of an evolution with the same settings have.
+        """
         if candidate.generation is not None:
             return candidate.generation
         later = candidate.number - self.settings.generation_size(0)
@@ -136,7 +145,7 @@ class Results:
         return {cost: pareto_front(self.candidates, fitness, cost) for cost in costs}
 
     @cached_property
-    def figure_names(self) -> list[str]:
+    def metric_names(self) -> list[str]:
         """Scores of the candidates, the fitness first, then what they cost."""
         given = {name for candidate in self.candidates for name in candidate.scores}
         scores = [name for name in DIRECTIONS if name in given]
@@ -162,21 +171,21 @@ class Results:
         return ranked(candidates, self.settings.fitness)[:1]
 
     def _random_mean(self) -> list[Compared]:
-        finite = [_figures(candidate) for candidate in self.finite(self.random)]
+        finite = [_metrics(candidate) for candidate in self.finite(self.random)]
         if not finite:
             return []
         means = {
-            name: float(np.mean([figures.get(name, math.nan) for figures in finite]))
-            for name in self.figure_names
+            name: float(np.mean([metrics.get(name, math.nan) for metrics in finite]))
+            for name in self.metric_names
         }
         return [Compared(f"mean of {len(finite):,} random strings", None, means)]
 
 
 def _compared(label: str, candidate: Candidate) -> Compared:
-    return Compared(label, candidate.string, _figures(candidate))
+    return Compared(label, candidate.string, _metrics(candidate))
 
 
-def _figures(candidate: Candidate) -> dict[str, float]:
+def _metrics(candidate: Candidate) -> dict[str, float]:
     return {
         **candidate.scores,
         "parameters": candidate.parameters,

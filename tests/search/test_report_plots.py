@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from reported import CANDIDATES, WINNER, make_candidate, make_results
+from reported import CANDIDATES, WINNER, make_candidate, make_findings
 from synthetic import make_settings
 
-from lvbert_tf.search.report import drawing, figures
+from lvbert_tf.search.report import drawing, plots
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy's and matplotlib's, of odd numbers
 
@@ -19,8 +19,8 @@ def axes_of(monkeypatch):
     made = Figure()
     monkeypatch.setattr(drawing, "svg", lambda title, width, height, plot: plot(made))
 
-    def draw(plot, results):
-        plot(results)
+    def draw(plot, findings):
+        plot(findings)
         return made.axes
 
     return draw
@@ -33,7 +33,7 @@ def line(axes, label):
 
 def test_progress(axes_of):
     drawn = [make_candidate(i, WINNER, loss, None) for i, loss in enumerate((0.9, 0.7, 0.8))]
-    (axes,) = axes_of(figures.progress, make_results(random_search=drawn))
+    (axes,) = axes_of(plots.progress, make_findings(random_search=drawn))
     evaluations = [1, 2, 3, 4, 5, 6, 7]
     assert line(axes, "the search") == [evaluations, [0.5, 0.5, 0.3, 0.3, 0.25, 0.125, 0.125]]
     assert line(axes, "random search") == [[1, 2, 3], [0.9, 0.7, 0.7]]
@@ -47,15 +47,15 @@ def test_progress(axes_of):
 
 
 def test_progress_before_the_first_that_did_not_diverge(axes_of):
-    (axes,) = axes_of(figures.progress, make_results(candidates=CANDIDATES[1:]))
+    (axes,) = axes_of(plots.progress, make_findings(candidates=CANDIDATES[1:]))
     best = line(axes, "the search")[1]
     assert math.isnan(best[0])
     assert best[1:] == [0.3, 0.3, 0.25, 0.125, 0.125]
 
 
 def test_progress_goes_up_where_higher_is_better(axes_of):
-    results = make_results(settings=make_settings(fitness="disc_auc"))
-    (axes,) = axes_of(figures.progress, results)
+    findings = make_findings(settings=make_settings(fitness="disc_auc"))
+    (axes,) = axes_of(plots.progress, findings)
     assert line(axes, "the search")[1] == [0.70, 0.70, 0.80, 0.80, 0.82, 0.90, 0.90]
     assert line(axes, "random strings, expected")[1][-1] == pytest.approx(0.80)
     assert "higher is better" in axes.get_ylabel()
@@ -63,8 +63,8 @@ def test_progress_goes_up_where_higher_is_better(axes_of):
 
 @pytest.mark.parametrize(("fitness", "sign"), [("disc_loss", 1), ("disc_auc", -1)])
 def test_generations(axes_of, fitness, sign):
-    results = make_results(settings=make_settings(fitness=fitness, population_size=4))
-    (axes,) = axes_of(figures.generations, results)
+    findings = make_findings(settings=make_settings(fitness=fitness, population_size=4))
+    (axes,) = axes_of(plots.generations, findings)
     groups = [
         [candidate.scores[fitness] for candidate in CANDIDATES if candidate.generation == number]
         for number in (0, 1)
@@ -81,7 +81,7 @@ def test_generations(axes_of, fitness, sign):
 
 
 def test_layer_types(axes_of):
-    above, below = axes_of(figures.layer_types, make_results(candidates=CANDIDATES[2:4]))
+    above, below = axes_of(plots.layer_types, make_findings(candidates=CANDIDATES[2:4]))
     for axes in (above, below):  # FFFFCCCC and CCCCAAAA, which are random and the best
         heights = np.array([bar.get_height() for bar in axes.patches]).reshape(3, 8)
         assert heights[0].tolist() == [0.5] * 8  # C
@@ -94,11 +94,11 @@ def test_layer_types(axes_of):
 
 
 def test_fronts(axes_of):
-    results = make_results()
-    panels = axes_of(figures.fronts, results)
-    for axes, (cost, front) in zip(panels, results.fronts.items(), strict=True):
+    findings = make_findings()
+    panels = axes_of(plots.fronts, findings)
+    for axes, (cost, front) in zip(panels, findings.fronts.items(), strict=True):
         xs, ys = line(axes, "Pareto front")
-        assert xs == [candidate.figure(cost) for candidate in front]
+        assert xs == [candidate.metric(cost) for candidate in front]
         assert ys == [candidate.scores["disc_loss"] for candidate in front]
         # Between two of the front's costs the cheaper one is the best that can be had.
         (drawn_front,) = [each for each in axes.lines if each.get_label() == "Pareto front"]
@@ -113,8 +113,8 @@ def test_fronts(axes_of):
 def test_one_very_bad_string_does_not_squeeze_the_others(axes_of, fitness):
     bad = make_candidate(7, "CCCCCCCC", 1e6, disc_auc=-1e6)
     settings = make_settings(fitness=fitness)
-    results = make_results(candidates=[*CANDIDATES, bad], settings=settings)
-    low, high = axes_of(figures.fronts, results)[0].get_ylim()
-    shown = [candidate.scores[fitness] for candidate in results.finite(CANDIDATES)]
-    shown += [scores[fitness] for scores in results.references.values()]
+    findings = make_findings(candidates=[*CANDIDATES, bad], settings=settings)
+    low, high = axes_of(plots.fronts, findings)[0].get_ylim()
+    shown = [candidate.scores[fitness] for candidate in findings.finite(CANDIDATES)]
+    shown += [scores[fitness] for scores in findings.references.values()]
     assert low < min(shown) < max(shown) < high < low + 5
