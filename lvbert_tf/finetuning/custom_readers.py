@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.bad_rows import BadRows
+from lvbert_tf.finetuning.column_files import ColumnFormat
 from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.question_answering import read_mrqa, read_question_rows, read_squad
 from lvbert_tf.finetuning.questions import QuestionRules
@@ -32,7 +33,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]] = {
     "span": (("question", "context", "answer", "answer_start"), ("id", "impossible"), _ANSWER),
 }
 _TEXT_FORMATS = (".tsv", ".csv", ".jsonl")
-_COLUMN_FORMATS = (".txt", ".conll", ".tsv")
+_COLUMN_FORMATS = (".txt", ".conll", ".conllu", ".tsv")
 _FORMATS = {
     "classification": _TEXT_FORMATS,
     "regression": _TEXT_FORMATS,
@@ -68,18 +69,11 @@ def example_reader(
     if settings.kind == "span" and suffix == ".jsonl" and not given:
         return partial(read_mrqa, Path(location), rules)
     if tag_scheme and suffix in _COLUMN_FORMATS:
-        word, tag = given.get("words", 0), given.get("tags", -1)
-        if not isinstance(word, int) or not isinstance(tag, int):
+        word, tag = given.get("words"), given.get("tags")
+        if isinstance(word, str) or isinstance(tag, str):
             raise InputError(f"columns.words and columns.tags of {location} must be numbers")
-        return partial(
-            read_columns,
-            Path(location),
-            tag_scheme,
-            role != "test",
-            word=word,
-            tag=tag,
-            comment=settings.comment or None,
-        )
+        form = ColumnFormat.of_suffix(suffix, word, tag, settings.comment)
+        return partial(read_columns, Path(location), tag_scheme, role != "test", form=form)
     rows = _row_reader(settings, role, location, suffix)
     if tag_scheme:
         return lambda bad_rows: read_tagged_rows(rows(bad_rows), tag_scheme, bad_rows)

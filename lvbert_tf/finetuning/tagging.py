@@ -1,22 +1,18 @@
-"""Tagging tasks in the columns of CoNLL: a word a line, its tag last, a blank line after a sentence."""
+"""Tagging tasks: sentences of words, with a tag for each."""
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
+from lvbert_tf.finetuning.column_files import ColumnFile, ColumnFormat
 from lvbert_tf.finetuning.examples import Source, TaggedSentence
-from lvbert_tf.finetuning.lines import checked_text, read_lines
+from lvbert_tf.finetuning.lines import checked_text
 from lvbert_tf.finetuning.rows import Row
 from lvbert_tf.finetuning.tag_schemes import EntityTags, TagScheme, WordTags
 from lvbert_tf.finetuning.task import Role, Split, Task
 
-_Line = tuple[int, list[str]]  # number and columns
-_GAP = re.compile(r"[ \t]+")
-_DOCUMENT_START = "-DOCSTART-"
 _ENTITY_METRICS = ("f1", "precision", "recall")
 _TASKS: dict[str, tuple[TagScheme, tuple[str, ...]]] = {
     "chunk": (EntityTags(), _ENTITY_METRICS),
@@ -50,31 +46,25 @@ def read_columns(
     scheme: TagScheme,
     labelled: bool,
     bad_rows: BadRows,
-    word: int = 0,
-    tag: int = -1,
-    comment: str | None = None,
+    form: ColumnFormat = ColumnFormat(),  # noqa: B008 - it is frozen
 ) -> Iterator[TaggedSentence]:
-    """Yields the sentences of a file with columns separated by spaces or tabs.
+    """Yields the sentences of a file with a word a line.
 
     Args:
       labelled: whether a sentence must have tags; if not, only the words are read.
-      word, tag: the columns, from 0; negative ones count from the end.
-      comment: lines that begin with it are left out, and so are those of -DOCSTART-.
+      form: where the file has words and tags.
 
     Raises:
-      InputError: a line without a tag or an illegal tag, unless `bad_rows` skips its sentence.
+      InputError: a line without a word or a tag, or an illegal tag, unless `bad_rows` skips its
+        sentence.
     """
-    for lines in _sentences(path, comment):
+    file = ColumnFile(path, form)
+    for lines in file.sentences():
         source = Source(str(path), lines[0][0])
         with bad_rows.at(source):
-            words = tuple(_cell(line, word) for line in lines)
-            tags = None
-            if labelled:
-                for number, columns in lines:
-                    if len(columns) < 2:
-                        raise RowError(f"line {number} has no tag: {shown(columns[0])}")
-                tags = scheme.read([_cell(line, tag) for line in lines])
-            yield TaggedSentence(words, tags, source)
+            words, tags = file.read(lines, labelled)
+            if words:
+                yield TaggedSentence(tuple(words), scheme.read(tags) if tags else None, source)
 
 
 def read_tagged_rows(
@@ -96,26 +86,6 @@ def read_tagged_rows(
                 if len(tags) != len(words):
                     raise RowError(f"{len(words)} words but {len(tags)} tags")
             yield TaggedSentence(words, tags, source)
-
-
-def _sentences(path: Path, comment: str | None) -> Iterator[list[_Line]]:
-    sentence: list[_Line] = []
-    for number, line in chain(read_lines(path), [(0, "")]):
-        columns = _GAP.split(line.strip(" \t"))
-        if columns == [""]:
-            if sentence:
-                yield sentence
-            sentence = []
-        elif columns[0] != _DOCUMENT_START and not (comment and line.startswith(comment)):
-            sentence.append((number, columns))
-
-
-def _cell(line: _Line, index: int) -> str:
-    number, columns = line
-    try:
-        return checked_text(columns[index], f"column {index} of line {number}")
-    except IndexError:
-        raise RowError(f"line {number} has no column {index}: {shown(' '.join(columns))}") from None
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:

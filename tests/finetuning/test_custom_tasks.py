@@ -144,6 +144,96 @@ def test_tagging_in_json_lines(tmp_path):
         assert message in refusal(task.read, "train")
 
 
+# Of the handbook of Universal Dependencies: a range, an empty node, comments, spaces in a word.
+CONLLU = """# newdoc
+# sent_id = 1
+# text = Vámonos al mar 10 000
+1-2|Vámonos|_|_|_|_|_|_|_|_
+1|Vamos|ir|VERB|V|_|0|root|_|_
+2|nos|nosotros|PRON|P|_|1|obj|_|_
+3-4|al|_|_|_|_|_|_|_|_
+3|a|a|ADP|S|_|5|case|_|_
+4|el|el|DET|D|_|5|det|_|_
+5|mar|mar|NOUN|N|_|1|obl|_|_
+5.1|fue|ir|VERB|V|_|_|_|_|_
+6|10 000|10 000|NUM|Z|_|5|nummod|_|_
+
+# sent_id = 2
+1|_|_|PUNCT|F|_|0|root|_|_
+2|#|#|SYM|F|_|1|dep|_|_
+"""
+
+
+def conllu_task(tmp_path, train=CONLLU, columns="", comment=""):
+    keys = f'kind = "tagging"\ntag_scheme = "words"\n{comment}'
+    files = {"task.toml": toml(keys, columns, "conllu", test=True)}
+    files |= {f"{split}.conllu": train.replace("|", "\t") for split in ("train", "test")}
+    return task_with(tmp_path, "parts", files)
+
+
+@pytest.mark.parametrize(
+    ("columns", "comment", "words", "tags"),
+    [
+        ("", "", "Vamos|nos|a|el|mar|10 000", "VERB PRON ADP DET NOUN NUM"),
+        ("[columns]\ntags = 4\n", 'comment = "//"', "Vamos|nos|a|el|mar|10 000", "V P S D N Z"),
+        ("[columns]\nwords = 2\n", "", "ir|nosotros|a|el|mar|10 000", "VERB PRON ADP DET NOUN NUM"),
+    ],
+)
+def test_conllu(tmp_path, columns, comment, words, tags):
+    task = conllu_task(tmp_path, columns=columns, comment=comment)
+    first, second = task.read("train").examples
+    assert (first.words, first.tags) == (tuple(words.split("|")), tuple(tags.split()))
+    assert second.words == ("_", "#")
+    assert str(first.source).endswith("line 4")
+    assert [example.words for example in task.read("test").examples] == [first.words, second.words]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("ir|VERB", "ir|_", "line 4: line 5 has no tag: '_'"),
+        ("ir|VERB", "ir|", "line 4: line 5 has an empty tag: "),
+        ("|Vamos|", "||", "line 4: line 5 has an empty word: "),
+        ("1|Vamos|ir", "1 Vamos ir", "line 4: line 5 has 8 columns where line 4 has 10; tabs"),
+        (CONLLU, "1 a\n", "line 1: line 1 has no tag: '1 a'; tabs separate columns"),
+    ],
+)
+def test_bad_conllu(tmp_path, old, new, message):
+    task = conllu_task(tmp_path, CONLLU.replace(old, new, 1))
+    assert message in refusal(task.read, "train")
+
+
+def test_columns_may_vary_between_sentences(tmp_path):
+    """As in CoNLL-2012, where a predicate is a column; but not where they are counted backwards."""
+    content = "bc 0 a N *\nbc 1 b V *\n\nbc 0 c N * (A*\n"
+    keys = 'kind = "tagging"\ntag_scheme = "words"\n'
+    for tag, expected in [(3, [("N", "V"), ("N",)]), (-1, None)]:
+        columns = f"[columns]\nwords = 2\ntags = {tag}\n"
+        files = {"task.toml": toml(keys, columns, "conll"), "train.conll": content}
+        task = task_with(tmp_path, "predicates", files)
+        if expected:
+            assert [example.tags for example in task.read("train").examples] == expected
+        else:
+            assert "line 4 has 6 columns where line 1 has 5" in refusal(task.read, "train")
+    files["train.conll"] = content.replace("1 b V *", "1 b V")
+    files["task.toml"] = files["task.toml"].replace("tags = -1", "tags = 3")
+    task = task_with(tmp_path, "predicates", files)
+    assert "line 2 has 4 columns where line 1 has 5" in refusal(task.read, "train")
+
+
+def test_a_tsv_file_has_tabs(tmp_path):
+    """Whatever its first line has."""
+    keys = 'kind = "tagging"\ntag_scheme = "words"\n'
+    files = {
+        "task.toml": toml(keys, test=True),
+        "train.tsv": "New York\n",
+        "test.tsv": "New York\n",
+    }
+    task = task_with(tmp_path, "places", files)
+    assert "line 1 has no tag: 'New York'; tabs separate columns" in refusal(task.read, "train")
+    assert task.read("test").examples[0].words == ("New York",)
+
+
 @pytest.mark.parametrize("suffix", ["conll", "jsonl", "tsv"])
 @pytest.mark.parametrize("tags", [[-1, -1], None, ["", " "], ["_", "?"], ["B-X"], "O O", [None, 1]])
 def test_tags_of_a_test_file_are_not_read(tmp_path, suffix, tags):
@@ -312,7 +402,10 @@ def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
             toml(CLASSES, TEXT, "xlsx"),
             "train.xlsx: a classification task reads .tsv, .csv, .jsonl and",
         ),
-        (toml('kind = "tagging"', "", "csv"), "train.csv: a tagging task reads .txt, .conll, .tsv"),
+        (
+            toml('kind = "tagging"', "", "csv"),
+            "train.csv: a tagging task reads .txt, .conll, .conllu,",
+        ),
         (toml('kind = "tagging"', '[columns]\nwords = "w"'), "train.tsv must be numbers"),
         (toml('kind = "classification"', TEXT), "labels is missing: the classes, in"),
         (toml('kind = "classification"\nlabels = ["a"]', TEXT), "labels: expected two or more"),

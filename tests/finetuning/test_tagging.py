@@ -57,7 +57,7 @@ def test_entities_in_the_original_scheme(tmp_path):
 
 def test_parts_of_speech(tmp_path):
     # Tags may look like those of entities; a word may hold a no-break space.
-    lines = "The\tDT\n\nI-NP  B-X\n10\u00a0000 CD\n \t \nend\tNN"
+    lines = " The  DT\n\nI-NP  B-X\n10\u00a0000 CD \n \t \nend NN\t"
     task = task_with(tmp_path, "pos", {"train.txt": lines})
     assert sentences(task, "train") == [
         (("The",), ("DT",)),
@@ -70,6 +70,59 @@ def test_parts_of_speech(tmp_path):
 def test_tags_of_a_test_file_are_not_read(tmp_path, tag):
     task = task_with(tmp_path, "ner", {"test.txt": f"EU{tag}\nrejects{tag}\n\nIBM{tag}\n"})
     assert sentences(task, "test") == [(("EU", "rejects"), None), (("IBM",), None)]
+
+
+WORDS = ["New York", "10\u00a0000", "\u3000", "a\u2028b", "\x0b", "#", "1-2"]
+
+
+@pytest.mark.parametrize("start", ["", "\n", "-DOCSTART- O\n\n"])
+def test_between_tabs_there_may_be_spaces(tmp_path, start):
+    """Of `New York<TAB>B-LOC` the word was `New`."""
+    tags = ("B LOC", *"ABCDEF")
+    lines = start + "".join(f" {word} \t{tag}\t\n" for word, tag in zip(WORDS, tags, strict=True))
+    files = {"train.txt": lines.replace("\t\n", "\n"), "dev.txt": lines, "test.txt": lines}
+    task = task_with(tmp_path, "pos", files)
+    assert sentences(task, "train") == [(tuple(WORDS), tags)]
+    # The cell behind the last tab is empty, and no other is taken instead.
+    assert "has an empty tag: 'New York B LOC '" in refusal(task.read, "dev")
+    assert sentences(task, "test") == [(tuple(WORDS), None)]
+
+
+def test_only_spaces_and_tabs_are_blank(tmp_path):
+    words = [word for word in WORDS if " " not in word]
+    lines = "".join(f"  {word}   T \n" for word in words)
+    task = task_with(tmp_path, "pos", {"train.txt": lines + "\n\u3000 X\n"})
+    assert sentences(task, "train") == [
+        (tuple(words), ("T",) * len(words)),
+        (("\u3000",), ("X",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("EU\tORG\nNew York\n", "line 2 has no tag: 'New York'; tabs separate columns"),
+        ("EU\tN\tORG\nYork\tLOC\n", "line 2 has 2 columns where line 1 has 3; tabs separate"),
+        ("EU\tN\tORG\n\nYork\tLOC\n", "line 3: line 3 has 2 columns where line 1 has 3; tabs"),
+        ("EU\tN\tORG\nYork\tN\t\n", "line 2 has an empty tag: 'York N '"),
+        ("EU\tORG\n\tLOC\n", "line 2 has an empty word: ' LOC'"),
+        ("EU ORG\nNew York LOC\n", "line 2 has 3 columns where line 1 has 2; spaces separate"),
+        (
+            "EU ORG\n\nNew York\tLOC\n",
+            "line 3 has a tab, but the first line has none, so spaces",
+        ),
+        ("EU\t\n", "line 1 has an empty tag: 'EU '"),
+    ],
+)
+def test_a_cell_is_not_taken_for_its_neighbour(tmp_path, lines, message):
+    task = task_with(tmp_path, "pos", {"train.txt": lines})
+    assert message in refusal(task.read, "train")
+
+
+def test_words_of_a_test_file_are_not_divided(tmp_path):
+    """A word a line without tags, of which one has a space."""
+    task = task_with(tmp_path, "pos", {"test.txt": "Boston\n\nNew York\n"})
+    assert "line 3 has 2 columns where line 1 has 1; spaces" in refusal(task.read, "test")
 
 
 def test_defaults(tmp_path):
