@@ -18,6 +18,7 @@ class BadRows:
 
     Args:
       skip: whether bad rows are left out and counted.
+      advice: what the message of a row that is not left out ends with.
 
     Attributes:
       count: rows left out so far.
@@ -25,6 +26,7 @@ class BadRows:
     """
 
     skip: bool = False
+    advice: str = "; skip_bad_rows leaves such rows out"
     count: int = 0
     first: str = ""
 
@@ -40,7 +42,7 @@ class BadRows:
         except RowError as error:
             message = f"{source}: {error}"
             if not self.skip:
-                raise InputError(f"{message}; skip_bad_rows leaves such rows out") from error
+                raise InputError(f"{message}{self.advice}") from error
             self.count += 1
             self.first = self.first or message
 

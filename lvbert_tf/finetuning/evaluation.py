@@ -91,7 +91,7 @@ def evaluate(
 ) -> Figures | None:
     """Scores the dev splits and predicts for the test splits, those that were read.
 
-    Every split's predictions are written to the directory of the trial.
+    Every split's predictions are written to the directory of the trial, each with the place of its row.
 
     Returns:
       the figures of the dev splits, the main one of a task first, with `loss` last where it can be
@@ -113,7 +113,9 @@ def evaluate(
             if predicted is None:
                 return None
             if run.chief:
-                directory.write_predictions(name, split, predicted.predictions)
+                rows = zip(examples, predicted.predictions, strict=True)
+                placed = [{**row.source.to_json_dict(), **prediction} for row, prediction in rows]
+                directory.write_predictions(name, split, placed)
             if role == "dev":
                 figures = predictor.objective.score(examples, predicted.predictions)
                 loss = {} if predicted.loss is None else {"loss": predicted.loss}

@@ -14,6 +14,10 @@ class Source:
         place = f"line {self.place}" if isinstance(self.place, int) else self.place
         return f"{self.file}, {place}"
 
+    def to_json_dict(self) -> dict[str, int | str]:
+        """Where in its file, as predictions say it: `{"line": 7}` or `{"place": "record 7"}`."""
+        return {"line" if isinstance(self.place, int) else "place": self.place}
+
 
 @dataclass(frozen=True, slots=True)
 class TextExample:

@@ -2,7 +2,8 @@
 
 The files are the original ones: tab-separated, without quotation marks, most with a header, in
 `train.tsv`, `dev.tsv` and `test.tsv` (mnli has more). Columns are numbers, because the names differ
-from file to file; sts and mnli count from the end where the reference does.
+from file to file; sts and mnli count from the end where the reference does. The reference does so for
+the test of sts as well, which would take the label of a labelled one for a text.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lvbert_tf.finetuning.bad_rows import BadRows
-from lvbert_tf.finetuning.rows import read_tsv
+from lvbert_tf.finetuning.rows import Column, read_tsv
 from lvbert_tf.finetuning.task import Role, Split, Task
 from lvbert_tf.finetuning.text_examples import ClassLabels, LabelRange, read_text_examples
 
@@ -22,12 +23,12 @@ class _File:
     """Columns of a file; None where it lacks one."""
 
     role: Role
-    text: int
-    text_pair: int | None = None
-    label: int | None = None
+    text: Column
+    text_pair: Column | None = None
+    label: Column | None = None
     header: bool = True
 
-    def columns(self) -> dict[str, int]:
+    def columns(self) -> dict[str, Column]:
         named = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
         return {role: column for role, column in named.items() if column is not None}
 
@@ -78,7 +79,7 @@ _TASKS: dict[str, _GlueTask] = {
     "rte": _GlueTask(_PAIR, _ENTAILMENT, num_train_epochs=10.0),
     "qnli": _GlueTask(_PAIR, _ENTAILMENT),
     "sts": _GlueTask(
-        _files(_File("train", -3, -2, -1), _File("test", -2, -1)),
+        _files(_File("train", -3, -2, -1), _File("test", "sentence1", "sentence2")),
         LabelRange(0.0, 5.0),
         # ELECTRA's published figure is Spearman's.
         ("spearman", "pearson", "mse"),

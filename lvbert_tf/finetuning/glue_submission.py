@@ -94,7 +94,7 @@ def write_glue_submission(
       predictions: (task, split), one of `GLUE_TEST_SETS` -> a class as the task's files name it, or a
         number in their units, which is brought into the task's range; in the order of the test file,
         which is that of the feature `idx` in TFDS, not that of its records.
-      rows: (task, split) -> rows of the test file, those that could not be read included.
+      rows: (task, split) -> rows of the test file.
 
     Returns:
       what the zip now holds.

@@ -77,7 +77,7 @@ def parse_line(kind: Kind, line: str, source: Source) -> Example:
     Raises:
       InputError: it is no JSON, has other keys than the kind has, or lacks one.
     """
-    with BadRows().at(source):
+    with BadRows(advice="").at(source):
         given = _parse(kind, line)
         if kind == "span":
             return Question(

@@ -81,7 +81,7 @@ def _write_submission(run: RunContext, best: TrialDirectory) -> list[str]:
             elif (name, split) in GLUE_TEST_SETS:
                 key = "label" if data.task.kind == "classification" else "value"
                 predictions[name, split] = [prediction[key] for prediction in found]
-                rows[name, split] = len(reading.examples) + reading.skipped
+                rows[name, split] = len(reading.examples)
     lines = []
     if missing:
         lines.append(

@@ -76,7 +76,8 @@ class Task:
         """Reads a split.
 
         Args:
-          skip_bad_rows: whether bad rows are left out and counted, rather than refused.
+          skip_bad_rows: whether bad rows are left out and counted, rather than refused. Those of a test
+            are refused in any case: there is a prediction for each row, which leaderboards count.
 
         Raises:
           InputError: the task has no such split, its file is missing or has no example; or, unless
@@ -85,6 +86,8 @@ class Task:
         if split not in self.splits:
             raise InputError(f"{self.name}: no split {split!r}; use {' | '.join(self.splits)}")
         bad_rows = BadRows(skip_bad_rows)
+        if self.splits[split].role == "test":
+            bad_rows = BadRows(advice="; no row of a test is left out")
         examples = tuple(self.splits[split].read(bad_rows))
         if not examples:
             why = f"all {bad_rows.count} rows are bad, first {bad_rows.first}" * bool(

@@ -51,8 +51,7 @@ def read_task_data(task: Task, config: FinetuningConfig, say: Callable[[str], No
       say: called with a line for every split that has bad rows.
 
     Raises:
-      InputError: a split is missing, empty or has a bad row (see `Task.read`); test rows are bad, which
-        leaderboards count.
+      InputError: a split is missing, empty or has a bad row (see `Task.read`).
     """
     wanted: list[tuple[Role, bool]] = [
         ("train", config.do_train),
@@ -62,7 +61,7 @@ def read_task_data(task: Task, config: FinetuningConfig, say: Callable[[str], No
     readings = {}
     for role, needed in wanted:
         for split in task.splits_of(role) if needed else ():
-            reading = task.read(split, config.skip_bad_rows and role != "test")
+            reading = task.read(split, config.skip_bad_rows)
             readings[split] = reading
             if reading.skipped:
                 say(

@@ -148,23 +148,23 @@ def _read(
         def parse_name(value: Any) -> int | float:
             return parse_label(dataset.classes.get(value, value))
 
-        in_order = _in_order(rows, role, location, bad_rows)
+        in_order = _in_order(rows, role, location)
         yield from read_text_examples(in_order, parse_name, bad_rows)
 
 
 def _in_order(
-    rows: Iterator[tuple[Source, Row]], role: Role, location: str, bad_rows: BadRows
+    rows: Iterator[tuple[Source, Row]], role: Role, location: str
 ) -> list[tuple[Source, Row]]:
-    """The rows in the order of the original file.
+    """The rows in the order of the original file, with their place in it.
 
     Raises:
       InputError: a test row is missing or there twice, so that predictions would be numbered wrongly.
     """
-    in_order = sorted(rows, key=lambda numbered: numbered[1]["index"])
-    places = [row["index"] for _, row in in_order]
-    if role == "test" and not bad_rows.count and places != list(range(len(places))):
+    in_order = sorted((row for _, row in rows), key=lambda row: row["index"])
+    places = [row["index"] for row in in_order]
+    if role == "test" and places != list(range(len(places))):
         raise InputError(
             f"{location}: its {len(places)} idx are not 0..{len(places) - 1}, so predictions would"
             " be numbered wrongly; prepare the dataset again"
         )
-    return in_order
+    return [(Source(location, f"idx {row['index']}"), row) for row in in_order]

@@ -124,6 +124,25 @@ def test_examples(tmp_path, name, split, lines, expected):
     assert texts_of(task, split) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "lines", "expected"), [row for row in FILES if row[3][0][2] is None]
+)
+@pytest.mark.parametrize("label", ["-1", "", "?", "entailment"])
+def test_the_labels_of_a_test_are_not_read(tmp_path, name, split, lines, expected, label):
+    header, *rows = lines
+    labelled = tsv(f"{header}|label", *(f"{row}|{label}" for row in rows))
+    assert texts_of(task_with(tmp_path, name, {f"{split}.tsv": labelled}), split) == expected
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_no_row_of_a_test_is_left_out(tmp_path, skip):
+    """There is a prediction for each, or the places of those behind it would be wrong."""
+    task = task_with(tmp_path, "sst", {"test.tsv": tsv("index|sentence", "0|a", "1|b|c", "2|d")})
+    message = refusal(task.read, "test", skip)
+    assert "test.tsv, line 3: 3 columns where the header has 2; no row of a test" in message
+    assert "skip_bad_rows" not in message
+
+
 def test_every_split_of_every_task_was_read(tmp_path):
     tasks = {name: task_with(tmp_path, name, {}) for name in GLUE_TASKS}
     splits = {(name, split) for name, task in tasks.items() for split in task.splits}

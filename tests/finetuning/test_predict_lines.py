@@ -90,4 +90,5 @@ def test_every_kind_of_line():
 )
 def test_a_bad_line_is_named(kind, line, message):
     said = refusal(parse_line, kind, line, HERE)
+    assert "skip_bad_rows" not in said  # which --predict does not know
     assert message in said and "-, line 3" in said

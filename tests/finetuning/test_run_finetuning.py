@@ -53,9 +53,8 @@ def test_a_trial_leaves_a_preset_predictions_and_curves(trained):
     assert json.loads(lines[-1])["loss"] < json.loads(lines[0])["loss"]
     predictions = (directory / "predictions" / "sst_dev.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in predictions]
-    assert len(found) == 256 and all(
-        sum(p["probabilities"].values()) == pytest.approx(1.0) for p in found
-    )
+    assert [prediction["line"] for prediction in found] == list(range(2, 258))
+    assert all(sum(p["probabilities"].values()) == pytest.approx(1.0) for p in found)
 
     classifier = LVBertTextClassifier.from_preset(str(directory / "presets" / "sst"))
     assert classifier.labels == ("0", "1")
@@ -125,8 +124,11 @@ def test_several_tasks_share_an_encoder(data):
 def test_test_predictions_are_a_submission(data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    dev = copy / "finetuning_data" / "sst" / "dev.tsv"
+    header, *rows = dev.read_text().splitlines()
+    dev.write_text("\n".join([header, rows[0], "torn", "", rows[1], "a film\t2", *rows[2:9]]))
     changes = {"write_test_outputs": True, "num_train_epochs": 2, "keep_all_models": False}
-    hparams = settings("sst", seed=7, num_trials=2, **changes)
+    hparams = settings("sst", seed=7, num_trials=2, skip_bad_rows=True, **changes)
     assert finetune(str(copy), NAME, hparams) == 0
     model_dir = copy / "models" / NAME
     with zipfile.ZipFile(model_dir / "results" / "glue_submission.zip") as archive:
@@ -134,8 +136,16 @@ def test_test_predictions_are_a_submission(data, tmp_path):
     figures = [result(model_dir, "sst", t)["figures"]["sst"]["dev"]["accuracy"] for t in (1, 2)]
     best = 1 + figures.index(max(figures))
     models = model_dir / "finetuning_models"
-    predicted = (models / f"sst_{best}" / "predictions" / "sst_test.jsonl").read_text()
-    labels = [json.loads(line)["label"] for line in predicted.splitlines()]
+    tested, scored = (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for path in (
+            models / f"sst_{best}" / "predictions" / f"sst_{split}.jsonl"
+            for split in ("test", "dev")
+        )
+    )
+    assert [prediction["line"] for prediction in tested] == list(range(2, 12))
+    assert [prediction["line"] for prediction in scored] == [2, 5, *range(7, 14)]
+    labels = [prediction["label"] for prediction in tested]
     assert lines == ["index\tprediction", *(f"{i}\t{label}" for i, label in enumerate(labels))]
     kept = [path.parent.name for path in models.glob("sst_*/presets")]
     assert kept == [f"sst_{best}"]
@@ -170,6 +180,9 @@ def test_questions_are_answered_in_the_form_of_squad(data):
         for what in ("preds", "null_odds", "eval")
     )
     assert scored == figures and answers.keys() == odds.keys() and len(answers) == 48
+    predictions = model_dir / "finetuning_models" / "squad_1" / "predictions" / "squad_dev.jsonl"
+    last = json.loads(predictions.read_text().splitlines()[-1])
+    assert (last["place"], last["id"]) == ("data[0].paragraphs[47].qas[0]", "dev47")
     contexts = {
         question["id"]: paragraph["context"]
         for paragraph in json.loads((data / "finetuning_data" / "squad" / "dev.json").read_text())[

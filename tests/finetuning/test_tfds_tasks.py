@@ -11,6 +11,7 @@ import requests
 from task_files import json_lines, refusal, task_with, texts_of, tsv
 
 from lvbert_tf.finetuning import tfds_rows
+from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.glue import GLUE_TASKS
 from lvbert_tf.finetuning.registry import find_task
@@ -239,8 +240,11 @@ def test_examples_are_those_of_the_files(data_dir, serve, name):
         assert len(expected) == len(ROWS)
         if name in GLUE_TASKS:
             assert found == expected
-            places = [int(e.source.place.split()[1]) for e in tfds.read(split).examples]
-            assert sorted(places) == list(ROWS) != places, "TFDS did not shuffle"
+            places = [example.source.place for example in tfds.read(split).examples]
+            columns, location = {"index": "idx"}, tfds.splits[split].location
+            stored = [r["index"] for _, r in tfds_rows.read_tfds(location, columns, BadRows())]
+            assert places == [f"idx {index}" for index in sorted(stored)]
+            assert stored != sorted(stored), "TFDS did not shuffle"
         else:
             assert sorted(found, key=repr) == sorted(expected, key=repr)
 
