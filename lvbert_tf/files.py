@@ -1,9 +1,12 @@
 """Writing a file whole or not at all, reading JSON that others wrote, and refusing what is no file."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,30 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
         raise InputError(f"cannot write {path}: {reason(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def changing(path: str | Path) -> Iterator[None]:
+    """Waits until no other process is in this context with the same file.
+
+    For whoever writes what depends on what is there: nothing that another one writes at the same time
+    is lost. The lock is a file beside it that stays; the system frees it when its holder is killed.
+
+    Args:
+      path: of the file; its folder is created if need be.
+
+    Raises:
+      InputError: the lock cannot be had, e.g. in a folder that may not be written to.
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(lock.open("w")), fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(f"cannot lock {lock}: {reason(error)}") from error
+        yield
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -1,10 +1,12 @@
 import json
 import os
+import threading
+import time
 
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file, write_json
+from lvbert_tf.files import changing, replace_file, write_json
 
 
 def test_text_and_bytes(tmp_path):
@@ -37,3 +39,29 @@ def test_what_is_no_json_keeps_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {"step": 2, "of no JSON type": object()})
     assert json.loads(path.read_text()) == {"step": 1}
+
+
+def test_of_two_that_change_a_file_one_waits(tmp_path):
+    path = tmp_path / "new" / "count"
+
+    def count():
+        with changing(path):
+            before = int(path.read_text()) if path.exists() else 0
+            time.sleep(0.05)
+            replace_file(path, str(before + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() == "4"
+
+
+def test_a_place_without_a_lock_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"cannot lock .*file/.x.lock: "),
+        changing(tmp_path / "file" / "x"),
+    ):
+        pass

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file
+from lvbert_tf.files import changing, replace_file
 from lvbert_tf.finetuning.bad_rows import shown
 from lvbert_tf.finetuning.glue import glue_task
 
@@ -109,9 +109,9 @@ def write_glue_submission(
             raise ValueError(f"{task} {split} is no test set of GLUE")
     new = {_TEST_SETS[key].file: _table(key, predictions[key], rows[key]) for key in predictions}
     fillers = {part.file: _lines([part.filler] * part.rows) for part in _TEST_SETS.values()}
-    tables = {**fillers, **_read_zip(path), **new}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, _zip(tables))
+    with changing(path):  # runs on other tasks put theirs in at any time
+        tables = {**fillers, **_read_zip(path), **new}
+        replace_file(path, _zip(tables))
     filled = {file for file in fillers if file not in new and tables[file] == fillers[file]}
     sizes = {
         part.file: (tables[part.file].count(b"\n") - 1, part.rows) for part in _TEST_SETS.values()

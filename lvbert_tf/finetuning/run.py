@@ -65,7 +65,9 @@ def finetune(
             say=say,
         )
         if chief:
-            stack.enter_context(locked(config.model_dir / "finetuning_models"))
+            # Other tasks may be learned at the same time.
+            models = config.model_dir / "finetuning_models"
+            stack.enter_context(locked(models, str(config.task_names)))
         stack.enter_context(distribution.explained_worker_errors())
         directories = [TrialDirectory(config, trial + 1) for trial in range(config.num_trials)]
         try:

@@ -8,6 +8,7 @@ from absl import flags
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.files import changing
 from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.pretraining.corpus import Corpus
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
@@ -60,7 +61,9 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     check_output(settings)
     corpus = Corpus(corpus_location, blanks, FLAGS.json_field)
     if FLAGS.learn_vocab_size is not None and not Path(vocabulary_file).exists():
-        _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size)
+        with changing(vocabulary_file):  # another process may be learning it
+            if not Path(vocabulary_file).exists():
+                _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size)
     Vocabulary.load(vocabulary_file)
     with _progress(corpus, "records") as bar:
         manifest = build_dataset(corpus, settings, bar.update)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file
+from lvbert_tf.files import changing, replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.record_set import RecordSet
@@ -126,8 +126,11 @@ def open_corrupted_set(
       InputError: it is damaged, or was made from something else.
     """
     if not path.exists():
-        CorruptedSet(origin, make()).save(path)
-    # Read also by the process that made it: if several did at the same time, the last one's stays.
+        made = CorruptedSet(origin, make())
+        with changing(path):
+            if not path.exists():
+                made.save(path)
+    # Read also by the process that made it: if several did at the same time, the first one's stays.
     found = CorruptedSet.load(path)
     differing = [
         field.name

@@ -98,20 +98,25 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(model_dir: str | Path) -> Iterator[None]:
-    """Creates the directory and holds it against a second run; the system frees it on a kill.
+def locked(directory: str | Path, what: str = "") -> Iterator[None]:
+    """Creates a directory and holds it against a second run; the system frees it on a kill.
+
+    Args:
+      directory: where the run writes.
+      what: the part of it that is held, by a name, if others may train other parts meanwhile.
 
     Raises:
       InputError: another process is training there, or the directory cannot be made.
     """
-    model_dir = Path(model_dir)
+    directory = Path(directory)
     try:
-        model_dir.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot create {model_dir}: {error.strerror}") from error
-    with (model_dir / ".lock").open("w") as file:
+        raise InputError(f"cannot create {directory}: {error.strerror}") from error
+    with (directory / (f".{what}.lock" if what else ".lock")).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"another process is training in {model_dir}") from None
+            training = f"training {what}" if what else "training"
+            raise InputError(f"another process is {training} in {directory}") from None
         yield

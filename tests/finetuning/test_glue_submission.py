@@ -1,3 +1,5 @@
+import threading
+import time
 import zipfile
 from dataclasses import replace
 
@@ -107,6 +109,30 @@ def test_similarities_have_three_decimals_from_0_to_5(path):
     assert found == ["2.718", "0.000", "0.000", "5.000", "5.000", "0.000"]
 
 
+def test_runs_that_end_at_the_same_time_lose_nothing_of_each_other(path, monkeypatch):
+    read, both = glue_submission._read_zip, threading.Barrier(2)
+
+    def read_slowly(path):
+        found = read(path)
+        time.sleep(0.2)  # long enough for the other one to read, too
+        return found
+
+    def submit(task, label):
+        both.wait()
+        write(path, {(task, "test"): [label] * 3})
+
+    monkeypatch.setattr(glue_submission, "_read_zip", read_slowly)
+    threads = [
+        threading.Thread(target=submit, args=pair) for pair in (("cola", "0"), ("wnli", "1"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = tables(path)
+    assert answers(found["CoLA.tsv"]) == ["0"] * 3 and answers(found["WNLI.tsv"]) == ["1"] * 3
+
+
 def test_further_tasks_join_the_ones_before(path):
     write(path, {("cola", "test"): ["0", "1"]})
     found = write(path, {("rte", "test"): ["not_entailment"]})
@@ -208,4 +234,5 @@ def test_a_full_disk_keeps_the_old_zip(path, full_disk):
     with full_disk(1000), pytest.raises(InputError, match=r"cannot write .*glue_submission.zip"):
         write(path, {("cola", "test"): ["1", "1"]})
     assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
+    assert list(path.parent.glob("[!.]*")) == [path]
+    assert not list(path.parent.glob("*.writing"))

@@ -13,8 +13,12 @@ import tensorflow as tf
 from tiny_tuning import NAME, make_data, settings
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.predict_lines import predict_lines
 from lvbert_tf.finetuning.run import finetune
+from lvbert_tf.finetuning.trial import Trainer
 from lvbert_tf.models import LVBertTextClassifier
+from lvbert_tf.serving.saved_model import export
+from lvbert_tf.serving.source import load_servable_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,6 +123,40 @@ def test_several_tasks_share_an_encoder(data):
     assert found["figures"]["sts"]["dev"]["pearson"] >= 30.0
     presets = model_dir / "finetuning_models" / "sst,sts_1" / "presets"
     assert sorted(path.name for path in presets.iterdir()) == ["sst", "sts"]
+
+
+def test_others_work_beside_a_run(data, trained, tmp_path, monkeypatch):
+    """While sst is learned, in the middle of it: another task is, and what is there is used."""
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    model_dir = copy / "models" / NAME
+    source = tmp_path / "in.txt"
+    source.write_text("the film was great\n")
+    targets = [tmp_path / f"out{number}.jsonl" for number in range(2)]
+    train, done = Trainer.run_trial, []
+
+    def train_among_others(self, directory):
+        if directory.config.task_names.names == ("sst",) and not done:
+            done.append(directory.trial)
+            for changes in ({"num_trials": 3}, {"do_train": False}):
+                with pytest.raises(InputError, match=r"another process is training sst in") as said:
+                    finetune(str(copy), NAME, settings("sst", **changes))
+                assert "\n" not in str(said.value)
+            assert finetune(str(copy), NAME, settings("pos", num_train_epochs=0.5)) == 0
+            for target in targets:
+                predict_lines(str(copy), NAME, settings("sst"), str(source), str(target), 1)
+            trial = model_dir / "finetuning_models" / "sst_1"
+            tuned = load_servable_model(trial, None, "float32", print)
+            assert export(tuned, tmp_path / "serving", "none").name == "1"
+        return train(self, directory)
+
+    monkeypatch.setattr(Trainer, "run_trial", train_among_others)
+    assert finetune(str(copy), NAME, settings("sst", num_trials=3)) == 0
+    assert done == [3]
+    assert targets[0].read_text() == targets[1].read_text() != ""
+    found = json.loads((model_dir / "results" / "sst_results.json").read_text())
+    assert [trial["trial"] for trial in found["trials"]] == [1, 2, 3]
+    assert (model_dir / "results" / "pos_results.json").exists()
 
 
 def test_test_predictions_are_a_submission(data, tmp_path):

@@ -22,6 +22,16 @@ def test_the_lock_is_free_again_after_its_run(tmp_path):
             pass
 
 
+def test_parts_are_held_one_by_one(tmp_path):
+    with (
+        locked(tmp_path / "m", "sst"),
+        locked(tmp_path / "m", "sst,sts"),
+        pytest.raises(InputError, match=r"another process is training sst in .*m$"),
+        locked(tmp_path / "m", "sst"),
+    ):
+        pass
+
+
 def test_a_place_that_cannot_be_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with (
