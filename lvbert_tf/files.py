@@ -1,5 +1,6 @@
 """Writing a file whole or not at all, reading JSON that others wrote, and refusing what is no file."""
 
+import codecs
 import contextlib
 import fcntl
 import json
@@ -66,6 +67,39 @@ def expand_home(path: str) -> str:
     return expanded
 
 
+def check_encoding(beginning: bytes, what: str) -> None:
+    """Refuses text in the encoding that some Windows programs have for Unicode.
+
+    Args:
+      beginning: the first bytes of a file.
+      what: names the file, for the message.
+
+    Raises:
+      InputError: it begins as UTF-16 does.
+    """
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(
+            f"{what} is UTF-16 text, as some Windows programs write it; save it as UTF-8"
+        )
+
+
+def text_of(content: bytes, what: str) -> str:
+    """Decodes UTF-8. The byte-order mark that Windows programs put before it is no part of the text.
+
+    Args:
+      content: of a file.
+      what: names the file, for the message.
+
+    Raises:
+      InputError: it is in another encoding.
+    """
+    check_encoding(content, what)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} is not UTF-8 text: bad byte at offset {error.start}") from error
+
+
 def replace_file(path: str | Path, content: str | bytes) -> None:
     """Writes a temporary file, waits for the disk and renames: readers see the old file or the new.
 
@@ -122,7 +156,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
       InputError: it is missing, unreadable, or holds something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_bytes())  # which may have a byte-order mark
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import check_ordinary, expand_home
+from lvbert_tf.files import check_ordinary, expand_home, text_of
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ def load_hparams(text: str) -> dict[str, Any]:
       InputError: no such file, a file of another kind, not JSON or TOML (with the position), a name
         given twice, or not a table of names and values.
     """
-    text = text.strip()
+    text = text.removeprefix("\ufeff").strip()  # a byte-order mark, as of --hparams "$(cat FILE)"
     if not text:
         return {}
     if text.startswith("{"):
@@ -177,12 +177,12 @@ def load_hparams(text: str) -> dict[str, Any]:
         return _parse_json(text, "--hparams")
     try:
         check_ordinary(text)
-        content = Path(text).read_text(encoding="utf-8")
+        content = text_of(Path(text).read_bytes(), text)
     except FileNotFoundError:
         raise InputError(f"hparams file {text} does not exist") from None
     except InputError as error:
         raise InputError(f"hparams file {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"hparams file {text} cannot be read: {error}") from error
     if suffix == ".json":
         return _parse_json(content, text)

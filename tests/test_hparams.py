@@ -137,6 +137,10 @@ def test_load_hparams_reads_json_and_toml(tmp_path):
     assert hparams.load_hparams(str(tmp_path / "h.json")) == expected
     assert hparams.load_hparams(str(tmp_path / "h.toml")) == expected
     assert hparams.load_hparams("") == {}
+    for name in ("h.json", "h.toml"):  # with the byte-order mark of a Windows program
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
+        assert hparams.load_hparams(str(tmp_path / name)) == expected
+    assert hparams.load_hparams(f"\ufeff{json.dumps(expected)}\n") == expected  # $(cat h.json)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_bad_hparams_text(text, words):
     ("name", "content", "words"),
     [
         ("h.json", b'{"debug"', "h.json is neither JSON.*char 8"),
-        ("h.json", b"\xff\xfe", "cannot be read"),
+        ("h.json", b"\xff\xfe", "h.json is UTF-16 text"),
         ("h.toml", b"debug = yes", r"h.toml is not TOML: .*line 1"),
         ("h.toml", b"a = 1\na = 2", "h.toml is not TOML"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.files import check_encoding, text_of
 from lvbert_tf.finetuning.bad_rows import RowError, shown
 from lvbert_tf.pretraining.sources import COMPRESSED_SUFFIXES, open_streams, reading
 
@@ -30,10 +31,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     line costs one row.
 
     Raises:
-      InputError: the file does not exist, cannot be read or is corrupt.
+      InputError: the file does not exist, cannot be read, is corrupt or in UTF-16.
     """
     for number, line in enumerate(_read_raw_lines(path), start=1):
         if number == 1:
+            check_encoding(line, str(path))
             line = line.removeprefix(_BYTE_ORDER_MARK)
         yield number, line.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
@@ -44,11 +46,7 @@ def read_document(path: Path) -> str:
     Raises:
       InputError: see `read_lines`; or it is not UTF-8.
     """
-    content = b"".join(_read_raw_lines(path)).removeprefix(_BYTE_ORDER_MARK)
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+    return text_of(b"".join(_read_raw_lines(path)), str(path))
 
 
 def checked_text(value: object, what: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import expand_home
+from lvbert_tf.files import check_encoding, expand_home
 from lvbert_tf.pretraining import sources, tfds_source
 
 CHUNK_BYTES = 1 << 20
@@ -99,6 +99,8 @@ class Corpus:
         yield self._decode(rest, name, offset)
 
     def _decode(self, data: bytes, name: str, offset: int) -> str:
+        if offset == 0:
+            check_encoding(data, name)
         if (at := data.find(b"\0")) >= 0:
             raise InputError(
                 f"{name}: binary data, a NUL byte at offset {offset + at}; a corpus is UTF-8 text"
@@ -136,6 +138,7 @@ def _last_break(block: bytes) -> int:
 def _json_texts(stream: BinaryIO, name: str, field: str) -> Iterator[str]:
     for number, line in enumerate(stream, start=1):
         if number == 1:
+            check_encoding(line, name)
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
             continue

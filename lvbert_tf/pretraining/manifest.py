@@ -71,7 +71,7 @@ class Manifest:
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, path: str | PurePath) -> "Manifest":
+    def from_json(cls, text: str | bytes, path: str | PurePath) -> "Manifest":
         """Parses the file's text.
 
         Raises:

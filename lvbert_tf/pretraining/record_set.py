@@ -152,7 +152,7 @@ def _read_manifest(directory: str) -> Manifest | None:
     path = os.path.join(directory, MANIFEST_NAME)
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path) as file:
+    with tf.io.gfile.GFile(path, "rb") as file:
         return Manifest.from_json(file.read(), path)
 
 

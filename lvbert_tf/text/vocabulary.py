@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import check_ordinary, packed_format
+from lvbert_tf.files import check_encoding, check_ordinary, packed_format, text_of
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
@@ -59,15 +59,10 @@ class Vocabulary:
             raise InputError(f"the vocabulary {path} is empty; it needs one token a line")
         if packed := packed_format(content):
             raise InputError(f"the vocabulary {path} is {packed}; unpack it")
+        check_encoding(content, f"the vocabulary {path}")
         if b"\0" in content:
             raise InputError(f"the vocabulary {path} is a binary file; it needs one token a line")
-        try:
-            # An editor's byte-order mark is no part of the first token.
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"the vocabulary {path} is not UTF-8 text: bad byte at offset {error.start}"
-            ) from error
+        text = text_of(content, f"the vocabulary {path}")
         # Only "\n" ends a line: str.splitlines would also split at characters that are tokens.
         lines = text.removesuffix("\n").split("\n")
         try:

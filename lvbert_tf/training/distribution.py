@@ -237,7 +237,7 @@ def _keep_gpu_memory_growing() -> None:
 
 
 def _check_tf_config() -> None:
-    text = os.environ.get("TF_CONFIG", "")
+    text = os.environ["TF_CONFIG"] = os.environ.get("TF_CONFIG", "").removeprefix("\ufeff")
     example = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
     try:
         value = json.loads(text)

@@ -37,7 +37,7 @@ def read_config(model_dir: str | Path) -> PretrainingConfig | None:
     if not path.exists():
         return None
     try:
-        return PretrainingConfig.from_json_dict(json.loads(path.read_text(encoding="utf-8")))
+        return PretrainingConfig.from_json_dict(json.loads(path.read_bytes()))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 

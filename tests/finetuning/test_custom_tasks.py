@@ -44,9 +44,15 @@ def toml(keys: str, columns: str = "", suffix: str = "tsv", test: bool = False) 
     ],
 )
 def test_classification(tmp_path, suffix, content):
-    files = {f"train.{suffix}": content, "task.toml": toml(CLASSES, TEXT, suffix)}
-    task = task_with(tmp_path, "reviews", files)
+    described = toml(CLASSES, TEXT, suffix)
+    task = task_with(tmp_path, "reviews", {f"train.{suffix}": content, "task.toml": described})
     assert texts_of(task, "train") == [('"x, y', None, 1), ("z", None, 0)]
+    # As a Windows editor saves it.
+    files = {
+        name: text.replace("\n", "\r\n").encode("utf-8-sig")
+        for name, text in ((f"train.{suffix}", content), ("task.toml", described))
+    }
+    assert texts_of(task_with(tmp_path, "reviews", files), "train") == texts_of(task, "train")
     assert (task.name, task.kind, task.classes.names) == (
         *("reviews", "classification"),
         ("bad", "good"),
@@ -388,7 +394,7 @@ def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
     [
         ("kind = ", "task.toml is not TOML: "),
         ("kind = " + "[" * 100_000, "task.toml is not TOML: maximum recursion depth"),
-        (b"kind = '\xff'", "task.toml cannot be read: "),
+        (b"kind = '\xff'", "task.toml is not UTF-8 text: bad byte at offset 8"),
         (toml(""), "task.toml: hparam 'kind' is missing"),
         ('kind = "regression"', "task.toml: hparam 'files' is missing"),
         ('kind = "regression"\n[files]\ntrain = "a"', "task.toml: files: hparam 'dev' is missing"),

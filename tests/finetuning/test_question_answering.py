@@ -213,7 +213,7 @@ def test_a_misplaced_answer_still_counts_as_right(tmp_path):
         ('{"date": []}', "dev.json: data is missing; there is 'date'"),
         ("[]", "dev.json: expected an object with data: []"),
         ("[" * 100_000, "dev.json: JSON is nested too deep"),
-        (b'{"data": "\xff"}', "dev.json is not UTF-8: invalid start byte at byte 10"),
+        (b'{"data": "\xff"}', "dev.json is not UTF-8 text: bad byte at offset 10"),
         ('{"data": []}', "the split dev is empty"),
         ('{"data": [{}]}', "dev.json, data[0]: paragraphs is missing; there is"),
         ('{"data": [{"paragraphs": [{"qas": []}]}]}', "paragraphs[0]: context is missing"),

@@ -228,6 +228,12 @@ def test_compressed_files(tmp_path, suffix, compress):
     assert f"rows.tsv{suffix}: corrupt or truncated" in refusal(read, tmp_path / "rows.tsv")
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl"])
+def test_utf_16_is_named(tmp_path, suffix):
+    path = write(tmp_path, "text\tlabel\na\tyes\n".encode("utf-16"), suffix)
+    assert f"rows{suffix} is UTF-16 text" in refusal(read, path)
+
+
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "rows.tsv").mkdir()
     assert "rows.tsv does not exist" in refusal(read, tmp_path / "rows.tsv")

@@ -172,8 +172,9 @@ def test_a_damaged_manifest_is_named(tmp_path):
     for text in ("{", "{}", json.dumps({"format": 1})):
         with pytest.raises(InputError, match=r"manifest\.json is damaged"):
             Manifest.from_json(text, tmp_path / "manifest.json")
+    marked = json.dumps({"format": 7}).encode("utf-8-sig")  # as a Windows editor saves it
     with pytest.raises(InputError, match="format 7; this program reads 1"):
-        Manifest.from_json(json.dumps({"format": 7}), tmp_path / "manifest.json")
+        Manifest.from_json(marked, tmp_path / "manifest.json")
 
 
 def test_bad_input_is_one_line_and_status_2(tmp_path, vocabulary_file):

@@ -71,6 +71,13 @@ def test_windows_line_ends_and_byte_order_mark(tmp_path):
     assert documents(tmp_path / "a.txt") == [["one two", "three"], ["four", "five"]]
 
 
+def test_utf_16_is_named(tmp_path):
+    for name in ("a.txt", "a.jsonl"):
+        (tmp_path / name).write_bytes(TEXT.encode("utf-16"))
+        with pytest.raises(InputError, match=f"{name} is UTF-16 text"):
+            documents(tmp_path / name)
+
+
 def test_directories_are_read_in_order_without_hidden_files(tmp_path):
     (tmp_path / "b" / "c").mkdir(parents=True)
     (tmp_path / ".git").mkdir()

@@ -42,6 +42,11 @@ def test_line_ends_do_not_matter(tmp_path):
     assert unix.sha256 == windows.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
+def test_utf_16_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"is UTF-16 text, .*save it as UTF-8"):
+        Vocabulary.load(write(tmp_path, "\n".join(SPECIAL).encode("utf-16")))
+
+
 def test_lines_end_only_at_newlines_and_are_stripped(tmp_path):
     # U+0085 and U+2028 end a line for str.splitlines.
     content = "\n".join([*SPECIAL, "a\x85b", " c\u2028d\t", "", "e"])

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import tensorflow as tf
@@ -57,6 +58,16 @@ def test_malformed_cluster(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(InputError, match=r'expected {"cluster"'):
         make_strategy("multi_worker")
+
+
+def test_a_cluster_from_a_windows_file(monkeypatch):
+    """As `export TF_CONFIG="$(cat cluster.json)"`; TensorFlow reads the variable, too."""
+    config = {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", "\ufeff" + json.dumps(config))
+    monkeypatch.setattr(
+        tf.distribute, "MultiWorkerMirroredStrategy", lambda: json.loads(os.environ["TF_CONFIG"])
+    )
+    assert make_strategy("multi_worker") == config
 
 
 def test_auto_takes_the_cluster(monkeypatch):
