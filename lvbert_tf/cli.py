@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 
+from lvbert_tf.commands import named_as_called
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import expand_home
 
@@ -86,12 +87,16 @@ def stay_silent(text: str) -> None:
 
 def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
     """Prints one line on standard error and exits."""
-    print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+    line = named_as_called(" ".join(message.split()), os.path.basename(sys.argv[0]))
+    print(f"error: {line}", file=sys.stderr, flush=True)
     sys.exit(status)
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None) -> None:
     """Parses the flags, calls `main()` and turns its outcome into an exit code.
+
+    --help shows the text at the top of the file that `main` is in, and the flags defined there. Flags
+    belong to the process, so a file that may be imported defines them when it is run, by `define_flags`.
 
     0: done, or --help. 2: bad usage or bad input (one line on standard error). 130: Ctrl-C. 141: whoever
     read the output has left, as `head` does, which is no error. Any other code: what `main` returned. A
@@ -107,9 +112,10 @@ def run(main: Callable[[], int | None]) -> None:
         # A terminal that lacks a character shows its number, as on standard error.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        define_flags()
         for argument in sys.argv[1:]:
             if argument in _HELP_FLAGS:
-                app.usage(shorthelp=argument != "--helpfull", writeto_stdout=True)
+                print(_help(main.__module__, full=argument == "--helpfull"))
                 _flush_and_exit(0)
         try:
             app.run(guarded, flags_parser=_parse)
@@ -127,6 +133,18 @@ def run(main: Callable[[], int | None]) -> None:
         if error.errno not in _ENVIRONMENT_ERRORS:
             raise
         fail(f"{error.strerror}: {error.filename or 'while writing'}")
+
+
+def _help(module: str, full: bool) -> str:
+    owner = sys.argv[0] if module == "__main__" else module  # of flags, as absl names it
+    listed = flags.FLAGS.get_help() if full else flags.FLAGS.module_help(owner)
+    sections = listed.strip("\n").split("\n\n")
+    sections.sort(
+        key=lambda section: not section.startswith(f"{owner}:")
+    )  # the program's own first
+    shown = "\n\n".join(sections).replace(f"{owner}:", f"{sys.argv[0]}:", 1)
+    text = f"{sys.modules[module].__doc__}\nflags:\n\n{shown}"
+    return named_as_called(text, os.path.basename(sys.argv[0]))
 
 
 def _flush_and_exit(status: Any) -> NoReturn:

@@ -176,6 +176,10 @@ def test_help_describes_the_program_and_its_flags(run, argument):
         ("build_pretraining_dataset.py", ["--corpus_dir", "--max_seq_length", "--num_processes"]),
         ("build_openwebtext_pretraining_dataset.py", ["--data_dir", "--num_processes"]),
         ("run_pretraining.py", ["--data_dir", "--strategy", "custom_layer_list = ", "debug = "]),
+        ("run_finetuning.py", ["--predict", "--strategy", "task_names = "]),
+        ("run_search.py", ["--storage", "num_generations = ", "learning_rate = "]),
+        ("export_saved_model.py", ["--output_dir"]),
+        ("convert_checkpoint.py", ["--from", "--to"]),
         ("demo.py", ["--output_dir"]),
     ],
 )

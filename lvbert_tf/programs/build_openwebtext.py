@@ -1,0 +1,37 @@
+"""Builds pre-training records from OpenWebText as it is distributed.
+
+Reads DATA_DIR/openwebtext/* (tar archives of texts, each text one document) and
+DATA_DIR/vocab.txt; writes DATA_DIR/pretrain_tfrecords.
+
+  python build_openwebtext_pretraining_dataset.py --data_dir DATA_DIR --num_processes 8
+"""
+
+import functools
+import os
+
+from absl import flags
+
+from lvbert_tf import cli
+from lvbert_tf.pretraining import build_program
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of the program."""
+    cli.define_path("data_dir", None, "Holds openwebtext/ and vocab.txt.", required=True)
+    build_program.define_flags()
+    flags.adopt_module_key_flags(build_program)  # --help lists them too
+
+
+def main() -> None:
+    """Builds the records."""
+    build_program.build(
+        os.path.join(FLAGS.data_dir, "openwebtext"),
+        os.path.join(FLAGS.data_dir, "vocab.txt"),
+        os.path.join(FLAGS.data_dir, "pretrain_tfrecords"),
+        blanks=False,
+    )
+
+
+run = functools.partial(cli.run, main, define_flags)

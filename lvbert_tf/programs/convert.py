@@ -1,0 +1,84 @@
+"""Converts a model between the reference's checkpoints, Hugging Face's ELECTRA, and ours.
+
+  python convert_checkpoint.py --from reference --to preset --input CKPT --output DIR \\
+      --hparams '{"model_size": "small"}' --vocab_file vocab.txt
+  python convert_checkpoint.py --from preset --to huggingface --input DATA/models/NAME --output DIR
+
+The formats, and what PATH (--input) and DIR (--output) are for each:
+
+  reference     a TensorFlow 1 checkpoint of LV-BERT's or ELECTRA's code: its prefix
+                (.../model.ckpt-1000000) or its directory. It holds generator and discriminator.
+                DIR gets model.ckpt.*, checkpoint, hparams.json and vocab.txt.
+  huggingface   a directory with config.json and model.safetensors of ElectraForPreTraining (the
+                discriminator) or ElectraForMaskedLM (the generator), or a directory with such
+                directories discriminator/ and generator/, which is what DIR gets. Its layers are AF
+                repeated; other strings are refused.
+  preset        a model directory of pre-training (DATA/models/NAME, or one of its checkpoints/step-N),
+                which holds generator, discriminator and heads; or a preset alone, which holds the
+                discriminator without its head. DIR becomes a model directory: preset/ for keras_hub
+                and fine-tuning, checkpoints/ with all networks for init_checkpoint, config.json,
+                vocab.txt.
+
+Weights are copied bit for bit. Tensors without a counterpart are listed and end the conversion with
+2, unless --allow_partial is given. DIR appears when it is complete; --overwrite replaces what an earlier
+conversion wrote.
+
+Exit codes: 0 done, 2 bad input.
+"""
+
+import functools
+
+from absl import flags, logging
+
+from lvbert_tf import cli
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
+
+_FORMATS = ["reference", "huggingface", "preset"]
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of the program."""
+    flags.DEFINE_enum("from", None, _FORMATS, "What PATH holds.", required=True)
+    flags.DEFINE_enum("to", None, _FORMATS, "What to write.", required=True)
+    cli.define_path("input", None, "PATH of the model.", required=True)
+    cli.define_path("output", None, "DIR to write.", required=True)
+    flags.DEFINE_string(
+        "hparams",
+        "",
+        "With --from reference: how the model was pre-trained, as JSON, or a .json or .toml file,"
+        " with the names of run_pretraining.py --help. Sizes of tables and layers are read off the"
+        " checkpoint, and an hparams.json beside it is read first.",
+    )
+    cli.define_path("vocab_file", None, "The vocabulary, if not the one that lies with the model.")
+    flags.DEFINE_enum(
+        "reference_code",
+        "lv_bert",
+        ["lv_bert", "electra"],
+        "With --to reference: whose variable names; ELECTRA's code reads AF repeated only.",
+    )
+    flags.DEFINE_bool("allow_partial", False, "Convert what has a counterpart, and list the rest.")
+    flags.DEFINE_bool("overwrite", False, "Replace what an earlier conversion wrote to DIR.")
+
+
+def main() -> int:
+    """Converts."""
+    import_tensorflow()  # here, so that --help need not wait for it
+    from lvbert_tf.interop.conversion import convert
+
+    logging.set_verbosity(logging.WARNING)
+    return convert(
+        getattr(FLAGS, "from"),
+        FLAGS.to,
+        FLAGS.input,
+        FLAGS.output,
+        FLAGS.hparams,
+        FLAGS.vocab_file,
+        FLAGS.reference_code,
+        FLAGS.allow_partial,
+        FLAGS.overwrite,
+    )
+
+
+run = functools.partial(cli.run, main, define_flags)

@@ -1,0 +1,83 @@
+"""Fine-tunes a pre-trained model on tasks: GLUE's, SQuAD's and MRQA's, tagging, or your own.
+
+  python run_finetuning.py --data_dir DATA --model_name NAME \\
+      --hparams '{"model_size": "small", "task_names": ["cola"], "num_trials": 10}'
+
+Reads the model in DATA/models/NAME/ and the tasks' files in DATA/finetuning_data/TASK/; docs/tasks.md
+lists the files of every task and shows how to describe one of your own. Writes, under DATA/models/NAME/:
+
+  finetuning_models/TASKS_TRIAL/   presets/TASK/ for keras_hub, result.json, metrics.jsonl, tensorboard/
+  results/TASKS_results.json       every trial, and median, mean and standard deviation; also as .txt
+  results/TASKS_qa/                answers in SQuAD's format
+  results/glue_submission.zip      with write_test_outputs: what gluebenchmark.com takes
+
+The same command continues a run that was stopped or killed, at its trial and step. Trials that are
+done are not done again; --overwrite starts from nothing. Several task_names are learned together.
+
+To evaluate trained models again: --hparams '{..., "do_train": false}'. To use one:
+
+  echo "a fine film" | python run_finetuning.py --data_dir DATA --model_name NAME \\
+      --hparams '{"task_names": ["sst"]}' --predict -
+
+reads a text a line, or a JSON object a line with the keys text and text_pair (classification,
+regression), text or words (tagging), question and context (span), and writes a JSON object a line.
+
+Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
+"""
+
+import functools
+
+from absl import flags, logging
+
+from lvbert_tf import cli
+from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.hparams import describe
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
+
+FLAGS = flags.FLAGS
+
+__doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(FinetuningConfig)}\n"
+
+
+def define_flags() -> None:
+    """Defines the flags of the program."""
+    cli.define_path("data_dir", None, "Where finetuning_data/ and models/ are.", required=True)
+    flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
+    flags.DEFINE_string(
+        "hparams", "", "JSON, or a .json or .toml file; the names are listed above."
+    )
+    flags.DEFINE_bool("overwrite", False, "Remove what was trained on these tasks before.")
+    cli.define_path("predict", None, "A file to predict for, - for standard input.")
+    cli.define_path("output", "-", "Where predictions go, - for standard output.")
+    flags.DEFINE_integer("trial", 1, "The trial whose model predicts.")
+    cli.define_device_flags()
+
+
+def main() -> int:
+    """Fine-tunes, evaluates or predicts."""
+    import_tensorflow()  # here, so that --help need not wait for it
+    from lvbert_tf.finetuning.predict_lines import predict_lines
+    from lvbert_tf.finetuning.run import finetune
+
+    logging.set_verbosity(logging.WARNING)
+    if FLAGS.predict is not None:
+        return predict_lines(
+            FLAGS.data_dir,
+            FLAGS.model_name,
+            FLAGS.hparams,
+            FLAGS.predict,
+            FLAGS.output,
+            FLAGS.trial,
+        )
+    return finetune(
+        FLAGS.data_dir,
+        FLAGS.model_name,
+        FLAGS.hparams,
+        FLAGS.overwrite,
+        FLAGS.strategy,
+        FLAGS.virtual_devices,
+        FLAGS.tpu,
+    )
+
+
+run = functools.partial(cli.run, main, define_flags)
