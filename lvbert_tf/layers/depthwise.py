@@ -24,7 +24,7 @@ def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor):
     Returns:
         shape (batch, length, channels), in the type of `padded`.
     """
-    image, taps = padded[:, tf.newaxis], kernel.shape[0]
+    image, taps = tf.expand_dims(padded, 1), kernel.shape[0]
     filters = tf.cast(kernel, padded.dtype)[tf.newaxis, :, :, tf.newaxis]
     result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
     # Of an empty batch TensorFlow leaves the padding there.

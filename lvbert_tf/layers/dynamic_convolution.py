@@ -22,7 +22,7 @@ def _gated_linear_unit(product, bias, mask, *, window):
         window: how many zeros before and after.
     """
     wide = tf.cast(product, tf.float32) + tf.cast(tf.stop_gradient(bias), tf.float32)
-    gated = _gate(wide) * tf.cast(mask, tf.float32)[:, :, tf.newaxis]
+    gated = _gate(wide) * tf.expand_dims(tf.cast(mask, tf.float32), -1)
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
 

@@ -84,7 +84,7 @@ class SelfAttention(keras.layers.Layer):
 
     def _visible(self, padding_mask):
         """1 where a query may look at a key, 0 elsewhere; (batch, 1, 1 or length, length)."""
-        visible = ops.cast(padding_mask, "int32")[:, None, None, :]
+        visible = ops.expand_dims(ops.cast(padding_mask, "int32"), (1, 2))
         if self.direction == "both":
             return visible
         length = ops.shape(padding_mask)[1]

@@ -128,7 +128,7 @@ class SpanHead(keras.layers.Layer):
 
         def logits_after(starts):
             from_starts = ops.matmul(tf.gather(x, starts, batch_dims=1), of_starts)
-            hidden = bias_gelu(from_ends + from_starts[:, tf.newaxis], bias, training=training)
+            hidden = bias_gelu(from_ends + tf.expand_dims(from_starts, 1), bias, training=training)
             return _masked(self.end_logit(hidden), answer_mask)
 
         return logits_after
@@ -148,19 +148,36 @@ class SpanHead(keras.layers.Layer):
         if length is not None:
             k = min(self.beam_size, length)
         start_scores, starts = tf.math.top_k(start_scores, k)
-        # One start after the other: all of them at once need gigabytes.
-        end_scores, ends = tf.map_fn(
-            lambda starts: tuple(tf.math.top_k(end_scores_after(starts), k)),
-            tf.transpose(starts),
-            fn_output_signature=(tf.float32, tf.int32),
-            parallel_iterations=1,
-        )
+        end_scores, ends = self._best_ends(starts, end_scores_after, k)
         return {
             "starts": starts,
             "start_scores": start_scores,
-            "ends": tf.transpose(ends, [1, 0, 2]),
-            "end_scores": tf.transpose(end_scores, [1, 0, 2]),
+            "ends": ends,
+            "end_scores": end_scores,
         }
+
+    def _best_ends(self, starts, end_scores_after: Callable, k):
+        """The k best ends after each of the k starts: scores and positions, (batch, k, k).
+
+        One start after the other, as all of them at once need gigabytes. The loop fills tensors in, and
+        gathers no list of them: TensorFlow Lite has lists of fixed shapes only.
+        """
+        places = tf.reshape(tf.range(k), (1, k, 1))
+
+        def fill(place, scores, ends):
+            best = tf.math.top_k(end_scores_after(tf.gather(starts, place, axis=1)), k)
+            scores, ends = (
+                tf.where(places == place, tf.expand_dims(found, 1), filled)
+                for found, filled in zip(best, (scores, ends), strict=True)
+            )
+            return place + 1, scores, ends
+
+        shape = (tf.shape(starts)[0], k, k)
+        empty = (tf.zeros(shape, tf.float32), tf.zeros(shape, tf.int32))
+        loop = tf.while_loop(
+            lambda place, *_: place < k, fill, (tf.constant(0), *empty), parallel_iterations=1
+        )
+        return loop[1:]
 
     def get_config(self):
         return {
