@@ -31,4 +31,5 @@ def encoder_signatures(backbone: LVBertBackbone, tokenizer: Tokenizer) -> dict[s
         return {**vectors(inputs), **places, "padding_mask": inputs["padding_mask"]}
 
     graph = signature(embed, "text")
-    return {"serving_default": graph, "embed": graph, "predict_ids": ids_signature(vectors)}
+    by_ids = ids_signature(vectors, backbone)
+    return {"serving_default": graph, "embed": graph, "predict_ids": by_ids}

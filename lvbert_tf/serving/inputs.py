@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
+from lvbert_tf.models import LVBertBackbone
 from lvbert_tf.text import Tokenizer
 from lvbert_tf.text.offsets import character_offsets
 from lvbert_tf.text.packing import pack, pack_values
@@ -23,15 +24,56 @@ def signature(function: Callable[..., Tensors], *names: str) -> Signature:
     return tf.function(function, input_signature=specs, autograph=False)
 
 
-def ids_signature(function: Callable[[Tensors], Tensors]) -> Signature:
+def ids_signature(function: Callable[[Tensors], Tensors], backbone: LVBertBackbone) -> Signature:
     """Makes a function of a backbone's inputs a graph with `token_ids`, `segment_ids` and
-    `padding_mask` (1 at real tokens), int32 of shape [batch, length]."""
+    `padding_mask` (1 at real tokens), int32 of shape [batch, length].
+
+    TensorFlow refuses inputs that the backbone cannot read, see `_checked`; a converter to another
+    engine leaves the checks out.
+    """
     specs = [tf.TensorSpec([None, None], tf.int32, name) for name in _INPUTS]
     return tf.function(
-        lambda *columns: function(dict(zip(_INPUTS, columns, strict=True))),
+        lambda *columns: function(_checked(dict(zip(_INPUTS, columns, strict=True)), backbone)),
         input_signature=specs,
         autograph=False,
     )
+
+
+def takes_ids(graph: Signature) -> bool:
+    """Whether a signature is one of `ids_signature`."""
+    return tuple(spec.name for spec in graph.input_signature) == _INPUTS
+
+
+def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
+    """The inputs, none of them given on before all are known to be right.
+
+    Without it a negative id would count from the end of the table, a segment that is not there would add
+    nothing, and inputs of different shapes would be broadcast: answers, and wrong ones.
+
+    Raises:
+      tf.errors.InvalidArgumentError: when the graph runs; it names the input, the value and the limits.
+    """
+    shape = tf.shape(inputs["token_ids"])
+    longest = backbone.max_sequence_length
+    checks = [_require((shape[1] > 0) & (shape[1] <= longest), f"1 to {longest} tokens", shape[1])]
+    for name, limit in zip(
+        _INPUTS, (backbone.vocabulary_size, backbone.num_segments, 2), strict=True
+    ):
+        values, other = inputs[name], tf.shape(inputs[name])
+        lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+        wrong = tf.where(lowest < 0, lowest, highest)
+        right = (lowest >= 0) & (highest < limit)
+        checks += [
+            _require(tf.reduce_all(other == shape), f"{name} of token_ids' shape", other),
+            _require(right, f"{name} from 0 to {limit - 1}", wrong),
+        ]
+    with tf.control_dependencies(checks):
+        return {name: tf.identity(values) for name, values in inputs.items()}
+
+
+def _require(condition: tf.Tensor, wanted: str, found: tf.Tensor) -> tf.Operation:
+    # The plain operation: `tf.debugging.Assert` puts it into a conditional, which engines cannot drop.
+    return tf.raw_ops.Assert(condition=condition, data=[f"expected {wanted}, got", found])
 
 
 def valid(strings: tf.Tensor) -> tf.Tensor:

@@ -62,7 +62,7 @@ def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature
 
     return {
         "serving_default": signature(answer, "question", "context"),
-        "predict_ids": ids_signature(spans),
+        "predict_ids": ids_signature(spans, model.backbone),
     }
 
 

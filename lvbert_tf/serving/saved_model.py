@@ -13,8 +13,10 @@ from lvbert_tf.errors import InputError, reason
 from lvbert_tf.serving.model_card import model_card
 from lvbert_tf.serving.source import ServableModel
 from lvbert_tf.serving.warmup import write_warmup_requests
+from lvbert_tf.text.wordpiece_learner import write_vocabulary
 
 CARD_FILE = "model_card.md"
+VOCABULARY_FILE = "assets.extra/vocab.txt"
 # Nobody trains what is exported.
 _OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
@@ -23,7 +25,7 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
     """Writes `output_dir/VERSION/`, the version one more than the last.
 
     It gets its name when it is whole: a server that polls the folder never sees half of it. Beside the
-    SavedModel it has requests to warm up with and a model card.
+    SavedModel it has requests to warm up with, the vocabulary for who makes token ids, and a model card.
 
     Args:
       model: what to export.
@@ -43,6 +45,7 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
         tf.saved_model.save(module, str(directory), graphs, _OPTIONS)
         _forget_gradients(directory / "saved_model.pb")
         write_warmup_requests(directory, output_dir.name, model.signatures)
+        write_vocabulary(directory / VOCABULARY_FILE, model.tokenizer.vocabulary.tokens)
         card = model_card(model, output_dir.name, license_name)
         (directory / CARD_FILE).write_text(card, encoding="utf-8")
         return _publish(directory, output_dir)

@@ -19,7 +19,7 @@ from lvbert_tf.models import (
 )
 from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.serving.encoder import encoder_signatures
-from lvbert_tf.serving.inputs import Signature
+from lvbert_tf.serving.inputs import Signature, takes_ids
 from lvbert_tf.serving.pretrained import pretrainer_signatures
 from lvbert_tf.serving.question_answering import span_predictor_signatures
 from lvbert_tf.serving.tagger import tagger_signatures
@@ -67,6 +67,12 @@ class ServableModel:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     hparams: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_ids(self) -> "ServableModel":
+        """The same with the signatures of token ids only, `predict_ids` as the default too: a graph of
+        plain operations, which other engines convert."""
+        by_ids = {name: graph for name, graph in self.signatures.items() if takes_ids(graph)}
+        return replace(self, signatures={"serving_default": by_ids["predict_ids"], **by_ids})
 
 
 def load_servable_model(

@@ -42,7 +42,10 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
             "ends": ends.to_tensor(),
         }
 
-    return {"serving_default": signature(tag, "text"), "predict_ids": ids_signature(likely_tags)}
+    return {
+        "serving_default": signature(tag, "text"),
+        "predict_ids": ids_signature(likely_tags, model.backbone),
+    }
 
 
 def word_offsets(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:

@@ -46,5 +46,5 @@ def _signatures(
         "serving_default": signature(
             lambda *texts: predict(text_inputs(tokenizer, texts, length)), *names
         ),
-        "predict_ids": ids_signature(predict),
+        "predict_ids": ids_signature(predict, model.backbone),
     }

@@ -12,7 +12,7 @@ from lvbert_tf.serving.inputs import Signature
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 8)
 _TEXT = "Words to warm up a model with, neither few nor many."
-_IDS = [[2, 7, 8, 9, 3]]
+_LENGTH = 5  # of a row of ids
 
 
 def write_warmup_requests(directory: Path, name: str, signatures: Mapping[str, Signature]) -> None:
@@ -42,7 +42,9 @@ def _requests(
                 model_spec=model_pb2.ModelSpec(name=name, signature_name=signature_name)
             )
             for spec in signature.input_signature:
-                value = [_TEXT] if spec.dtype == tf.string else _IDS
-                tensor = tf.repeat(tf.constant(value, spec.dtype), batch_size, axis=0)
+                if spec.dtype == tf.string:
+                    tensor = tf.fill([batch_size], _TEXT)
+                else:  # 0 is a token, a segment, and padding
+                    tensor = tf.zeros([batch_size, _LENGTH], spec.dtype)
                 request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(tensor))
             yield request

@@ -26,9 +26,9 @@ def make_models(randomize) -> dict[str, keras.Model]:
     """Models by their names. All share a tokenizer, whose graph takes seconds to make."""
     tokenizer = LVBertTokenizer(str(VOCABULARY))
 
-    def backbone():
+    def backbone(layer_string="CAF"):
         return LVBertBackbone(
-            tokenizer.vocabulary_size(), "CAF", 2, 16, 32, max_sequence_length=LENGTH
+            tokenizer.vocabulary_size(), layer_string, 2, 16, 32, max_sequence_length=LENGTH
         )
 
     def texts(paired):
@@ -38,8 +38,8 @@ def make_models(randomize) -> dict[str, keras.Model]:
     tags = LVBertTokenTaggerPreprocessor(tokenizer, LENGTH)
     models = {
         "classifier": LVBertTextClassifier(backbone(), 3, texts(paired=False), labels=LABELS),
-        "regressor": LVBertTextRegressor(backbone(), (0.0, 5.0), texts(paired=True)),
-        "tagger": LVBertTokenTagger(backbone(), TAGS, tags),
+        "regressor": LVBertTextRegressor(backbone("AFC"), (0.0, 5.0), texts(paired=True)),
+        "tagger": LVBertTokenTagger(backbone("FCA"), TAGS, tags),
         "answers": LVBertSpanPredictor(backbone(), spans, beam_size=4, max_answer_length=6),
         "answers_or_none": LVBertSpanPredictor(
             backbone(), spans, beam_size=4, no_answer="likely_starts", no_answer_threshold=0.0

@@ -9,14 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from servable_models import LABELS, LENGTH, VOCABULARY, make_models
+from servable_models import LABELS, VOCABULARY
 
-from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
-from lvbert_tf.serving.encoder import encoder_signatures
-from lvbert_tf.serving.pretrained import pretrainer_signatures
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import ServableModel, servable_task
 from lvbert_tf.text import Tokenizer
 
 SHORT, LONG = "A fine film.", "The plot — café, Ünïcödé, 漢字 — was   dull and long: " * 4
@@ -42,43 +38,15 @@ def ids(rows):
 
 
 @pytest.fixture(scope="module")
-def models(randomize):
-    return make_models(randomize)
-
-
-@pytest.fixture(scope="module")
-def pretrainer(tiny_config, randomize):
-    """With positions enough for the texts."""
-    size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
-    config = tiny_config(
-        {"max_position_embeddings": LENGTH}, vocab_size=size, max_seq_length=LENGTH
-    )
-    return randomize(ElectraPretrainer.from_pretraining_config(config, dtype="float32"), 1, 0.2)
-
-
-@pytest.fixture(scope="module")
 def token_ids(models):
     """Inputs of a backbone, longer than the texts have need of."""
     return {k: v.numpy() for k, v in models["classifier"].preprocessor(TEXTS).items()}
 
 
 @pytest.fixture(scope="module")
-def answers(models, pretrainer, token_ids, tmp_path_factory):
+def answers(served, token_ids, tmp_path_factory):
     """(model, signature, what) -> outputs by name, all from one process."""
     directory = tmp_path_factory.mktemp("serving")
-    tokenizer = models["classifier"].preprocessor.tokenizer.tokenizer
-    served = {name: servable_task(model) for name, model in models.items()}
-    backbone = models["classifier"].backbone
-    served["encoder"] = ServableModel(
-        "", encoder_signatures(backbone, tokenizer), backbone.weights, backbone, tokenizer
-    )
-    served["pretrained"] = ServableModel(
-        "",
-        pretrainer_signatures(pretrainer, tokenizer),
-        pretrainer.weights,
-        pretrainer.discriminator,
-        tokenizer,
-    )
     paths = {name: str(export(model, directory / name, "MIT")) for name, model in served.items()}
     requests = {}
     for name, model in served.items():

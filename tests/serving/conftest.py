@@ -1,0 +1,96 @@
+"""Models to export, made once for all tests."""
+
+import pytest
+import tensorflow as tf
+from servable_models import LENGTH, VOCABULARY, make_models
+
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.serving.encoder import encoder_signatures
+from lvbert_tf.serving.pretrained import pretrainer_signatures
+from lvbert_tf.serving.saved_model import export
+from lvbert_tf.serving.source import ServableModel, servable_task
+from lvbert_tf.text import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def models(randomize):
+    """Of the tasks."""
+    return make_models(randomize)
+
+
+@pytest.fixture(scope="session")
+def pretrainer(tiny_config, randomize):
+    """With positions enough for the texts."""
+    size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
+    config = tiny_config(
+        {"max_position_embeddings": LENGTH}, vocab_size=size, max_seq_length=LENGTH
+    )
+    return randomize(ElectraPretrainer.from_pretraining_config(config, dtype="float32"), 1, 0.2)
+
+
+@pytest.fixture(scope="session")
+def served(models, pretrainer) -> dict[str, ServableModel]:
+    """A model of every kind that is exported."""
+    backbone = models["classifier"].backbone
+    tokenizer: Tokenizer = models["classifier"].preprocessor.tokenizer.tokenizer
+    encoder = ServableModel(
+        "", encoder_signatures(backbone, tokenizer), backbone.weights, backbone, tokenizer
+    )
+    pretrained = ServableModel(
+        "",
+        pretrainer_signatures(pretrainer, tokenizer),
+        pretrainer.weights,
+        pretrainer.discriminator,
+        tokenizer,
+    )
+    tasks = {name: servable_task(model) for name, model in models.items()}
+    return {**tasks, "encoder": encoder, "pretrained": pretrained}
+
+
+@pytest.fixture(scope="session")
+def ids_export(served, tmp_path_factory):
+    """Exports a model by its name, once, to take token ids; gives the directory of the version."""
+    directory, versions = tmp_path_factory.mktemp("ids"), {}
+
+    def of(name):
+        if name not in versions:
+            versions[name] = str(export(served[name].of_ids(), directory / name, "MIT"))
+        return versions[name]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def keras_answers(models, pretrainer):
+    """What the Keras models say: called with a name, a signature and inputs."""
+
+    def vectors(backbone, inputs):
+        outputs = backbone(inputs, training=False)
+        return {"sequence": outputs["sequence_output"], "pooled": outputs["pooled_output"]}
+
+    def of_task(name, inputs):
+        outputs = models[name](inputs, training=False)
+        if name == "regressor":
+            return {"value": outputs}
+        return {"probabilities": tf.nn.softmax(outputs)} if tf.is_tensor(outputs) else outputs
+
+    def answers(name, signature, inputs):
+        inputs = {key: tf.constant(value) for key, value in inputs.items()}
+        if signature == "replaced_tokens_ids":
+            logits = pretrainer.replaced_token_logits(inputs, training=False)
+            found = {"probabilities": tf.sigmoid(logits)}
+        elif signature == "fill_mask_ids":
+            rows, length = inputs["token_ids"].shape
+            positions = tf.tile(tf.range(length)[tf.newaxis], [rows, 1])
+            logits = pretrainer.masked_lm_logits(inputs, positions, training=False)
+            best, ids = tf.math.top_k(tf.nn.softmax(logits), 5)
+            found = {"candidates": ids, "probabilities": best}
+        elif name == "encoder":
+            found = vectors(models["classifier"].backbone, inputs)
+        elif name == "pretrained":
+            found = vectors(pretrainer.discriminator, inputs)
+        else:
+            found = of_task(name, inputs)
+        return {key: value.numpy() for key, value in found.items()}
+
+    return answers
