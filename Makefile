@@ -6,8 +6,9 @@ PYTHON := $(VENV)/bin/python
 RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
+ENGINES := $(VENV)/engines/requirements-engines.txt
 
-.PHONY: help demo demo-search test test-interop lint format typecheck lock clean
+.PHONY: help demo demo-search test test-interop test-engines lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo "make demo-search  search for a layer string on the same text (minutes)"
 	@echo "make test         run the tests; PYTEST_ARGS='-k tokenizer' selects some"
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
+	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
 	@echo "make typecheck    check the type hints"
 	@echo "make lock         pin the newest dependencies in requirements*.txt"
@@ -32,6 +34,10 @@ test: $(DEVELOPMENT)
 # Beside .venv, not in it: a PyTorch for GPUs, which pip takes where it finds no other, is 3 GB.
 test-interop: $(DEVELOPMENT) $(INTEROP)
 	@$(PYTHON) -m pytest tests/interop/live_transformers.py $(PYTEST_ARGS)
+
+# Beside the packages of .venv as well, which they share: none of them may change what is pinned there.
+test-engines: $(DEVELOPMENT) $(ENGINES)
+	@$(PYTHON) -m pytest tests/serving/live_engines.py $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .
@@ -76,12 +82,20 @@ $(INTEROP): requirements-interop.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+$(ENGINES): requirements-engines.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/engines"; \
+	  rm -rf $(VENV)/engines && \
+	  $(PYTHON) -m pip install --no-deps --target $(VENV)/engines --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
 # uv resolves; what it writes is installed with plain pip.
 lock: $(DEVELOPMENT)
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
-	@for name in requirements requirements-dev requirements-interop; do \
-	  case $$name in *-interop) deps=--no-deps;; *) deps=;; esac; \
+	@for name in requirements requirements-dev requirements-interop requirements-engines; do \
+	  case $$name in *-interop|*-engines) deps=--no-deps;; *) deps=;; esac; \
 	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade $$deps --python-version 3.11 \
 	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
