@@ -12,6 +12,9 @@ part of the graph. Whoever loads it needs tensorflow and tensorflow-text, not th
   model = tf.saved_model.load("SERVING/sst/1")
   model.signatures["serving_default"](text=tf.constant(["a fine film"]))
 
+With --inputs ids token ids go in instead, made elsewhere with assets.extra/vocab.txt. Then tensorflow is
+enough, and TensorFlow Lite, OpenVINO and tf2onnx convert the SavedModel as it is.
+
 docs/serving.md lists the signatures of every kind of model and shows how to serve them. The model card
 and requests to warm a server up with are beside the SavedModel.
 
@@ -37,6 +40,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("task", None, "Which task's model, of a trial with several.")
     flags.DEFINE_enum(
+        "inputs",
+        "text",
+        ["text", "ids"],
+        "What goes in: text, with the tokenizer in the graph; or its token ids, as other engines want.",
+    )
+    flags.DEFINE_enum(
         "precision",
         "float32",
         ["float32", "bfloat16"],
@@ -54,6 +63,8 @@ def main() -> None:
     logging.set_verbosity(logging.ERROR)
     # Weights too: what is not trained need not be converted at each call.
     model = load_servable_model(Path(FLAGS.model_dir), FLAGS.task, FLAGS.precision, cli.say)
+    if FLAGS.inputs == "ids":
+        model = model.of_ids()
     print(export(model, Path(FLAGS.output_dir), FLAGS.license))
 
 

@@ -56,17 +56,16 @@ def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
     shape = tf.shape(inputs["token_ids"])
     longest = backbone.max_sequence_length
     checks = [_require((shape[1] > 0) & (shape[1] <= longest), f"1 to {longest} tokens", shape[1])]
-    for name, limit in zip(
-        _INPUTS, (backbone.vocabulary_size, backbone.num_segments, 2), strict=True
-    ):
-        values, other = inputs[name], tf.shape(inputs[name])
-        lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+    for name in _INPUTS[1:]:
+        other = tf.shape(inputs[name])
+        same = tf.reduce_all(other == shape)
+        checks.append(_require(same, f"{name} of the shape of token_ids", other))
+    limits = (backbone.vocabulary_size, backbone.num_segments, 2)
+    for name, limit in zip(_INPUTS, limits, strict=True):
+        lowest, highest = tf.reduce_min(inputs[name]), tf.reduce_max(inputs[name])
         wrong = tf.where(lowest < 0, lowest, highest)
         right = (lowest >= 0) & (highest < limit)
-        checks += [
-            _require(tf.reduce_all(other == shape), f"{name} of token_ids' shape", other),
-            _require(right, f"{name} from 0 to {limit - 1}", wrong),
-        ]
+        checks.append(_require(right, f"{name} from 0 to {limit - 1}", wrong))
     with tf.control_dependencies(checks):
         return {name: tf.identity(values) for name, values in inputs.items()}
 

@@ -68,7 +68,7 @@ def _fill_mask_ids(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signa
         best, ids = _candidates(pretrainer, inputs, everywhere, tokenizer.vocabulary.size)
         return {"candidates": ids, "probabilities": best}
 
-    return ids_signature(fill, pretrainer.generator)
+    return ids_signature(fill, pretrainer.discriminator)  # which has the same tables
 
 
 def _candidates(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,21 @@ def test_the_program_exports_a_trial(model, trial, tmp_path):
     assert np.abs(found - expected).max() > 1e-5  # the precision that was asked for
 
 
+def test_the_program_exports_for_token_ids(trial, tmp_path):
+    """Without an operation of tensorflow-text."""
+    done = run("--model_dir", trial, "--output_dir", tmp_path / "films", "--inputs", "ids")
+    assert done.returncode == 0, done.stderr
+    file = tmp_path / "films" / "1" / "saved_model.pb"
+    (graph,) = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs
+    names = {name for name in graph.signature_def if not name.startswith("__")}
+    assert names == {"serving_default", "predict_ids"}
+    operations = {
+        node.op for function in graph.graph_def.library.function for node in function.node_def
+    }
+    assert "MatMul" in operations
+    assert not [name for name in operations if re.search("TFText|Fast|Ragged", name)]
+
+
 @pytest.mark.parametrize(
     ("path", "task", "message"),
     [
@@ -210,7 +226,12 @@ def test_a_pre_training_run_and_its_preset(fixtures, tmp_path):
     convert("reference", "preset", checkpoint, str(run_), json.dumps(hparams))
     encoder = {"serving_default", "embed", "predict_ids"}
     served = load_servable_model(run_, None, "float32", print)
-    assert set(served.signatures) == encoder | {"fill_mask", "replaced_tokens"}
+    assert set(served.signatures) == encoder | {
+        *("fill_mask", "fill_mask_ids", "replaced_tokens", "replaced_tokens_ids")
+    }
+    assert set(served.of_ids().signatures) == {
+        *("serving_default", "predict_ids", "fill_mask_ids", "replaced_tokens_ids")
+    }
     alone = load_servable_model(run_ / "preset", None, "float32", print)
     assert set(alone.signatures) == encoder
     text = tf.constant(["the film"])
