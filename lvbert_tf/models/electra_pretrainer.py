@@ -120,7 +120,10 @@ class ElectraPretrainer(keras.Model):
         """
         before = self.generator(inputs, training=training)["sequence_output"]
         after = self.right_to_left_generator(inputs, training=training)["sequence_output"]
-        context = ops.concatenate([ops.roll(before, 1, axis=1), ops.roll(after, -1, axis=1)], -1)
+        # Each position gets its neighbours' vectors. TensorFlow Lite has no `roll`.
+        before = ops.concatenate([before[:, -1:], before[:, :-1]], axis=1)
+        after = ops.concatenate([after[:, 1:], after[:, :1]], axis=1)
+        context = ops.concatenate([before, after], axis=-1)
         return self.masked_lm_head(
             context, self.generator.embeddings.token_table, training=training
         )

@@ -19,13 +19,31 @@ def models(randomize):
 
 
 @pytest.fixture(scope="session")
-def pretrainer(tiny_config, randomize):
-    """With positions enough for the texts."""
+def make_pretrainer(tiny_config, randomize):
+    """Makes networks with positions enough for the texts."""
     size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
-    config = tiny_config(
-        {"max_position_embeddings": LENGTH}, vocab_size=size, max_seq_length=LENGTH
+
+    def make(**hparams):
+        config = tiny_config(
+            {"max_position_embeddings": LENGTH}, vocab_size=size, max_seq_length=LENGTH, **hparams
+        )
+        return randomize(ElectraPretrainer.from_pretraining_config(config, dtype="float32"), 1, 0.2)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pretrainer(make_pretrainer):
+    """As ELECTRA has them."""
+    return make_pretrainer()
+
+
+@pytest.fixture(scope="session")
+def two_towers(make_pretrainer):
+    """As Electric has them: a generator that sees what is before a token, and one for what is after."""
+    return make_pretrainer(
+        electra_objective=False, electric_objective=True, two_tower_generator=True
     )
-    return randomize(ElectraPretrainer.from_pretraining_config(config, dtype="float32"), 1, 0.2)
 
 
 @pytest.fixture(scope="session")
@@ -36,37 +54,46 @@ def served(models, pretrainer) -> dict[str, ServableModel]:
     encoder = ServableModel(
         "", encoder_signatures(backbone, tokenizer), backbone.weights, backbone, tokenizer
     )
-    pretrained = ServableModel(
+    tasks = {name: servable_task(model) for name, model in models.items()}
+    return {**tasks, "encoder": encoder, "pretrained": _pretrained(pretrainer, tokenizer)}
+
+
+def _pretrained(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> ServableModel:
+    return ServableModel(
         "",
         pretrainer_signatures(pretrainer, tokenizer),
         pretrainer.weights,
         pretrainer.discriminator,
         tokenizer,
     )
-    tasks = {name: servable_task(model) for name, model in models.items()}
-    return {**tasks, "encoder": encoder, "pretrained": pretrained}
 
 
 @pytest.fixture(scope="session")
-def ids_export(served, tmp_path_factory):
+def ids_export(served, two_towers, tmp_path_factory):
     """Exports a model by its name, once, to take token ids; gives the directory of the version."""
     directory, versions = tmp_path_factory.mktemp("ids"), {}
+    towers = _pretrained(two_towers, served["pretrained"].tokenizer)
+    models = {**served, "two_towers": towers}
 
     def of(name):
         if name not in versions:
-            versions[name] = str(export(served[name].of_ids(), directory / name, "MIT"))
+            versions[name] = str(export(models[name].of_ids(), directory / name, "MIT"))
         return versions[name]
 
     return of
 
 
 @pytest.fixture(scope="session")
-def keras_answers(models, pretrainer):
+def keras_answers(models, pretrainer, two_towers):
     """What the Keras models say: called with a name, a signature and inputs."""
 
     def vectors(backbone, inputs):
         outputs = backbone(inputs, training=False)
         return {"sequence": outputs["sequence_output"], "pooled": outputs["pooled_output"]}
+
+    def likely(logits):
+        best, ids = tf.math.top_k(tf.nn.softmax(logits), 5)
+        return {"candidates": ids, "probabilities": best}
 
     def of_task(name, inputs):
         outputs = models[name](inputs, training=False)
@@ -79,12 +106,12 @@ def keras_answers(models, pretrainer):
         if signature == "replaced_tokens_ids":
             logits = pretrainer.replaced_token_logits(inputs, training=False)
             found = {"probabilities": tf.sigmoid(logits)}
+        elif name == "two_towers":
+            found = likely(two_towers.cloze_logits(inputs, training=False))
         elif signature == "fill_mask_ids":
             rows, length = inputs["token_ids"].shape
             positions = tf.tile(tf.range(length)[tf.newaxis], [rows, 1])
-            logits = pretrainer.masked_lm_logits(inputs, positions, training=False)
-            best, ids = tf.math.top_k(tf.nn.softmax(logits), 5)
-            found = {"candidates": ids, "probabilities": best}
+            found = likely(pretrainer.masked_lm_logits(inputs, positions, training=False))
         elif name == "encoder":
             found = vectors(models["classifier"].backbone, inputs)
         elif name == "pretrained":

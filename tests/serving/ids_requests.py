@@ -8,6 +8,7 @@ SIGNATURES = [
     *((name, "serving_default") for name in ("classifier", "regressor", "tagger", "encoder")),
     *((name, "serving_default") for name in ("answers", "answers_or_none", "spans_or_none")),
     *(("pretrained", name) for name in ("serving_default", "fill_mask_ids", "replaced_tokens_ids")),
+    ("two_towers", "fill_mask_ids"),
 ]
 _IMPOSSIBLE = -500.0  # scores below it are of spans outside of the context, all of them alike
 
