@@ -6,7 +6,6 @@ here, for every configuration alike.
 """
 
 import dataclasses
-import difflib
 import json
 import math
 import os
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, nearest
 from lvbert_tf.files import check_ordinary, expand_home, text_of
 
 T = TypeVar("T")
@@ -89,8 +88,9 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
-            raise InputError(f"unknown hparam {name!r}; the nearest known one is {nearest!r}")
+            raise InputError(
+                f"unknown hparam {name!r}; the nearest known one is {nearest(str(name), known)!r}"
+            )
 
 
 def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:

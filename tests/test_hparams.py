@@ -29,7 +29,12 @@ def refused(**user_hparams) -> str:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("learning_rat", "learning_rate"), ("max_sequence_length", "max_seq_length"), ("x", "")],
+    [
+        ("learning_rat", "learning_rate"),
+        ("max_sequence_length", "max_seq_length"),
+        ("LEARNING_RATE", "learning_rate"),
+        ("x", ""),
+    ],
 )
 def test_unknown_hparams_name_the_nearest(name, nearest):
     message = refused(**{name: 1})

@@ -1,10 +1,9 @@
 """From the name of a task to the task."""
 
-import difflib
 import re
 from pathlib import Path
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, nearest
 from lvbert_tf.finetuning.bad_rows import shown
 from lvbert_tf.finetuning.custom import TASK_FILE, custom_task
 from lvbert_tf.finetuning.glue import GLUE_TASKS, glue_task
@@ -54,8 +53,7 @@ def find_task(name: str, data_dir: str | Path, data_source: str = "files") -> Ta
         return custom_task(name, folder)
     custom = sorted(path.parent.name for path in root.glob(f"*/{TASK_FILE}"))
     known = [*BUILT_IN_TASKS, *custom]
-    (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     raise InputError(
         f"unknown task {name!r}: no built-in one, nor is there {folder / TASK_FILE}; the nearest"
-        f" known one is {nearest!r}"
+        f" known one is {nearest(name, known)!r}"
     )

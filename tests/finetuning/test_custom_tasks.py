@@ -445,6 +445,9 @@ def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
             "max_seq_length: 513 is not allowed; use >= 8",
         ),
         (toml(CLASSES + "num_train_epochs = 0", TEXT), "num_train_epochs: 0.0 is not allowed"),
+        (toml("Label_Range = [0, 1]\n" + CLASSES, TEXT), "the nearest known one is 'label_range'"),
+        (toml(CLASSES, TEXT.upper()), "the nearest known one is 'columns'"),
+        (toml(CLASSES, '[columns]\nTEXT_PAIR = "b"\n'), "the nearest known one is 'text_pair'"),
         (toml("multiline = true\n" + CLASSES, TEXT), "multiline is for CSV files, of which there"),
     ],
 )
@@ -482,7 +485,16 @@ def test_tasks_are_read_without_tensorflow():
 
 def test_unknown_names(tmp_path):
     task_with(tmp_path, "sentences", {"task.toml": toml(CLASSES, TEXT)})
-    for name, nearest in [("colla", "cola"), ("sentence", "sentences"), ("squad2", "squad")]:
+    names = {
+        **{"colla": "cola", "sentence": "sentences", "squad2": "squad", "Sentences": "sentences"},
+        # As GLUE, SQuAD, MRQA and CoNLL spell them.
+        **{"CoLA": "cola", "SST-2": "sst", "sst2": "sst", "MRPC": "mrpc", "STS-B": "sts"},
+        **{"stsb": "sts", "QQP": "qqp", "MNLI": "mnli", "MNLI-m": "mnli", "QNLI": "qnli"},
+        **{"RTE": "rte", "WNLI": "wnli", "SQuAD": "squad", "SQuAD1.1": "squadv1"},
+        **{"NewsQA": "newsqa", "NaturalQuestions": "naturalqs", "TriviaQA-web": "triviaqa"},
+        **{"SearchQA": "searchqa", "NER": "ner", "POS": "pos", "Chunking": "chunk"},
+    }
+    for name, nearest in names.items():
         message = refusal(find_task, name, tmp_path)
         assert f"unknown task {name!r}" in message and message.endswith(f"one is {nearest!r}")
     for name in ("", "../cola", "a/b", ".hidden", "a\nb", "ü"):
