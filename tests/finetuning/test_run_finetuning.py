@@ -159,6 +159,17 @@ def test_others_work_beside_a_run(data, trained, tmp_path, monkeypatch):
     assert (model_dir / "results" / "pos_results.json").exists()
 
 
+def test_a_dev_set_of_one_row(data, tmp_path, capsys):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    (copy / "finetuning_data" / "sts" / "dev.tsv").write_text("a\tb\tscore\nfine\tgood\t5\n")
+    assert finetune(str(copy), NAME, settings("sts", num_trials=2, num_train_epochs=0.03)) == 0
+    assert capsys.readouterr().out.count("nan") == 2 * 5  # two correlations of trials and summary
+    for trial in (1, 2):
+        figures = result(copy / "models" / NAME, "sts", trial)["figures"]["sts"]["dev"]
+        assert figures["pearson"] is None is figures["spearman"] and figures["mse"] > 0
+
+
 def test_test_predictions_are_a_submission(data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))

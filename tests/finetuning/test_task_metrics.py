@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lvbert_tf.finetuning.examples import Question, Source
 from lvbert_tf.finetuning.metrics import higher_is_better
-from lvbert_tf.finetuning.metrics.classification import score_classes
+from lvbert_tf.finetuning.metrics.classification import CLASSIFICATION_METRICS, score_classes
 from lvbert_tf.finetuning.metrics.question_answering import (
     exact_match,
     f1,
@@ -16,7 +16,7 @@ from lvbert_tf.finetuning.metrics.question_answering import (
     score_answers,
     score_answers_or_none,
 )
-from lvbert_tf.finetuning.metrics.regression import score_numbers
+from lvbert_tf.finetuning.metrics.regression import REGRESSION_METRICS, score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
 
 
@@ -49,6 +49,21 @@ def test_classes_predicted_alike_have_no_correlation():
     assert score_classes([0, 1], [0, 0], ("mcc", "f1")) == {"mcc": 0.0, "f1": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("references", "predictions", "expected"),
+    [
+        ([0], [0], {"accuracy": 100.0, "f1": 0.0, "macro_f1": 100.0, "mcc": 0.0}),
+        ([1], [1], {"accuracy": 100.0, "f1": 100.0, "macro_f1": 100.0, "mcc": 0.0}),
+        ([1], [0], {"accuracy": 0.0, "f1": 0.0, "macro_f1": 0.0, "mcc": 0.0}),
+        ([0, 0], [0, 1], {"accuracy": 50.0, "f1": 0.0, "macro_f1": 100 / 3, "mcc": 0.0}),
+    ],
+)
+def test_a_dev_set_of_one_row_or_one_class(recwarn, references, predictions, expected):
+    """As scikit-learn has it, without its advice to programmers. macro_f1: of classes that occur."""
+    assert score_classes(references, predictions, CLASSIFICATION_METRICS) == approx(expected)
+    assert not recwarn.list
+
+
 def test_three_classes():
     figures = score_classes([0, 1, 2, 2], [0, 2, 2, 2], ("accuracy", "macro_f1"))
     assert figures == approx({"accuracy": 75.0, "macro_f1": 100 * (1 + 0 + 0.8) / 3})
@@ -79,6 +94,23 @@ def test_ties_share_their_rank():
 def test_constant_predictions_have_no_correlation():
     figures = score_numbers([1, 2], [3, 3], ("pearson", "spearman", "mse"))
     assert figures == {"pearson": 0.0, "spearman": 0.0, "mse": 2.5}
+
+
+@pytest.mark.parametrize("references", [[2.0], [2.0, 2.0]])
+@pytest.mark.parametrize("apart", [0.0, 1.0])
+def test_labels_that_do_not_differ_correlate_with_nothing(recwarn, references, apart):
+    """Whatever a model predicts, as for SciPy; a dev set of one row is such a one."""
+    predictions = [5.0 + apart * row for row in range(len(references))]
+    figures = score_numbers(references, predictions, REGRESSION_METRICS)
+    assert math.isnan(figures["pearson"]) and math.isnan(figures["spearman"])
+    assert figures["mse"] == approx(sum((p - 2) ** 2 for p in predictions) / len(predictions))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("references", "predictions"), [([], []), ([1], [1, 2])])
+def test_numbers_and_predictions_must_agree_in_number(references, predictions):
+    with pytest.raises(ValueError, match="references but"):
+        score_numbers(references, predictions, ("mse",))
 
 
 @pytest.mark.parametrize("prediction", [math.nan, math.inf])
@@ -129,6 +161,7 @@ def test_published_entities():
 
 def test_no_entities_at_all(recwarn):
     assert set(score_entities([["O"]], [["O"]]).values()) == {0.0}
+    assert set(score_entities([["S-X"]], [["O"]]).values()) == {0.0}
     assert not recwarn.list
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn import metrics
 
-# F1 is that of the second class, "yes" in GLUE's tasks; macro_f1 the mean over all classes.
+# F1 is that of the second class, "yes" in GLUE's tasks; macro_f1 the mean over the classes
+# that occur in references or predictions.
 _METRICS: dict[str, Callable[..., float]] = {
     "accuracy": metrics.accuracy_score,
     "f1": lambda references, predictions: metrics.f1_score(
@@ -14,7 +15,10 @@ _METRICS: dict[str, Callable[..., float]] = {
     "macro_f1": lambda references, predictions: metrics.f1_score(
         references, predictions, average="macro", zero_division=0.0
     ),
-    "mcc": metrics.matthews_corrcoef,
+    # scikit-learn's value for a single class, too, but it warns that there is only one.
+    "mcc": lambda references, predictions: (
+        metrics.matthews_corrcoef(references, predictions) if np.ptp(references) else 0.0
+    ),
 }
 CLASSIFICATION_METRICS = tuple(_METRICS)
 
@@ -30,7 +34,8 @@ def score_classes(
         of class 1.
 
     Returns:
-      percent by name; 0 where a figure is undefined, e.g. mcc if one class is all that is predicted.
+      percent by name; 0 where a figure is undefined, as mcc is if all references or all predictions
+      are of one class.
 
     Raises:
       ValueError: no references, or another number of predictions.

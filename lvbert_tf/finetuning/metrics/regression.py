@@ -1,6 +1,8 @@
 """Figures of numbers, by SciPy."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -18,21 +20,27 @@ def score_numbers(
       names: among `REGRESSION_METRICS`.
 
     Returns:
-      by name: correlations in percent, 0 where either side is constant and none is defined; `mse`,
-      the mean squared error, in the square of the units.
+      by name: correlations in percent, 0 for predictions that do not differ, and NaN where the
+      references do not, because nothing correlates with those; `mse`, the mean squared error, in the
+      square of the units.
 
     Raises:
-      ValueError: fewer than two references, another number of predictions, or one is not finite.
+      ValueError: no references, another number of predictions, or one is not finite.
     """
     expected, predicted = np.asarray(references, np.float64), np.asarray(predictions, np.float64)
-    if len(expected) < 2 or expected.shape != predicted.shape:
+    if not len(expected) or expected.shape != predicted.shape:
         raise ValueError(f"{len(expected)} references but {len(predicted)} predictions")
     if not np.isfinite(predicted).all():
         raise ValueError("a prediction is not finite")
-    constant = np.ptp(expected) == 0 or np.ptp(predicted) == 0
+
+    def percent(correlation: Callable[[np.ndarray, np.ndarray], Any]) -> float:
+        if np.ptp(expected) == 0:
+            return math.nan
+        return 100.0 * float(correlation(expected, predicted)[0]) if np.ptp(predicted) else 0.0
+
     figures = {
-        "pearson": 0.0 if constant else 100.0 * float(stats.pearsonr(expected, predicted)[0]),
-        "spearman": 0.0 if constant else 100.0 * float(stats.spearmanr(expected, predicted)[0]),
+        "pearson": percent(stats.pearsonr),
+        "spearman": percent(stats.spearmanr),
         "mse": float(np.mean(np.square(expected - predicted))),
     }
     return {name: figures[name] for name in names}
