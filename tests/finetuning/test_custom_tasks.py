@@ -114,6 +114,21 @@ def test_test_files_may_lack_labels(tmp_path):
     assert "dev.tsv: no column 'stars' (label); it has 'review'" in refusal(task.read, "dev")
 
 
+@pytest.mark.parametrize("keys", [CLASSES, 'kind = "regression"\nlabel_range = [0, 5]\n'])
+@pytest.mark.parametrize("suffix", ["tsv", "csv", "jsonl"])
+@pytest.mark.parametrize("label", ["-1", "", "?", None, -1, 7.5])
+def test_labels_of_a_test_are_not_read(tmp_path, keys, suffix, label):
+    content = json_lines({"review": "a", "stars": label})
+    if suffix != "jsonl":
+        content = f"review,stars\na,{label}\n".replace(",", "," if suffix == "csv" else "\t")
+    files = {f"{split}.{suffix}": content for split in ("train", "dev", "test")}
+    described = {"task.toml": toml(keys, TEXT, suffix, test=True)}
+    task = task_with(tmp_path, "reviews", files | described)
+    assert texts_of(task, "test") == [("a", None, None)]
+    assert "; skip_bad_rows leaves such rows out" in refusal(task.read, "dev")
+    assert "all 1 rows are bad" in refusal(task.read, "dev", skip_bad_rows=True)
+
+
 @pytest.mark.parametrize("suffix", ["txt", "conll", "tsv"])
 def test_tagging_in_columns(tmp_path, suffix):
     keys = 'kind = "tagging"\ncomment = "# "\nlabels = ["PER"]\n'
