@@ -72,7 +72,7 @@ class FinetuningConfig:
     num_trials: int = hparam(1, AT_LEAST_1, "models to train, each with a seed of its own")
     seed: int = hparam(42, AT_LEAST_0, "of the first trial; the next ones count up")
     keep_all_models: bool = hparam(True, doc="false: keep only the best trial's model")
-    skip_bad_rows: bool = hparam(False, doc="leave out and count rows that cannot be read")
+    skip_bad_rows: bool = hparam(False, doc="leave out and count bad rows of train and dev sets")
 
     # Model
     init_checkpoint: str | None = hparam(
