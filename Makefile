@@ -7,11 +7,14 @@ RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
+# The same for this package itself, of which the commands and the place are installed.
+PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help demo demo-search test test-interop test-engines lint format typecheck lock clean
+.PHONY: help install demo demo-search test test-interop test-engines lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
+	@echo "make install      install the pinned packages and the commands lvbert-* into .venv"
 	@echo "make demo         pre-train a small LV-BERT on the State of the Union addresses (minutes)"
 	@echo "make demo-search  search for a layer string on the same text (minutes)"
 	@echo "make test         run the tests; PYTEST_ARGS='-k tokenizer' selects some"
@@ -22,10 +25,13 @@ help:
 	@echo "make lock         pin the newest dependencies in requirements*.txt"
 	@echo "make clean        remove .venv and what demo and tests left"
 
-demo: $(RUNTIME)
+install: $(PACKAGE)
+	@echo "installed: $(VENV)/bin/lvbert-pretrain --help, and import lvbert_tf from anywhere"
+
+demo: $(PACKAGE)
 	@$(PYTHON) demo.py
 
-demo-search: $(RUNTIME)
+demo-search: $(PACKAGE)
 	@$(PYTHON) demo.py --search
 
 test: $(DEVELOPMENT)
@@ -67,7 +73,16 @@ $(RUNTIME): requirements.txt
 	  cp $< $@; \
 	fi
 
-$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+# Editable: what is changed here is what runs. Its build needs setuptools, which is among the pinned
+# packages, and nothing from the network.
+$(PACKAGE): pyproject.toml $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  $(PYTHON) -m pip install --disable-pip-version-check --quiet --no-deps --no-index \
+	    --no-build-isolation --editable . && \
+	  cp $< $@; \
+	fi
+
+$(DEVELOPMENT): requirements-dev.txt $(PACKAGE)
 	@if cmp -s $< $@; then touch $@; else \
 	  echo "installing the pinned packages of $< into $(VENV)"; \
 	  $(PYTHON) -m pip install --use-pep517 --disable-pip-version-check --quiet -r $< && \
@@ -102,4 +117,4 @@ lock: $(DEVELOPMENT)
 	done
 
 clean:
-	rm -rf $(VENV) build demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build demo_output lvbert_tf.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The example notebook, executed as a reader would."""
+"""The example notebook, executed where a reader opens it: in its folder, with the package installed."""
 
 import os
 from pathlib import Path
@@ -22,12 +22,16 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path):
     backbone = LVBertBackbone(len(tokens), "AF", 2, 16, 32, max_sequence_length=64)
     save_preset((backbone, LVBertTokenizer(tokens)), tmp_path / "preset", 1)
 
-    notebook = nbformat.read(ROOT / "examples" / "finetuning.ipynb", as_version=4)
-    environment = {"LVBERT_ROOT": str(ROOT), "LVBERT_PRESET": str(tmp_path / "preset")}
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    client = nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3")
-    client.execute(env={**os.environ, **environment})
+    folder = ROOT / "examples"
+    notebook = nbformat.read(folder / "finetuning.ipynb", as_version=4)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute(env={**environment, "LVBERT_PRESET": str(tmp_path / "preset")})
     printed = "".join(
         output["text"]
         for cell in notebook.cells
