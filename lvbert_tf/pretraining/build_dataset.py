@@ -15,6 +15,7 @@ from lvbert_tf.pretraining.manifest import Counts, Manifest, Split
 from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
 from lvbert_tf.pretraining.shard_writer import SHARD_BYTES, ShardWriter
 from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, Unit, divide
+from lvbert_tf.pretraining.unknown_words import VocabularyFit
 from lvbert_tf.text.vocabulary import Vocabulary
 
 MAX_LENGTH = 4096
@@ -37,6 +38,7 @@ class BuildSettings:
         held_out_fraction: share of the documents set aside for evaluation, 0 to 0.5.
         num_shards: number of training files; None: one for each 64 MiB, at least 4.
         overwrite: whether to replace a set of records that is there.
+        allow_unknown_words: whether half of the tokens or more may be [UNK].
 
     Raises:
         InputError: if a value is out of its range.
@@ -52,6 +54,7 @@ class BuildSettings:
     held_out_fraction: float = 0.01
     num_shards: int | None = None
     overwrite: bool = False
+    allow_unknown_words: bool = False
 
     def __post_init__(self):
         _check_range("max_seq_length", self.max_seq_length, examples.MIN_LENGTH, MAX_LENGTH)
@@ -68,7 +71,10 @@ def check_output(settings: BuildSettings) -> None:
 
 
 def build_dataset(
-    corpus: Corpus, settings: BuildSettings, on_bytes: Callable[[int], object] = lambda count: None
+    corpus: Corpus,
+    settings: BuildSettings,
+    on_bytes: Callable[[int], object] = lambda count: None,
+    on_warning: Callable[[str], object] = lambda text: None,
 ) -> Manifest:
     """Writes `pretrain_data.tfrecord-*`, `held_out.tfrecord-*` and `manifest.json`.
 
@@ -79,13 +85,14 @@ def build_dataset(
         settings: how to build.
         on_bytes: called with how many of `corpus.total_bytes` have been built from since its last
             call.
+        on_warning: called with what is wrong with records that are usable all the same.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: if the vocabulary, the corpus or the output directory cannot be used, or the
-            disk is full.
+        InputError: if the vocabulary, the corpus or the output directory cannot be used, if most of
+            the text is unknown to the vocabulary, or the disk is full.
     """
     vocabulary = Vocabulary.load(settings.vocabulary_file)
     if vocabulary.size > records.MAX_VOCABULARY_SIZE:
@@ -95,7 +102,7 @@ def build_dataset(
         )
     output = Path(settings.output_dir).resolve()
     with new_directory(output, settings.overwrite, _is_ours) as directory:
-        training, held_out = _write_splits(directory, corpus, settings, on_bytes)
+        training, held_out = _write_splits(directory, corpus, settings, on_bytes, on_warning)
         if not training.counts.examples:
             raise InputError(f"no text in the corpus: {corpus.location}")
         result = Manifest(
@@ -115,6 +122,7 @@ def build_dataset(
                 "seed": settings.seed,
                 "held_out_fraction": settings.held_out_fraction,
                 "num_shards": settings.num_shards,
+                "allow_unknown_words": settings.allow_unknown_words,
             },
         )
         with (directory / manifest.MANIFEST_NAME).open("x", encoding="utf-8") as file:
@@ -125,7 +133,11 @@ def build_dataset(
 
 
 def _write_splits(
-    directory: Path, corpus: Corpus, settings: BuildSettings, on_bytes: Callable[[int], object]
+    directory: Path,
+    corpus: Corpus,
+    settings: BuildSettings,
+    on_bytes: Callable[[int], object],
+    on_warning: Callable[[str], object],
 ) -> tuple[Split, Split]:
     encoding = EncodingSettings(
         **{
@@ -143,12 +155,17 @@ def _write_splits(
     )
     held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
     position = _Position(on_bytes)
-    units = position.of_units(divide(corpus.read(position.advance)))
+    fit = VocabularyFit(encoding, settings.allow_unknown_words)
+    units = position.of_units(fit.watch(divide(corpus.read(position.advance))))
     try:
         for parts in encode_units(units, encoding, settings.num_processes):
             training.write(parts[0])
             held_out.write(parts[1])
+            fit.check(training.counts, held_out.counts)
             position.report()
+        fit.check(training.counts, held_out.counts, complete=True)
+        if warning := fit.warning(training.counts, held_out.counts):
+            on_warning(warning)
         return training.finish(), held_out.finish()
     finally:
         training.writer.abandon()
@@ -180,15 +197,15 @@ class _Position:
 class _SplitWriter:
     def __init__(self, writer: ShardWriter):
         self.writer = writer
-        self._counts = Counts(0, 0, 0, 0)
+        self.counts = Counts(0, 0, 0, 0, 0)
 
     def write(self, part: EncodedSplit) -> None:
-        self._counts = part.add_to(self._counts)
+        self.counts = part.add_to(self.counts)
         if part.records:
             self.writer.write(part.records)
 
     def finish(self) -> Split:
-        return Split(self._counts, self.writer.finish())
+        return Split(self.counts, self.writer.finish())
 
 
 def _is_ours(name: str) -> bool:

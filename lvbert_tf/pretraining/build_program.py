@@ -1,16 +1,17 @@
 """What the two dataset-building programs share: flags, progress and the closing words."""
 
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
 
+from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import changing
 from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset, check_output
-from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.pretraining.corpus import JSON_SUFFIXES, Corpus
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -38,6 +39,11 @@ def define_flags() -> None:
         None,
         "If the vocabulary file does not exist, learn one of this many tokens from the corpus.",
     )
+    flags.DEFINE_bool(
+        "allow_unknown_words",
+        False,
+        "Build records although half of their tokens or more are [UNK]: the vocabulary does not fit.",
+    )
     flags.DEFINE_bool("overwrite", False, "Replace the records that the output directory holds.")
 
 
@@ -45,7 +51,9 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     """Builds the records as the flags say, with a progress bar on standard error."""
     # Tokenizing is work for the processor; the accelerator may be busy training.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    lowercase = FLAGS.do_lower_case and not FLAGS.no_lower_case
+    _check_casing("lower_case")
+    _check_casing("strip_accents")
+    lowercase = _lowercase()
     settings = BuildSettings(
         vocabulary_file=vocabulary_file,
         output_dir=output,
@@ -57,28 +65,67 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         held_out_fraction=FLAGS.held_out_fraction,
         num_shards=FLAGS.num_shards,
         overwrite=FLAGS.overwrite,
+        allow_unknown_words=FLAGS.allow_unknown_words,
     )
     check_output(settings)
     corpus = Corpus(corpus_location, blanks, FLAGS.json_field)
+    learned = False
     if FLAGS.learn_vocab_size is not None and not Path(vocabulary_file).exists():
         with changing(vocabulary_file):  # another process may be learning it
-            if not Path(vocabulary_file).exists():
+            learned = not Path(vocabulary_file).exists()
+            if learned:
                 _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size)
-    Vocabulary.load(vocabulary_file)
+    vocabulary = Vocabulary.load(vocabulary_file)
+    if FLAGS.learn_vocab_size is not None and not learned:
+        cli.say(
+            f"note: {vocabulary_file} is there, so its {vocabulary.size:,} tokens are used and"
+            f" --learn_vocab_size {FLAGS.learn_vocab_size} is not; to learn others, move it away"
+        )
+    warnings: list[str] = []
     with _progress(corpus, "records") as bar:
-        manifest = build_dataset(corpus, settings, bar.update)
+        manifest = build_dataset(corpus, settings, bar.update, warnings.append)
     for name, split in (("training", manifest.training), ("held out", manifest.held_out)):
         counts = split.counts
         print(
-            f"{name}: {counts.examples:,} examples, {counts.tokens:,} tokens of"
-            f" {counts.documents:,} documents ({counts.text_bytes / 1e6:,.1f} MB of text)"
+            f"{name}: {counts.examples:,} examples, {counts.tokens:,} tokens"
+            f" ({counts.unknown_share:.2%} of them [UNK]) of {counts.documents:,} documents"
+            f" ({counts.text_bytes / 1e6:,.1f} MB of text)"
             f" in {len(split.shards)} files"
         )
     if not manifest.held_out.counts.examples:
-        print("warning: no document is held out, nothing to evaluate on", file=sys.stderr)
+        warnings.append("no document is held out, nothing to evaluate on")
     if corpus.undecodable:
-        print(f"warning: left out {corpus.undecodable:,} characters not UTF-8", file=sys.stderr)
+        warnings.append(f"left out {corpus.undecodable:,} characters not UTF-8")
+    warnings += _unused(corpus)
+    for warning in warnings:
+        cli.say(f"warning: {warning}")
     print(f"written to {output}")
+
+
+def _check_casing(what: str) -> None:
+    """Refuses a flag and the reference's spelling of its opposite, both given and contradictory."""
+    given = [FLAGS[f"do_{what}"], FLAGS[f"no_{what}"]]
+    if all(flag.present for flag in given) and given[0].value == given[1].value:
+        values = " and ".join(f"--{flag.name}={str(flag.value).lower()}" for flag in given)
+        raise InputError(f"{values} contradict each other; give one of them")
+
+
+def _unused(corpus: Corpus) -> Iterator[str]:
+    """Flags that were given and that nothing in the corpus made use of."""
+    if FLAGS["do_strip_accents"].present and FLAGS.do_strip_accents and not _lowercase():
+        yield "--do_strip_accents is not used: cased text keeps its accents"
+    if FLAGS["json_field"].present and not corpus.records_read:
+        yield (
+            "--json_field is not used: no file of the corpus ends in"
+            f" {', '.join(JSON_SUFFIXES)}, so all of it was read as text"
+        )
+    blanks = "blanks_separate_docs"
+    if blanks in FLAGS and FLAGS[blanks].present and not corpus.texts_read:
+        yield f"--{blanks} is not used: the corpus has JSON or TFDS records only, a document each"
+
+
+def _lowercase() -> bool:
+    return FLAGS.do_lower_case and not FLAGS.no_lower_case
 
 
 def _learn_vocabulary(corpus: Corpus, settings: BuildSettings, size: int) -> None:

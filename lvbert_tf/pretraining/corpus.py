@@ -12,7 +12,7 @@ from lvbert_tf.pretraining import sources, tfds_source
 
 CHUNK_BYTES = 1 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")
-_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 # Of the file so far: a stray byte in a large crawl is passed over, another encoding is not.
 _MAX_UNDECODABLE = 1e-3
 
@@ -34,6 +34,8 @@ class Corpus:
     blanks_separate_docs: bool = True
     json_field: str = "text"
     undecodable: int = 0  # characters read so far that were not UTF-8 and were left out
+    texts_read: int = 0  # files and members of archives so far that were read as text
+    records_read: int = 0  # files and members of archives with JSON, and TFDS sets
 
     def __post_init__(self):
         """Finds the files, so that a wrong location fails before any work."""
@@ -65,17 +67,21 @@ class Corpus:
             InputError: naming the file and place, if it is corrupt, binary, not UTF-8, not JSON
                 or without the field.
         """
+        self.undecodable = self.texts_read = self.records_read = 0
         for source in self._sources:
             if isinstance(source, tfds_source.TfdsText):
+                self.records_read += 1
                 for text in source.read(on_bytes):
                     yield from _one_document(text)
                 continue
             for name, stream in sources.open_streams(source, on_bytes):
                 with sources.reading(name):
-                    if sources.uncompressed_name(name).endswith(_JSON_SUFFIXES):
+                    if sources.uncompressed_name(name).endswith(JSON_SUFFIXES):
+                        self.records_read += 1
                         for text in _json_texts(stream, name, self.json_field):
                             yield from _one_document(text)
                     else:
+                        self.texts_read += 1
                         yield from self._text_documents(stream, name)
 
     def _text_documents(self, stream: BinaryIO, name: str) -> Iterator[tuple[bool, str]]:

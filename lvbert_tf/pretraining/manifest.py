@@ -29,12 +29,21 @@ class Shard:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one split; `text_bytes` is UTF-8, `tokens` leaves out [CLS], [SEP] and padding."""
+    """Of one split; `text_bytes` is UTF-8, `tokens` leaves out [CLS], [SEP] and padding.
+
+    `unknown_tokens` are those of `tokens` that are [UNK]; None in manifests of earlier releases.
+    """
 
     documents: int
     text_bytes: int
     tokens: int
     examples: int
+    unknown_tokens: int | None = None
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of the tokens that are [UNK]; 0 where they were not counted."""
+        return (self.unknown_tokens or 0) / max(1, self.tokens)
 
 
 @dataclass(frozen=True)

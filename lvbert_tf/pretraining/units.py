@@ -44,6 +44,7 @@ class EncodedSplit:
     documents: int = 0
     text_bytes: int = 0
     tokens: int = 0
+    unknown_tokens: int = 0
 
     def add_to(self, counts: Counts) -> Counts:
         """The counts with this unit's added."""
@@ -52,6 +53,7 @@ class EncodedSplit:
             text_bytes=counts.text_bytes + self.text_bytes,
             tokens=counts.tokens + self.tokens,
             examples=counts.examples + len(self.records),
+            unknown_tokens=(counts.unknown_tokens or 0) + self.unknown_tokens,
         )
 
 
@@ -138,6 +140,7 @@ class UnitEncoder:
             last_lines.append(len(lines))
         ids = self._tokenizer(lines)
         tokens, row_splits = ids.values.numpy(), ids.row_splits.numpy().tolist()
+        unknown = tokens == self._tokenizer.vocabulary.unk_id
 
         draws = examples.random_draws(settings.seed, unit.index)
         training, held_out = EncodedSplit(), EncodedSplit()
@@ -154,6 +157,7 @@ class UnitEncoder:
             split.documents += unit.starts or first_line > 0
             split.text_bytes += len(text)
             split.tokens += line_ends[-1] - begin
+            split.unknown_tokens += int(unknown[begin : line_ends[-1]].sum())
             owners += [split] * len(packed)
             first_line = last_line
         if spans:

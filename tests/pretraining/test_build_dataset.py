@@ -103,10 +103,13 @@ def test_the_reference_command_line_and_any_number_of_processes_give_the_same_fi
     command += ["--vocab-file", vocabulary_file, "--output-dir", tmp_path / "out"]
     command += ["--max-seq-length", "24", "--num-processes", "2", "--blanks-separate-docs", "True"]
     command += ["--do-lower-case", "--do-strip-accents"]
-    command += ["--held_out_fraction=0.1", "--seed=3"]
+    command += ["--held_out_fraction=0.1", "--seed=3", "--learn_vocab_size=7", "--json_field=body"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "written to" in done.stdout and "100%" in done.stderr
+    assert done.stdout.count(" tokens (0.00% of them [UNK]) of ") == 2
+    assert "is there, so its 97 tokens are used and --learn_vocab_size 7 is not" in done.stderr
+    assert "warning: --json_field is not used: no file of the corpus ends in .jsonl" in done.stderr
     for file in built.glob("*.tfrecord-*"):
         assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()
 

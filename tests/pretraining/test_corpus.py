@@ -235,6 +235,7 @@ def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
     source = Corpus(str(tmp_path))
     assert "".join(text for _, text in source.read()).strip() == ("word " * 1000).strip()
     assert source.undecodable == 1
+    assert list(source.read()) and source.undecodable == 1  # once more, after learning a vocabulary
 
 
 @pytest.mark.parametrize("end", [0, 1, 3, 10, -20, -1])
@@ -420,3 +421,12 @@ def test_a_packed_member_of_an_archive_is_named(tmp_path):
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(InputError, match=r"a\.tar!x/a\.zip is a zip archive"):
         documents(tmp_path)
+
+
+def test_what_was_read_as_text_and_as_records(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    source = Corpus(str(tmp_path))
+    assert list(source.read()) and (source.texts_read, source.records_read) == (1, 0)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"text": "x"}'))
+    source = Corpus(str(tmp_path))
+    assert list(source.read()) and (source.texts_read, source.records_read) == (1, 1)

@@ -1,0 +1,93 @@
+"""Whether a vocabulary fits a corpus: the share of its tokens that are [UNK], and why it is large."""
+
+from collections.abc import Iterable, Iterator
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.manifest import Counts
+from lvbert_tf.pretraining.quiet_import import import_tensorflow
+from lvbert_tf.pretraining.units import EncodingSettings, Unit
+
+WARNING_SHARE = 0.05  # BERT's own vocabulary has under 0.1% on English text
+REFUSED_SHARE = 0.5
+# Before so many tokens a corpus may only have begun with a page in another script.
+JUDGED_TOKENS = 1_000_000
+_SAMPLE_CHARACTERS = 1 << 18
+# (lowercase, strip_accents) -> the flags that say so.
+_FLAGS = {
+    (True, True): "--do_lower_case and --do_strip_accents",
+    (True, False): "--do_lower_case and --no_strip_accents",
+    (False, False): "--no_lower_case",
+}
+
+
+class VocabularyFit:
+    """Watches how many tokens are [UNK] while a corpus is read.
+
+    Args:
+        settings: how the text is tokenized.
+        allow_unknown: whether any share is accepted.
+    """
+
+    def __init__(self, settings: EncodingSettings, allow_unknown: bool):
+        self._settings = settings
+        self._allow_unknown = allow_unknown
+        self._sample: list[str] = []
+
+    def watch(self, units: Iterable[Unit]) -> Iterator[Unit]:
+        """Keeps the beginning of the corpus as it passes, to find out what is wrong with it."""
+        for unit in units:
+            if not self._sample:
+                self._sample = "\n".join(unit.texts)[:_SAMPLE_CHARACTERS].split("\n")
+            yield unit
+
+    def check(self, *splits: Counts, complete: bool = False) -> None:
+        """Refuses a vocabulary to which most of the text is unknown.
+
+        Args:
+            *splits: what has been tokenized so far.
+            complete: whether that is all.
+
+        Raises:
+            InputError: half of the tokens or more are [UNK].
+        """
+        tokens = sum(split.tokens for split in splits)
+        if self._allow_unknown or not tokens or not (complete or tokens >= JUDGED_TOKENS):
+            return
+        share = sum(split.unknown_tokens or 0 for split in splits) / tokens
+        if share >= REFUSED_SHARE:
+            raise InputError(
+                f"{share:.1%} of the first {tokens:,} tokens are [UNK]: the vocabulary"
+                f" {self._settings.vocabulary_file} does not fit the corpus{self._hint()};"
+                " --allow_unknown_words builds such records"
+            )
+
+    def warning(self, *splits: Counts) -> str | None:
+        """What a user should know of the vocabulary that was used, if anything."""
+        tokens = sum(split.tokens for split in splits)
+        share = sum(split.unknown_tokens or 0 for split in splits) / max(1, tokens)
+        if share < WARNING_SHARE:
+            return None
+        return (
+            f"{share:.1%} of the tokens are [UNK]: the vocabulary {self._settings.vocabulary_file}"
+            f" fits the corpus badly{self._hint()}"
+        )
+
+    def _hint(self) -> str:
+        """Names the casing with which the sample has less than half as many unknown tokens."""
+        given = (self._settings.lowercase, self._settings.strip_accents)
+        shares = {casing: self._sample_share(*casing) for casing in (given, *_FLAGS)}
+        best = min(shares, key=lambda casing: shares[casing])
+        if 2 * shares[best] >= shares[given]:
+            return ""
+        return (
+            f", probably because of its casing: with {_FLAGS[best]} it would be {shares[best]:.1%} of"
+            f" the beginning instead of {shares[given]:.1%}"
+        )
+
+    def _sample_share(self, lowercase: bool, strip_accents: bool) -> float:
+        import_tensorflow()
+        from lvbert_tf.text.tokenizer import Tokenizer
+
+        tokenizer = Tokenizer(self._settings.vocabulary_file, lowercase, strip_accents)
+        ids = tokenizer([line.encode(errors="ignore") for line in self._sample]).values.numpy()
+        return float((ids == tokenizer.vocabulary.unk_id).mean()) if len(ids) else 0.0
