@@ -1,6 +1,7 @@
 """The configuration of a pre-training run."""
 # ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ _DEBUG_HPARAMS = {
     "iterations_per_loop": 1,
 }
 _DEBUG_HIDDEN_DIM = 144
+_BERT_TOKENS = 30522  # what is counted with before a vocabulary is known
 _DEBUG_LAYERS = 6
 
 
@@ -108,7 +110,12 @@ class PretrainingConfig:
         "uniform", ("uniform", "fair"), "strings of a supernet in a step: one, or one a layer type"
     )
     embedding_size: int | None = hparam(None, AT_LEAST_1, "width of the embeddings, by size")
-    vocab_size: int = hparam(30522, AT_LEAST_1, "tokens in the vocabulary")
+    vocab_size: int | None = hparam(
+        None, AT_LEAST_1, "rows of the token table; null: as many as vocab_file has tokens"
+    )
+    vocab_size_multiple: int = hparam(
+        1, AT_LEAST_1, "a null vocab_size is rounded up to its multiple; 64 suits GPUs and TPUs"
+    )
     do_lower_case: bool = hparam(True, doc="lower-case the text")
     mask_convolution_padding: bool = hparam(
         True, doc="dynamic convolution sees padding as zeros; false for reference weights"
@@ -228,6 +235,13 @@ class PretrainingConfig:
         if getattr(self, name) in (None, ""):
             object.__setattr__(self, name, value)
 
+    def for_vocabulary(self, tokens: int) -> "PretrainingConfig":
+        """Gives a null `vocab_size` its value for a vocabulary of so many tokens."""
+        if self.vocab_size is not None:
+            return self
+        rows = -(-tokens // self.vocab_size_multiple) * self.vocab_size_multiple
+        return dataclasses.replace(self, vocab_size=rows)
+
     @property
     def _hidden_dim(self) -> int:
         width = _DEBUG_HIDDEN_DIM if self.debug else SIZES[self.model_size].hidden_dim
@@ -271,7 +285,7 @@ class PretrainingConfig:
         overrides = self.model_hparam_overrides
         hidden_dim = self._hidden_dim
         return ModelConfig(
-            vocabulary_size=self.vocab_size,
+            vocabulary_size=self.vocab_size or _BERT_TOKENS,
             layer_string=self.layer_string,
             hidden_dim=hidden_dim,
             num_heads=overrides.num_attention_heads or max(1, hidden_dim // 64),

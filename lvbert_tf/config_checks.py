@@ -29,12 +29,18 @@ def _check_run(config: "PretrainingConfig") -> None:
     batch, parts = config.train_batch_size, config.gradient_accumulation_steps
     length, positions = config.max_seq_length, config.model_hparam_overrides.max_position_embeddings
     pairs = config.model_hparam_overrides.num_hidden_layers
+    rows, multiple = config.vocab_size, config.vocab_size_multiple
     if config.do_train == config.do_eval:
         value = str(config.do_train).lower()
         raise InputError(f"do_train and do_eval are both {value}; exactly one must be true")
     if batch % parts:
         raise InputError(
             f"train_batch_size {batch} is not a multiple of gradient_accumulation_steps {parts}"
+        )
+    if rows is not None and rows % multiple:
+        raise InputError(
+            f"vocab_size {rows} is not a multiple of vocab_size_multiple {multiple}; without"
+            " vocab_size it is the number of tokens, rounded up"
         )
     if length > positions:
         raise InputError(f"max_seq_length {length} exceeds max_position_embeddings {positions}")

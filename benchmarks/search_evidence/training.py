@@ -63,7 +63,8 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     import keras
     import tensorflow as tf
 
-    from lvbert_tf.pretraining.run import load_vocabulary, run
+    from lvbert_tf.pretraining.run import run
+    from lvbert_tf.pretraining.token_table import fit_to_vocabulary
     from lvbert_tf.training.initialization import load_pretrainer
 
     result = result_path(output_dir, training)
@@ -74,7 +75,7 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     log = output_dir / "logs" / f"{training.name}.txt"
     start = time.process_time()  # which other programs on the machine hardly change
     with _output_in(log):
-        if run(config, load_vocabulary(config), tf.distribute.get_strategy()):
+        if run(*fit_to_vocabulary(config), tf.distribute.get_strategy()):
             raise InputError(f"{training.name} was stopped; the same command continues")
     trained = time.process_time() - start
     evaluator = _evaluator(output_dir, training, load_pretrainer(config.model_dir, print))
@@ -109,12 +110,13 @@ def _evaluator(
     from lvbert_tf.pretraining.masking import MaskingSpec
     from lvbert_tf.pretraining.objective import Objective
     from lvbert_tf.pretraining.record_set import RecordSet
-    from lvbert_tf.pretraining.run import load_vocabulary
+    from lvbert_tf.pretraining.token_table import fit_to_vocabulary
     from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
     from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 
     config = experiment.pretraining_config(output_dir, training)
-    vocabulary, strategy = load_vocabulary(config), tf.distribute.get_strategy()
+    config, vocabulary = fit_to_vocabulary(config)
+    strategy = tf.distribute.get_strategy()
     objective = Objective.from_config(config, MaskingSpec.from_config(config, vocabulary))
     path = output_dir / f"held_out-{training.objective}.npz"
     if _is_reference(training) and not path.exists():

@@ -88,7 +88,11 @@ class FinetuningConfig:
         ModelOverrides(), doc="widths of a reference checkpoint"
     )
     embedding_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
-    vocab_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
+    vocab_size: int | None = hparam(
+        None,
+        AT_LEAST_1,
+        "token embeddings of a reference checkpoint, if vocab_file has fewer tokens",
+    )
     do_lower_case: bool = hparam(True, doc="of a reference checkpoint")
     vocab_file: str = hparam("", doc="of a reference checkpoint, one token a line")
     head_dropout: float = hparam(

@@ -88,9 +88,14 @@ def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> Startin
     backbone = LVBertBackbone.from_config({**loaded.discriminator.get_config(), "dtype": dtype})
     for weight, value in zip(backbone.weights, loaded.discriminator.weights, strict=True):
         weight.assign(value)
-    tokenizer = LVBertTokenizer(
-        config.vocab_file or str(Path(config.data_dir) / "vocab.txt"), config.do_lower_case
-    )
+    file = config.vocab_file or str(Path(config.data_dir) / "vocab.txt")
+    tokenizer = LVBertTokenizer(file, config.do_lower_case)
+    tokens, rows = tokenizer.vocabulary_size(), backbone.vocabulary_size
+    if tokens < rows and config.vocab_size is None:
+        raise InputError(
+            f"{path} has {rows} token embeddings, but {file} has {tokens} tokens; give the vocabulary"
+            f" that it was trained with, or set vocab_size to {rows} if the rest is padding"
+        )
     return backbone, tokenizer
 
 

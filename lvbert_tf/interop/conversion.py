@@ -7,7 +7,6 @@ import keras
 from lvbert_tf import cli, hparams
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import write_json
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_reading import DISCRIMINATOR, GENERATOR
 from lvbert_tf.interop.huggingface_writing import huggingface_models, write_huggingface
@@ -22,7 +21,7 @@ from lvbert_tf.interop.sources import Source, load_source
 from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.model_directory import save_preset
+from lvbert_tf.training.model_directory import save_preset, write_config
 from lvbert_tf.training.named_weights import named_weights
 
 FORMATS = ("reference", "huggingface", "preset")
@@ -64,7 +63,9 @@ def convert(
         raise InputError(f"from and to are both {source_format}; there is nothing to convert")
     target = Path(output).resolve()
     check_replaceable(target, overwrite, _is_ours)
-    source = load_source(source_format, path, checkpoint_hparams, vocab_file, cli.say)
+    source = load_source(
+        source_format, path, checkpoint_hparams, vocab_file, allow_partial, cli.say
+    )
     cli.say(f"{path}: {source.pretrainer.discriminator.layer_string}")
     if target_format != "reference" and source.tokenizer is None:
         raise InputError(f"{path} has no vocabulary; name it with vocab_file")
@@ -174,7 +175,7 @@ def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, st
             **dict.fromkeys(("pretrain_tfrecords", "eval_tfrecords"), ""),
         },
     )
-    write_json(directory / "config.json", config.to_json_dict())
+    write_config(directory, config, tokenizer.tokenizer.vocabulary)
     write_vocabulary(directory / _VOCABULARY, tokenizer.get_vocabulary())
     checkpoints = Checkpoints(directory / "checkpoints", 0, weights=named_weights(pretrainer))
     checkpoint = checkpoints.save(0)

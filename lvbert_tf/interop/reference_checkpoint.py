@@ -18,6 +18,9 @@ from lvbert_tf.models import ElectraPretrainer
 _TRAINING_STATE = re.compile(r"(/adam_[mv]|^global_step)$")
 
 
+_TOKEN_TABLE = "electra/embeddings/word_embeddings"
+
+
 @contextlib.contextmanager
 def _refusing(path: str) -> Iterator[None]:
     """Turns what TensorFlow raises at absent and damaged files into one line."""
@@ -47,9 +50,16 @@ def _open(path: str):
 def is_reference_checkpoint(path: str) -> bool:
     """Whether `path` is a checkpoint with the reference's variable names."""
     try:
-        return _open(path).has_tensor("electra/embeddings/word_embeddings")
+        return _open(path).has_tensor(_TOKEN_TABLE)
     except InputError:
         return False
+
+
+def count_token_embeddings(path: str) -> int | None:
+    """Rows of the table of word embeddings; None if `path` is no reference checkpoint."""
+    if not is_reference_checkpoint(path):
+        return None
+    return _open(path).get_variable_to_shape_map()[_TOKEN_TABLE][0]
 
 
 def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> RestoreReport:

@@ -40,7 +40,12 @@ class Source:
 
 
 def load_source(
-    kind: str, path: str, hparams: str, vocab_file: str | None, report: Callable[[str], None]
+    kind: str,
+    path: str,
+    hparams: str,
+    vocab_file: str | None,
+    allow_padding: bool,
+    report: Callable[[str], None],
 ) -> Source:
     """Loads a model.
 
@@ -49,10 +54,12 @@ def load_source(
         path: where it is.
         hparams: for a reference checkpoint, see `load_hparams`; added to the hparams.json beside it.
         vocab_file: instead of the vocabulary that lies with the model.
+        allow_padding: accept embeddings of no token.
         report: called with lines for the user.
 
     Raises:
-        InputError: it cannot be read, or its vocabulary has more tokens than it has embeddings.
+        InputError: it cannot be read, or its vocabulary has not as many tokens as it has embeddings:
+            more in any case, fewer unless they are allowed, or the model was saved so.
     """
     if hparams and kind != "reference":
         raise InputError("hparams describe reference checkpoints; the others say what they are")
@@ -62,15 +69,42 @@ def load_source(
         source = _load_huggingface(path)
     else:
         source = _load_own(Path(path), report)
+    saved = source.tokenizer
     if vocab_file:
         source = dataclasses.replace(source, tokenizer=_with_vocabulary(source, vocab_file))
-    tokens, rows = source.tokenizer, source.pretrainer.discriminator.vocabulary_size
-    if tokens is not None and tokens.vocabulary_size() > rows:
-        raise InputError(
-            f"{path} has {rows} token embeddings, but its vocabulary has"
-            f" {tokens.vocabulary_size()} tokens"
-        )
+    padded = allow_padding or "vocab_size" in load_hparams(hparams)
+    known = saved if kind == "preset" else None
+    _check_vocabulary(source, vocab_file or path, known, padded, report)
     return source
+
+
+def _check_vocabulary(
+    source: Source,
+    where: str,
+    known: LVBertTokenizer | None,
+    padded: bool,
+    report: Callable[[str], None],
+) -> None:
+    """Compares the vocabulary with the embeddings; `known` is one that the weights go with."""
+    if source.tokenizer is None:
+        return
+    tokens, rows = (
+        source.tokenizer.vocabulary_size(),
+        source.pretrainer.discriminator.vocabulary_size,
+    )
+    if tokens == rows or (known is not None and tokens == known.vocabulary_size()):
+        return
+    difference = (
+        f"the model has {rows} token embeddings, but its vocabulary has {tokens} tokens ({where})"
+    )
+    if tokens > rows:
+        raise InputError(difference)
+    if not padded:
+        raise InputError(
+            f"{difference}; give the vocabulary that it was trained with, or allow_partial if"
+            " the rest is padding"
+        )
+    report(f"warning: {difference}")
 
 
 def _with_vocabulary(source: Source, vocab_file: str) -> LVBertTokenizer:

@@ -14,7 +14,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.files import write_json
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
-from lvbert_tf.pretraining import held_out
+from lvbert_tf.pretraining import held_out, token_table
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.input_pipeline import training_dataset
 from lvbert_tf.pretraining.masking import MaskingSpec
@@ -31,6 +31,7 @@ from lvbert_tf.training.model_directory import (
     check_architecture,
     locked,
     save_preset,
+    write_config,
 )
 from lvbert_tf.training.named_weights import named_weights
 from lvbert_tf.training.optimizer import ReferenceAdam
@@ -61,7 +62,7 @@ def pretrain(
       InputError: bad arguments or bad data; before anything is written, where that can be known.
     """
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
-    vocabulary = load_vocabulary(config)
+    config, vocabulary = token_table.fit_to_vocabulary(config)
     strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
     return run(config, vocabulary, strategy)
 
@@ -70,8 +71,8 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     """Trains or evaluates as a configuration says.
 
     Args:
-      config: of an ordinary encoder or of a supernet.
-      vocabulary: as `load_vocabulary` gives it.
+      config: of an ordinary encoder or of a supernet, as `fit_to_vocabulary` gives it.
+      vocabulary: as `fit_to_vocabulary` gives it.
       strategy: where to compute.
 
     Returns:
@@ -94,6 +95,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     worker = distribution.worker_of(strategy)
     chief = worker[0] == 0
     say = cli.say if chief else cli.stay_silent
+    say(token_table.describe(config, vocabulary))
     training_records = _open_records(config.pretrain_tfrecords, config, vocabulary, say)
     held_out_records = open_held_out(config, vocabulary, say)
 
@@ -143,7 +145,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             initialize(pretrainer, config.init_checkpoint, say)
         step = step or 0
         if chief:
-            write_json(model_dir / "config.json", config.to_json_dict())
+            write_config(model_dir, config, vocabulary)
         if step >= config.num_train_steps:
             say(f"{model_dir} is already trained to step {step}; nothing to train")
         else:
@@ -260,21 +262,6 @@ def _explained_errors(records: RecordSet) -> Iterator[None]:
         raise explain_data_error(error, records) from error
 
 
-def load_vocabulary(config: PretrainingConfig) -> Vocabulary:
-    """The vocabulary of a run.
-
-    Raises:
-      InputError: it cannot be read, or is larger than `vocab_size`.
-    """
-    vocabulary = Vocabulary.load(config.vocab_file)
-    if vocabulary.size > config.vocab_size:
-        raise InputError(
-            f"{config.vocab_file} has {vocabulary.size} tokens, but vocab_size is"
-            f" {config.vocab_size}; set vocab_size to {vocabulary.size}"
-        )
-    return vocabulary
-
-
 def _architecture(config: PretrainingConfig) -> str:
     if config.layer_types is None:
         return str(config.layer_string)
@@ -288,7 +275,7 @@ def open_held_out(
 
     Args:
       config: of the run.
-      vocabulary: as `load_vocabulary` gives it.
+      vocabulary: as `fit_to_vocabulary` gives it.
       say: called with lines for the user.
 
     Raises:

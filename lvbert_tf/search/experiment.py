@@ -65,6 +65,10 @@ class Experiment:
         winner = {key: pretraining[key] for key in pretraining if key not in _SUPERNET_ONLY}
         return cls(name, settings, config, settings.space(config), winner, storage_url)
 
+    def with_config(self, config: PretrainingConfig) -> "Experiment":
+        """The same search with another configuration of pre-training, such as a known vocab_size."""
+        return dataclasses.replace(self, config=config, space=self.settings.space(config))
+
     @property
     def directory(self) -> Path:
         """Where everything of the search is."""

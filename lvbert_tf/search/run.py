@@ -8,6 +8,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
 from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.pretraining.token_table import as_begun, fit_to_vocabulary
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report_stage import report
@@ -40,9 +41,10 @@ def run_search(
     if stage not in STAGES:
         raise InputError(f"--stage {stage!r}: expected one of {', '.join(STAGES)}")
     experiment = Experiment.create(data_dir, search_name, load_hparams(hparams), storage_url)
+    experiment = experiment.with_config(as_begun(experiment.config))
     if stage != "report":
-        config = experiment.config
-        vocabulary = pretraining.load_vocabulary(config)
+        config, vocabulary = fit_to_vocabulary(experiment.config)
+        experiment = experiment.with_config(config)
         strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
         held_out = _open_held_out(experiment, vocabulary)
         check_architecture(config)
@@ -60,6 +62,8 @@ def run_search(
         ):
             return status
     if stage in ("all", "report"):
+        if experiment.config.vocab_size is None:  # the supernet has been moved away
+            experiment = experiment.with_config(fit_to_vocabulary(experiment.config)[0])
         report(experiment)
     return 0
 

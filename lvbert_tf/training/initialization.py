@@ -10,7 +10,7 @@ from lvbert_tf.interop.reference_checkpoint import (
 )
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
-from lvbert_tf.training.model_directory import read_config
+from lvbert_tf.training.model_directory import model_dir_of, read_config
 from lvbert_tf.training.named_weights import named_weights
 
 
@@ -62,7 +62,7 @@ def load_pretrainer(
       InputError: it is neither, or no checkpoint can be read.
     """
     path = Path(path)
-    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
+    model_dir = model_dir_of(path)
     config = read_config(model_dir)
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")

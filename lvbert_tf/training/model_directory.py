@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import write_json
+from lvbert_tf.files import read_json_object, write_json
+from lvbert_tf.text.vocabulary import Vocabulary
 
 _MIXED_POLICY = re.compile(r'"mixed_(bfloat16|float16)"')
 _PRESET_OVERHEAD = 2 << 20  # bytes beside the float32 arrays: their names, JSON, the vocabulary
@@ -25,6 +26,11 @@ class Savable(Protocol):
     def weights(self) -> list[Any]: ...
 
     def save_to_preset(self, preset_dir: str) -> None: ...
+
+
+def model_dir_of(path: Path) -> Path:
+    """The model directory itself, also of one of its `checkpoints/step-N`."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:
@@ -54,6 +60,32 @@ def check_architecture(config: PretrainingConfig) -> None:
         raise InputError(
             f"{config.model_dir} holds another architecture ({'; '.join(differences)});"
             " use another --model_name, or the saved hparams"
+        )
+
+
+def write_config(directory: Path, config: PretrainingConfig, vocabulary: Vocabulary) -> None:
+    """Writes config.json, with which `check_vocabulary` knows the vocabulary again."""
+    known = {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
+    write_json(directory / "config.json", {**config.to_json_dict(), "vocabulary": known})
+
+
+def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -> None:
+    """Refuses a vocabulary that is not the one that a run was trained with, where that is recorded.
+
+    Args:
+      model_dir: of the run, if there is one.
+      vocabulary: to be used with its weights.
+      file: where the vocabulary is from, for the message.
+
+    Raises:
+      InputError: its ids would mean other tokens.
+    """
+    path = Path(model_dir) / "config.json"
+    known = read_json_object(path).get("vocabulary") if path.exists() else None
+    if isinstance(known, dict) and known.get("sha256") != vocabulary.sha256:
+        raise InputError(
+            f"{file} has {vocabulary.size} tokens and is not the vocabulary of"
+            f" {known.get('tokens')} that {model_dir} was trained with"
         )
 
 

@@ -8,8 +8,9 @@ from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer, Supernet
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import read_config
+from lvbert_tf.training.model_directory import check_vocabulary, model_dir_of, read_config
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ def load_trained_run(
       path, report, dtype: see `load_pretrainer`.
 
     Raises:
-      InputError: no checkpoint can be read, or the run is a supernet's.
+      InputError: no checkpoint can be read, the vocabulary has changed since, or the run is a
+        supernet's.
     """
-    model_dir = path.parent.parent if path.parent.name == "checkpoints" else path
+    model_dir = model_dir_of(path)
     config = read_config(model_dir)
     if config is None:
         return None
@@ -45,5 +47,7 @@ def load_trained_run(
     if is_preset(preset):
         tokenizer = load_preset(LVBertTokenizer, preset)
     else:
-        tokenizer = LVBertTokenizer(config.vocab_file, config.do_lower_case)
+        vocabulary = Vocabulary.load(config.vocab_file)
+        check_vocabulary(model_dir, vocabulary, config.vocab_file)
+        tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)
     return TrainedRun(config, pretrainer, tokenizer)

@@ -71,6 +71,24 @@ def test_a_reference_checkpoint(fixtures, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_vocabulary_of_fewer_tokens_than_a_reference_checkpoint_has(fixtures, tmp_path):
+    lines = (fixtures / "tiny" / "vocab.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "vocab.txt").write_text("".join(lines[:40]))
+    settings = json.loads((fixtures / "tiny" / "config.json").read_text())
+    hparams = {
+        "init_checkpoint": str(fixtures / "tiny" / "model.ckpt"),
+        "vocab_file": str(tmp_path / "vocab.txt"),
+        "model_hparam_overrides": {
+            name: settings[name]
+            for name in ("hidden_size", "num_attention_heads", "intermediate_size")
+        },
+    }
+    message = refusal(load, tmp_path, "any", **hparams)
+    assert "has 120 token embeddings" in message and "vocab.txt has 40 tokens" in message
+    backbone, tokenizer = load(tmp_path, "any", vocab_size=120, **hparams)
+    assert (backbone.vocabulary_size, tokenizer.vocabulary_size()) == (120, 40)
+
+
 def test_what_is_no_model_is_one_line(pretrained, tmp_path):
     assert "no pre-trained model at" in refusal(load, tmp_path, "none")
     preset = tmp_path / "preset"

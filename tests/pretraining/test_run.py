@@ -8,7 +8,7 @@ import keras_hub
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import LENGTH, hparams_json, make_data, saved_steps, write_records
+from tiny_run import LENGTH, hparams_json, make_data, saved_steps, vocabulary_size, write_records
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.evaluation import Evaluator
@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(data):
-    assert pretrain(str(data), "trained", settings()) == 0
+    assert pretrain(str(data), "trained", settings(vocab_size=None)) == 0
     return data / "models" / "trained"
 
 
@@ -53,6 +53,8 @@ def test_leaves_what_it_promises(trained):
     assert saved_steps(trained) == [3, 4]
     config = json.loads((trained / "config.json").read_text())
     assert config["hparams"]["custom_layer_list"] == "F"
+    assert config["hparams"]["vocab_size"] == vocabulary_size()
+    assert config["vocabulary"]["tokens"] == vocabulary_size()
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     train = next(line for line in lines if line["split"] == "train")
     for name in FIGURES:

@@ -2,11 +2,12 @@
 
 import csv
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
-from tiny_run import make_data
+from tiny_run import make_data, vocabulary_size
 from tiny_search import CANDIDATES, hparams_json
 
 from lvbert_tf.errors import InputError
@@ -113,9 +114,15 @@ def test_masked_lm_objective_with_pareto_front_of_latency(data):
         num_generations=1,
         compare_with_random=False,
         num_train_steps=2,
+        vocab_size=None,  # so that it follows the vocabulary
     )
     assert run_search(str(data), "pareto", hparams) == 0
     directory = data / "searches" / "pareto"
+    supernet = json.loads((directory / "supernet" / "config.json").read_text())
+    assert supernet["hparams"]["vocab_size"] == vocabulary_size()
+    # The report alone counts parameters alike, with the supernet or with the vocabulary beside it.
+    shutil.rmtree(directory / "supernet")
+    assert run_search(str(data), "pareto", hparams, stage="report") == 0
     scored = rows(directory)
     assert all(float(row["latency"]) > 0 for row in scored)
     assert {"mlm_loss", "mlm_accuracy"} <= scored[0].keys()

@@ -10,7 +10,7 @@ from lvbert_tf.files import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.model_directory import save_preset
+from lvbert_tf.training.model_directory import read_config, save_preset, write_config
 from lvbert_tf.training.named_weights import named_weights
 from lvbert_tf.training.trained_run import load_trained_run
 
@@ -51,6 +51,17 @@ def test_the_tokenizer_is_the_presets_where_there_is_one(write_run):
     (checkpoint,) = (directory / "checkpoints").glob("step-*")
     for path in (directory, checkpoint):
         assert load_trained_run(path, pytest.fail).tokenizer.get_vocabulary() == changed
+
+
+def test_a_vocabulary_that_has_changed_is_refused(write_run):
+    directory, _ = write_run()
+    config = read_config(directory)
+    write_config(directory, config, Vocabulary.load(directory / "vocab.txt"))
+    assert load_trained_run(directory, pytest.fail) is not None
+    lines = (directory / "vocab.txt").read_text().splitlines(keepends=True)
+    (directory / "vocab.txt").write_text("".join(lines[:40]))
+    with pytest.raises(InputError, match="has 40 tokens and is not the vocabulary of 120 that"):
+        load_trained_run(directory, pytest.fail)
 
 
 def test_no_run_is_none_and_a_supernet_is_refused(write_run, tmp_path):

@@ -1,0 +1,68 @@
+"""How many rows the token table of a run has, and whether they are for its vocabulary."""
+
+import dataclasses
+from pathlib import Path
+
+from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
+from lvbert_tf.interop.reference_checkpoint import count_token_embeddings
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.model_directory import check_vocabulary, model_dir_of, read_config
+
+
+def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Vocabulary]:
+    """Reads the vocabulary of a run, and gives a null `vocab_size` its value.
+
+    It is that of the run so far, or of the checkpoint that it starts from; else it follows the
+    vocabulary.
+
+    Raises:
+      InputError: the vocabulary cannot be read, has more tokens than `vocab_size` says, or is not
+        that of the run or the checkpoint.
+    """
+    vocabulary = Vocabulary.load(config.vocab_file)
+    config = as_begun(config)
+    if config.vocab_size is None and config.init_checkpoint is not None:
+        rows = _rows_of_checkpoint(config, config.init_checkpoint, vocabulary)
+        config = dataclasses.replace(config, vocab_size=rows)
+    config = config.for_vocabulary(vocabulary.size)
+    assert config.vocab_size is not None
+    if vocabulary.size > config.vocab_size:
+        raise InputError(
+            f"{config.vocab_file} has {vocabulary.size} tokens, but vocab_size is"
+            f" {config.vocab_size}; set vocab_size to {vocabulary.size}"
+        )
+    for model_dir in (config.model_dir, config.init_checkpoint):
+        if model_dir:
+            check_vocabulary(model_dir_of(Path(model_dir)), vocabulary, config.vocab_file)
+    return config, vocabulary
+
+
+def describe(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
+    """For the user: how many tokens there are, and how many rows."""
+    assert config.vocab_size is not None
+    spare = config.vocab_size - vocabulary.size
+    return (
+        f"{config.vocab_file}: {vocabulary.size:,} tokens; token table: {config.vocab_size:,} rows"
+        + (f", {spare:,} of them for no token" if spare else "")
+    )
+
+
+def as_begun(config: PretrainingConfig) -> PretrainingConfig:
+    """Gives a null `vocab_size` the value that the run has so far, if it has begun."""
+    begun = read_config(config.model_dir) if config.vocab_size is None else None
+    return config if begun is None else dataclasses.replace(config, vocab_size=begun.vocab_size)
+
+
+def _rows_of_checkpoint(config: PretrainingConfig, path: str, vocabulary: Vocabulary) -> int | None:
+    other = read_config(model_dir_of(Path(path)))
+    if other is not None:
+        return other.vocab_size
+    rows = count_token_embeddings(path)
+    if rows not in (None, vocabulary.size):
+        raise InputError(
+            f"init_checkpoint {path} has {rows} token embeddings, but"
+            f" {config.vocab_file} has {vocabulary.size} tokens; give the vocabulary that it was"
+            f" trained with, or set vocab_size to {rows} if the rest is padding"
+        )
+    return rows
