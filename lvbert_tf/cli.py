@@ -5,7 +5,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags
@@ -48,8 +48,27 @@ def define_path(name: str, default: str | None, help_text: str, required: bool =
     flags.DEFINE(_PathParser(), name, default, help_text, required=required)
 
 
+def refuse_unused(names: Iterable[str], why: str) -> None:
+    """Refuses flags that were given and that nothing would make use of.
+
+    Args:
+      names: of the flags.
+      why: what follows after "is of no use".
+
+    Raises:
+      InputError: one of them has another value than by default.
+    """
+    for name in names:
+        flag = flags.FLAGS[name]
+        if flag.present and flag.value != flag.default:
+            raise InputError(f"--{name} is of no use {why}")
+
+
+DEVICE_FLAGS = ("strategy", "virtual_devices", "tpu")
+
+
 def define_device_flags() -> None:
-    """Defines --strategy, --virtual_devices and --tpu."""
+    """Defines `DEVICE_FLAGS`."""
     flags.DEFINE_enum(
         "strategy",
         "auto",

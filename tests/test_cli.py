@@ -198,6 +198,39 @@ def test_the_programs_explain_themselves_without_tensorflow(program, names):
         assert name in result.stdout
 
 
+FINETUNE = ("run_finetuning.py", "--data_dir=none", "--model_name=x")
+SEARCH = ("run_search.py", "--data_dir=none", "--search_name=x")
+CONVERT = ("convert_checkpoint.py", "--from=reference", "--input=none", "--output=x")
+BUILD = ("build_pretraining_dataset.py", "--corpus_dir=x", "--vocab_file=x", "--output_dir=none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*FINETUNE, "--output=x"), "--output is of no use without --predict"),
+        ((*FINETUNE, "--trial=2"), "--trial is of no use without --predict"),
+        ((*FINETUNE, "--predict=-", "--overwrite"), "--overwrite is of no use with --predict"),
+        ((*FINETUNE, "--predict=-", "--tpu=local"), "--tpu is of no use with --predict"),
+        ((*SEARCH, "--stage=report", "--virtual_devices=2"), "--virtual_devices is of no use with"),
+        (
+            (*CONVERT, "--to=preset", "--reference_code=electra"),
+            "--reference_code is of no use with --to preset",
+        ),
+        (
+            (*BUILD, "--do_lower_case", "--no_lower_case"),
+            "--do_lower_case=true and --no_lower_case=true contradict each other",
+        ),
+        (
+            (*BUILD, "--do_strip_accents=false", "--no_strip_accents=false"),
+            "--do_strip_accents=false and --no_strip_accents=false contradict each other",
+        ),
+    ],
+)
+def test_flags_that_nothing_would_use_are_refused(arguments, message):
+    result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert_one_line_error(result, message)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -49,6 +49,8 @@ def finetune(
       InputError: bad arguments or bad data; before anything is written, where that can be known.
     """
     config = FinetuningConfig.create(data_dir, model_name, load_hparams(hparams))
+    if overwrite and not config.do_train:
+        raise InputError("--overwrite removes what was trained, but do_train false trains nothing")
     tasks = [find_task(name, data_dir, config.data_source) for name in config.task_names.names]
     strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)

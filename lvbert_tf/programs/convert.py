@@ -58,12 +58,19 @@ def define_flags() -> None:
         ["lv_bert", "electra"],
         "With --to reference: whose variable names; ELECTRA's code reads AF repeated only.",
     )
-    flags.DEFINE_bool("allow_partial", False, "Convert what has a counterpart, and list the rest.")
+    flags.DEFINE_bool(
+        "allow_partial",
+        False,
+        "Convert what has a counterpart, and list the rest; also a model with more embeddings than"
+        " its vocabulary has tokens.",
+    )
     flags.DEFINE_bool("overwrite", False, "Replace what an earlier conversion wrote to DIR.")
 
 
 def main() -> int:
     """Converts."""
+    if FLAGS.to != "reference":
+        cli.refuse_unused(("reference_code",), f"with --to {FLAGS.to}")
     import_tensorflow()  # here, so that --help need not wait for it
     from lvbert_tf.interop.conversion import convert
 

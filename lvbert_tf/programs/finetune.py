@@ -55,6 +55,11 @@ def define_flags() -> None:
 
 def main() -> int:
     """Fine-tunes, evaluates or predicts."""
+    if FLAGS.predict is None:
+        cli.refuse_unused(("output", "trial"), "without --predict")
+    else:
+        why = "with --predict, which trains nothing and computes on one device"
+        cli.refuse_unused(("overwrite", *cli.DEVICE_FLAGS), why)
     import_tensorflow()  # here, so that --help need not wait for it
     from lvbert_tf.finetuning.predict_lines import predict_lines
     from lvbert_tf.finetuning.run import finetune

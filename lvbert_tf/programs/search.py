@@ -63,6 +63,8 @@ def define_flags() -> None:
 
 def main() -> int:
     """Runs the stages."""
+    if FLAGS.stage == "report":
+        cli.refuse_unused(cli.DEVICE_FLAGS, "with --stage report, which computes nothing")
     import_tensorflow()  # here, so that --help need not wait for it
     from lvbert_tf.search.run import run_search
 

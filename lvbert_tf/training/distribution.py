@@ -96,14 +96,14 @@ def make_strategy(
         raise InputError(f"--strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
     if virtual_devices < 0:
         raise InputError(f"--virtual_devices {virtual_devices}: expected 0 or more")
-    _keep_gpu_memory_growing()
-    if virtual_devices:
-        _split_cpu(virtual_devices)
     name = _automatic(virtual_devices, tpu) if name == "auto" else name
     if tpu is not None and name != "tpu":
         raise InputError(f"a TPU is named ({tpu.name}) but --strategy is {name}; expected tpu")
-    if name == "one_device" and virtual_devices > 1:
-        raise InputError(f"--strategy one_device contradicts --virtual_devices {virtual_devices}")
+    if name != "mirrored" and virtual_devices > 1:
+        raise InputError(f"strategy {name} contradicts --virtual_devices {virtual_devices}")
+    _keep_gpu_memory_growing()
+    if virtual_devices:
+        _split_cpu(virtual_devices)
     if name == "tpu":
         return _tpu_strategy(tpu)
     if name == "multi_worker":

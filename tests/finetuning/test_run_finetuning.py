@@ -281,6 +281,13 @@ def test_bad_settings_are_one_line(data, changes, message):
     assert "\n" not in str(caught.value)
 
 
+def test_overwriting_needs_training(data):
+    with pytest.raises(
+        InputError, match="--overwrite removes what was trained, but do_train false"
+    ):
+        finetune(str(data), NAME, settings("sst", do_train=False), overwrite=True)
+
+
 def test_another_vocabulary_is_refused(data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models"))

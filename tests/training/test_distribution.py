@@ -93,8 +93,11 @@ def test_the_chief_is_the_first_worker(task, expected):
 
 def test_contradictions(monkeypatch):
     monkeypatch.setattr(distribution, "_split_cpu", lambda count: None)
-    with pytest.raises(InputError, match=r"one_device contradicts --virtual_devices 2"):
-        make_strategy("one_device", virtual_devices=2)
+    for strategy in ("one_device", "multi_worker"):
+        with pytest.raises(InputError, match=f"{strategy} contradicts --virtual_devices 2"):
+            make_strategy(strategy, virtual_devices=2)
+    with pytest.raises(InputError, match="strategy tpu contradicts --virtual_devices 2"):
+        make_strategy(virtual_devices=2, tpu=TpuAddress("local"))
     with pytest.raises(InputError, match=r"a TPU is named"):
         make_strategy("mirrored", tpu=TpuAddress("pod"))
     with pytest.raises(InputError, match=r"name the TPU"):
