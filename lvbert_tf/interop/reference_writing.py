@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError, reason
@@ -15,6 +16,8 @@ from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
 CHECKPOINT = "model.ckpt"
 HPARAMS = "hparams.json"
+# What the reference's evaluation cannot do without. A converted model is a start: no step was made.
+_STEP = {"global_step": np.array(0, np.int64)}
 
 
 def reference_weights(pretrainer: ElectraPretrainer, layer_list: bool) -> list[ForeignWeight]:
@@ -90,6 +93,8 @@ def write_reference_checkpoint(
 ) -> None:
     """Writes `model.ckpt.*`, the `checkpoint` file that names it, and `hparams.json`.
 
+    Beside the weights the checkpoint has `global_step`, int64, which is 0.
+
     Args:
         weights: what to write.
         hparams: kept beside them.
@@ -98,7 +103,9 @@ def write_reference_checkpoint(
     Raises:
         InputError: it cannot be written.
     """
-    values = {name: value for weight in weights for name, value in weight.split().items()}
+    values: dict[str, np.ndarray] = dict(_STEP)
+    for weight in weights:
+        values |= weight.split()
     names = sorted(values)
     try:
         tf.raw_ops.SaveV2(

@@ -45,8 +45,10 @@ def presets(fixtures, tmp_path_factory):
 
 
 def tensors_of(checkpoint) -> dict[str, np.ndarray]:
+    """The weights; the step, which evaluation in the reference needs, is none."""
     reader = tf.train.load_checkpoint(str(checkpoint))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    names = set(reader.get_variable_to_shape_map()) - {"global_step"}
+    return {name: reader.get_tensor(name) for name in names}
 
 
 def assert_same(ours, theirs):
@@ -71,7 +73,7 @@ def refusal(*arguments, **named):
 def test_the_reference_gets_back_what_it_wrote(fixtures, presets, tmp_path, name):
     output = tmp_path / "out"
     convert("preset", "reference", str(presets / name), str(output), reference_code=CODES[name])
-    variables = (fixtures / name / "variables.txt").read_text().split()
+    variables = ["global_step", "", *(fixtures / name / "variables.txt").read_text().split()]
     listed = {
         variable: "x".join(map(str, shape))
         for variable, shape in tf.train.list_variables(tf.train.latest_checkpoint(str(output)))
@@ -79,6 +81,18 @@ def test_the_reference_gets_back_what_it_wrote(fixtures, presets, tmp_path, name
     assert listed == dict(zip(variables[::2], variables[1::2], strict=True))
     assert_same(tensors_of(output / "model.ckpt"), tensors_of(fixtures / name / "model.ckpt"))
     assert (output / "vocab.txt").read_text() == (fixtures / name / "vocab.txt").read_text()
+
+
+def test_a_graph_of_tensorflow_1_restores_what_was_written(presets, tmp_path):
+    """As an Estimator of the reference does to evaluate: every variable and the step, or none."""
+    convert("preset", "reference", str(presets / "tiny"), str(tmp_path / "out"))
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        step = v1.train.get_or_create_global_step()
+        for name, tensor in tensors_of(tmp_path / "out" / "model.ckpt").items():
+            v1.get_variable(name, tensor.shape)
+        v1.train.Saver().restore(session, tf.train.latest_checkpoint(str(tmp_path / "out")))
+        assert session.run(step) == 0
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -239,6 +253,30 @@ def test_what_the_reference_cannot_build_is_refused(
     if hparams["custom_layer_list"] == "CAFA":
         message = refusal("preset", "huggingface", str(directory), output)
         assert "has only AF repeated" in message
+
+
+@pytest.mark.parametrize("name", ["reference", "huggingface"])
+def test_a_vocabulary_of_fewer_tokens_than_embeddings(fixtures, tmp_path, capsys, name):
+    source = fixtures / "official_electra"  # of 110 rows
+    path, hparams, rows = str(source / "model.ckpt"), fixture_hparams(source), 110
+    if name == "huggingface":
+        path, hparams, rows = str(fixtures / "huggingface"), "", 120
+    lines = (source / "vocab.txt").read_text().splitlines(keepends=True)
+    file = tmp_path / "short.txt"
+    file.write_text("".join(lines[:40]))
+    output = tmp_path / "out"
+    arguments = (name, "preset", path, str(output), hparams, str(file))
+    expected = f"has {rows} token embeddings, but its vocabulary has 40 tokens ({file})"
+    message = refusal(*arguments)
+    assert expected in message and "allow_partial" in message
+    convert(*arguments, allow_partial=True)
+    assert expected in capsys.readouterr().err
+    # The preset says that they belong together.
+    target = "reference" if name == "huggingface" else "huggingface"
+    convert("preset", target, str(output), str(tmp_path / "again"))
+    if name == "reference":
+        asked = json.dumps({**json.loads(hparams), "vocab_size": rows})
+        convert(name, "preset", path, str(tmp_path / "asked"), asked, str(file))
 
 
 def test_bad_requests_are_refused(fixtures, presets, tmp_path):
