@@ -1,21 +1,41 @@
-"""Importing TensorFlow without what it prints."""
+"""Importing TensorFlow and Keras without what they print, and without a user's settings of Keras."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and its text operations with standard error closed meanwhile.
+    """Imports TensorFlow, its text operations and Keras with standard error closed meanwhile.
 
     TensorFlow tells about the processor and missing GPU libraries before its log level takes
     effect, several lines for each process. If the import fails, the exception says why.
+
+    Keras has its own defaults: what a user's keras.json says (floatx, epsilon, image_data_format)
+    is for other models, and would change the numbers of ours.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import tensorflow_text  # noqa: F401
+        with _no_keras_json():
+            import keras  # noqa: F401
+            import tensorflow_text  # noqa: F401
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _no_keras_json() -> Iterator[None]:
+    # Keras reads the file below KERAS_HOME when it is imported, and never again.
+    kept = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        if kept is not None:
+            os.environ["KERAS_HOME"] = kept
