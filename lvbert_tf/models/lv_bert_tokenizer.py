@@ -1,6 +1,9 @@
 """The tokenizer in KerasHub's form."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras_hub
 import numpy as np
@@ -10,6 +13,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text import Tokenizer, Vocabulary
+from lvbert_tf.text.added_tokens import AddedToken
 from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -24,6 +28,8 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
             brings it.
         lowercase: whether to lower-case the text.
         strip_accents: whether to remove accents; None: as `lowercase`.
+        added_tokens: tokens of the vocabulary that are found before a text is split into words; each an
+            `AddedToken` or the dict of its values.
         vocabulary_sha256: of the vocabulary that a preset is to bring (`Vocabulary.sha256`); None: any.
 
     Raises:
@@ -38,12 +44,17 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         lowercase: bool = True,
         strip_accents: bool | None = None,
         vocabulary_sha256: str | None = None,
+        added_tokens: Sequence[AddedToken | Mapping[str, Any]] = (),
         dtype="int32",
         **kwargs,
     ):
         super().__init__(dtype=dtype, **kwargs)
         self.lowercase = lowercase
         self.strip_accents = strip_accents
+        self.added_tokens = tuple(
+            token if isinstance(token, AddedToken) else AddedToken.from_dict(token)
+            for token in added_tokens
+        )
         self.vocabulary_sha256 = vocabulary_sha256
         self.file_assets = [VOCABULARY_FILE]
         for token, attribute in (
@@ -59,7 +70,9 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         """Sets the vocabulary; see the constructor."""
         if isinstance(vocabulary, (list, tuple)):
             vocabulary = Vocabulary(tuple(vocabulary))
-        self._tokenizer = Tokenizer(vocabulary, self.lowercase, self.strip_accents)
+        self._tokenizer = Tokenizer(
+            vocabulary, self.lowercase, self.strip_accents, self.added_tokens
+        )
         self.vocabulary_sha256 = self._tokenizer.vocabulary.sha256
         self._update_special_token_ids()
 
@@ -134,6 +147,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
             "vocabulary_sha256": self.vocabulary_sha256,
+            "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
         }
 
     @classmethod

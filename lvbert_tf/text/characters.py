@@ -47,11 +47,11 @@ def is_ideograph(char: str) -> bool:
     return char >= "\u3400" and any(ord(char) in block for block in _IDEOGRAPHS)
 
 
-def expand(char: str, lowercase: bool, strip_accents: bool) -> str:
+def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = True) -> str:
     """The text that takes the place of one character.
 
-    Empty for a dropped character, one space for whitespace, spaces around punctuation and
-    ideographs.
+    Empty for a dropped character, one space for whitespace, spaces around ideographs, and, to
+    `separate` words, around punctuation.
     """
     if is_dropped(char):
         return ""
@@ -61,7 +61,8 @@ def expand(char: str, lowercase: bool, strip_accents: bool) -> str:
     if strip_accents:
         decomposed = unicodedata.normalize("NFD", text)
         text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
-    text = "".join(f" {c} " if is_punctuation(c) else c for c in text)
+    if separate:
+        text = "".join(f" {c} " if is_punctuation(c) else c for c in text)
     return f" {text} " if is_ideograph(char) else text
 
 
@@ -72,14 +73,16 @@ def _kept_characters() -> list[str]:
 
 
 @functools.cache
-def expansion_table(lowercase: bool, strip_accents: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The expansions of all code points.
+def expansion_table(
+    lowercase: bool, strip_accents: bool, separate: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The expansions of all code points; see `expand`.
 
     Returns:
       (values, row_splits), int32: code point `c` becomes `values[row_splits[c]:row_splits[c + 1]]`.
     """
     kept = _kept_characters()
-    expansions = [expand(char, lowercase, strip_accents) for char in kept]
+    expansions = [expand(char, lowercase, strip_accents, separate) for char in kept]
     values = np.frombuffer("".join(expansions).encode("utf-32-le"), np.int32)
     row_splits = np.zeros(NUM_CODE_POINTS + 1, np.int32)
     row_splits[[ord(char) + 1 for char in kept]] = [len(text) for text in expansions]

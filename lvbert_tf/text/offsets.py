@@ -6,7 +6,6 @@ wherever an id alone would go.
 
 import tensorflow as tf
 
-from lvbert_tf.text.vocabulary import UNK
 from lvbert_tf.text.words import Sources
 
 
@@ -30,16 +29,17 @@ def shift(tokens: tf.RaggedTensor, distances: tf.Tensor) -> tf.RaggedTensor:
     return tokens.with_values(tokens.values + distances[:, tf.newaxis] * [0, 1, 1])
 
 
-def part_starts(parts: tf.RaggedTensor) -> tf.Tensor:
-    """Where each part of strings begins that were split at single bytes.
+def part_starts(parts: tf.RaggedTensor, separator: int = 1) -> tf.Tensor:
+    """Where each part of strings begins that were split.
 
     Args:
       parts: ragged string [batch, parts], no row empty.
+      separator: how many bytes stood between them.
 
     Returns:
       int32 [parts of the batch], in bytes.
     """
-    before = tf.cumsum(tf.strings.length(parts.values) + 1, exclusive=True)
+    before = tf.cumsum(tf.strings.length(parts.values) + separator, exclusive=True)
     return before - tf.gather(tf.gather(before, parts.row_starts()), parts.value_rowids())
 
 
@@ -52,13 +52,14 @@ def look_up(sources: tf.RaggedTensor, places: tf.RaggedTensor) -> tf.RaggedTenso
 
 
 def align_to_sources(
-    words: tf.Tensor, sources: Sources, starts: tf.RaggedTensor, ends: tf.RaggedTensor
+    whole: tf.Tensor, sources: Sources, starts: tf.RaggedTensor, ends: tf.RaggedTensor
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """From places of WordPieces in their words to places in the strings that were split.
 
     Args:
-      words: string [words], of `WordSplitter.split_with_sources`.
-      sources: beside them.
+      whole: bool [words], whether the pieces of a word end where it does: one that is [UNK] for its
+        length has been replaced, and its end is not that of the word.
+      sources: of the words, see `WordSplitter`.
       starts: ragged [words, pieces], in bytes.
       ends: the same.
 
@@ -68,9 +69,8 @@ def align_to_sources(
     rows = starts.value_rowids()
     word_splits = tf.gather(sources.byte_splits, sources.word_splits)
     word_starts = tf.gather(word_splits, rows)
-    # A word that is [UNK] for its length has been replaced; its end is not that of the word.
     piece_ends = tf.where(
-        tf.gather(words == UNK, rows),
+        tf.gather(whole, rows),
         tf.gather(word_splits, rows + 1),
         word_starts + tf.cast(ends.values, tf.int64),
     )

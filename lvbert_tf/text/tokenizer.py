@@ -1,15 +1,18 @@
 """Text to token ids in a TensorFlow graph, with the ids of BERT's own Python tokenizer."""
 
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tensorflow_text as tf_text
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.text import offsets
+from lvbert_tf.text.added_token_splitter import AddedTokenSplitter
+from lvbert_tf.text.added_tokens import AddedToken
 from lvbert_tf.text.characters import is_dropped
 from lvbert_tf.text.plain_text import Tokenize, is_ascii, is_plain, route
-from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.text.vocabulary import UNK, Vocabulary
 from lvbert_tf.text.words import MAX_WORD_CHARACTERS, WordSplitter
 
 
@@ -29,10 +32,12 @@ class Tokenizer(tf.Module):
       vocabulary_file: a BERT vocabulary file, or a `Vocabulary`.
       lowercase: whether to lower-case the text.
       strip_accents: whether to remove accents; None: as `lowercase`.
+      added_tokens: tokens of the vocabulary that are found before the text is split into words, in the
+        order in which they count.
 
     Raises:
-      InputError: the vocabulary cannot be used, or accents are to be stripped from cased text
-        (which the reference never does).
+      InputError: the vocabulary cannot be used or lacks an added token, or accents are to be stripped
+        from cased text (which the reference never does).
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Tokenizer(tf.Module):
         vocabulary_file: str | os.PathLike | Vocabulary,
         lowercase: bool = True,
         strip_accents: bool | None = None,
+        added_tokens: Sequence[AddedToken] = (),
     ):
         super().__init__()
         if strip_accents is None:
@@ -51,9 +57,14 @@ class Tokenizer(tf.Module):
         self.vocabulary = vocabulary_file
         self.lowercase = lowercase
         self.strip_accents = strip_accents
+        self.added_tokens = tuple(added_tokens)
+        self._added = None
+        if self.added_tokens:
+            ids = [_id_of(token, vocabulary_file) for token in self.added_tokens]
+            self._added = AddedTokenSplitter(self.added_tokens, ids, lowercase, strip_accents)
         self._split = WordSplitter(lowercase, strip_accents)
         with tf.init_scope():
-            pieces = _matchable_tokens(vocabulary_file)
+            pieces = _matchable_tokens(vocabulary_file, self.added_tokens)
             self._normalizer = tf_text.FastBertNormalizer(lower_case_nfd_strip_accents=True)
             self._plain = tf_text.FastWordpieceTokenizer(pieces, token_out_type=tf.int32)
             self._wordpiece = tf_text.FastWordpieceTokenizer(
@@ -95,6 +106,11 @@ class Tokenizer(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _tokenize(self, strings):
+        if self._added is None:
+            return self._tokenize_text(strings)
+        return self._added.tokenize(strings, self._tokenize_text)
+
+    def _tokenize_text(self, strings):
         return route(strings, is_plain(strings), self._tokenize_plain, self._tokenize_parts)
 
     def _tokenize_parts(self, strings):
@@ -125,6 +141,11 @@ class Tokenizer(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _align(self, strings):
+        if self._added is None:
+            return self._align_text(strings)
+        return self._added.align(strings, self._align_text)
+
+    def _align_text(self, strings):
         return route(strings, is_plain(strings), self._align_plain, self._align_parts)
 
     def _align_parts(self, strings):
@@ -153,7 +174,7 @@ class Tokenizer(tf.Module):
     def _align_exactly(self, strings):
         words, sources = self._split.split_with_sources(strings)
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(words.values)
-        starts, ends = offsets.align_to_sources(words.values, sources, starts, ends)
+        starts, ends = offsets.align_to_sources(words.values == UNK, sources, starts, ends)
         return words.with_values(offsets.pack(ids, starts, ends)).merge_dims(1, 2)
 
 
@@ -170,15 +191,23 @@ def _for_any_shape(tokenize: Tokenize, strings) -> tf.RaggedTensor | tf.Tensor:
     return _for_any_shape(tokenize, tf.RaggedTensor.from_tensor(strings, ragged_rank=ragged_rank))
 
 
-def _matchable_tokens(vocabulary: Vocabulary) -> list[str]:
+def _id_of(token: AddedToken, vocabulary: Vocabulary) -> int:
+    if token.content not in vocabulary.tokens:
+        raise InputError(f"the vocabulary lacks the added token {token.content!r}")
+    return vocabulary.id(token.content)
+
+
+def _matchable_tokens(vocabulary: Vocabulary, added_tokens: Sequence[AddedToken]) -> list[str]:
     """The tokens by id, with a unique stand-in for each one that no word can be.
 
-    tensorflow-text refuses duplicates, whose last line counts, and control characters, and stumbles
-    over whitespace inside a token.
+    Words are not made of added tokens. tensorflow-text refuses duplicates, whose last line counts, and
+    control characters, and stumbles over whitespace inside a token.
     """
+    added = {token.content for token in added_tokens if not token.is_piece}
     return [
         token
-        if token.split() == [token]
+        if token not in added
+        and token.split() == [token]
         and vocabulary.id(token) == line
         and not any(map(is_dropped, token))
         else f"\x7f{line}"

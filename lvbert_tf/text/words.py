@@ -35,15 +35,16 @@ class WordSplitter(tf.Module):
     Args:
       lowercase: whether to lower-case.
       strip_accents: whether to decompose characters and remove combining marks.
+      separate: whether punctuation is set apart; False for `normalize_with_sources`.
     """
 
-    def __init__(self, lowercase: bool, strip_accents: bool):
+    def __init__(self, lowercase: bool, strip_accents: bool, separate: bool = True):
         super().__init__()
         self.lowercase = lowercase
         self.strip_accents = strip_accents
         with tf.init_scope():
             values, row_splits = map(
-                tf.constant, characters.expansion_table(lowercase, strip_accents)
+                tf.constant, characters.expansion_table(lowercase, strip_accents, separate)
             )
             self._expansions = tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
             if lowercase:
@@ -66,22 +67,32 @@ class WordSplitter(tf.Module):
 
     def split_with_sources(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, Sources]:
         """Splits strings into words as a call does, and says where their characters come from."""
+        decoded, expanded, starts, ends = self._expand_with_sources(strings)
+        words, spelled = _split(decoded, expanded)
+        origins = tf.boolean_mask(expanded.value_rowids(), expanded.values != _SPACE)
+        return words, _sources(spelled, tf.gather(starts, origins), tf.gather(ends, origins))
+
+    def normalize_with_sources(self, strings: tf.Tensor) -> tuple[tf.Tensor, Sources]:
+        """Cleans and lower-cases strings [batch] without splitting them; each is a word of `Sources`."""
+        decoded, expanded, starts, ends = self._expand_with_sources(strings)
+        splits = tf.gather(expanded.row_splits, decoded.row_splits)
+        origins = tf.RaggedTensor.from_row_splits(expanded.value_rowids(), splits, validate=False)
+        origins = origins[:, :-1].values  # without the space that keeps strings apart
+        text = tf.RaggedTensor.from_row_splits(expanded.values, splits, validate=False)[:, :-1]
+        sources = _sources(text, tf.gather(starts, origins), tf.gather(ends, origins))
+        return tf.strings.unicode_encode(text, "UTF-8"), sources
+
+    def _expand_with_sources(self, strings: tf.Tensor):
+        """Code points [batch, code points], their expansions, where each begins and where it ends."""
         decoded, offsets = tf.strings.unicode_decode_with_offsets(
             _keep_apart(strings), "UTF-8", "ignore"
         )
         expanded = self._expand(decoded.values)
-        words, spelled = _split(decoded, expanded)
         starts = offsets.values
         ends = starts + _utf8_lengths(decoded.values)
         if self.strip_accents:
             ends = self._extend_over_marks(ends, decoded.values, expanded.row_lengths() > 0)
-        origins = tf.boolean_mask(expanded.value_rowids(), expanded.values != _SPACE)
-        return words, Sources(
-            byte_splits=tf.concat([[0], tf.cumsum(_utf8_lengths(spelled.values))], axis=0),
-            starts=tf.gather(starts, origins),
-            ends=tf.gather(ends, origins),
-            word_splits=spelled.row_splits,
-        )
+        return decoded, expanded, starts, ends
 
     def _expand(self, code_points: tf.Tensor) -> tf.RaggedTensor:
         """The text that takes the place of each code point; int32 [n] to ragged int32 [n, text]."""
@@ -115,6 +126,12 @@ class WordSplitter(tf.Module):
         segments = tf.cumsum(tf.cast(is_kept, tf.int32))
         furthest = tf.math.segment_max(tf.where(is_kept | is_mark, ends, 0), segments)
         return tf.gather(furthest, segments)
+
+
+def _sources(spelled: tf.RaggedTensor, starts: tf.Tensor, ends: tf.Tensor) -> Sources:
+    """Of words, ragged int32 [words, characters], whose characters begin and end so."""
+    splits = tf.concat([[0], tf.cumsum(_utf8_lengths(spelled.values))], axis=0)
+    return Sources(splits, starts, ends, spelled.row_splits)
 
 
 def _split(decoded: tf.RaggedTensor, expanded: tf.RaggedTensor):
