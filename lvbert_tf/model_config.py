@@ -104,9 +104,15 @@ class ModelConfig:
         """A copy with some values changed."""
         return dataclasses.replace(self, **changes)
 
-    def differences(self, other: "ModelConfig", fields: tuple[str, ...]) -> list[str]:
-        """`name: here, there` for each of `fields` whose values differ."""
+    def differences(
+        self,
+        other: "ModelConfig",
+        fields: tuple[str, ...],
+        whose: str = "here",
+        others: str = "there",
+    ) -> list[str]:
+        """`name: value WHOSE, value OTHERS` for each of `fields` whose values differ."""
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in fields)
         return [
-            f"{name}: {here} here, {there} there" for name, here, there in pairs if here != there
+            f"{name}: {own} {whose}, {value} {others}" for name, own, value in pairs if own != value
         ]

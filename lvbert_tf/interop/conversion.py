@@ -3,13 +3,18 @@
 from pathlib import Path
 
 import keras
+import keras_hub
 
 from lvbert_tf import cli, hparams
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import ForeignWeight
-from lvbert_tf.interop.huggingface_reading import DISCRIMINATOR, GENERATOR
-from lvbert_tf.interop.huggingface_writing import huggingface_models, write_huggingface
+from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, LV_BERT
+from lvbert_tf.interop.huggingface_writing import (
+    HuggingFaceModel,
+    huggingface_models,
+    write_huggingface,
+)
 from lvbert_tf.interop.reference_writing import (
     CHECKPOINT,
     HPARAMS,
@@ -37,6 +42,8 @@ def convert(
     checkpoint_hparams: str = "",
     vocab_file: str | None = None,
     reference_code: str = "lv_bert",
+    huggingface_code: str = "auto",
+    task: str | None = None,
     allow_partial: bool = False,
     overwrite: bool = False,
 ) -> int:
@@ -50,6 +57,9 @@ def convert(
         checkpoint_hparams: of a reference checkpoint, see `load_hparams`.
         vocab_file: instead of the vocabulary that lies with the model.
         reference_code: one of `REFERENCE_CODES`: whose names a reference checkpoint gets.
+        huggingface_code: a key of `CODES`: whose classes are to hold the model there; "auto": ELECTRA's
+            if they can, else our own.
+        task: which model of a trial of fine-tuning; None if there is but one.
         allow_partial: go on although some tensors have no counterpart.
         overwrite: replace an output that an earlier conversion wrote.
 
@@ -64,24 +74,28 @@ def convert(
     target = Path(output).resolve()
     check_replaceable(target, overwrite, _is_ours)
     source = load_source(
-        source_format, path, checkpoint_hparams, vocab_file, allow_partial, cli.say
+        source_format, path, checkpoint_hparams, vocab_file, allow_partial, task, cli.say
     )
-    cli.say(f"{path}: {source.pretrainer.discriminator.layer_string}")
+    cli.say(f"{path}: {_describe(source)}")
     if target_format != "reference" and source.tokenizer is None:
         raise InputError(f"{path} has no vocabulary; name it with vocab_file")
+    models: list[HuggingFaceModel] = []
     if target_format == "reference":
         listed = reference_weights(source.pretrainer, reference_code == "lv_bert")
     elif target_format == "huggingface":
-        models = huggingface_models(source.pretrainer)
+        code = CODES.get(huggingface_code)
+        models = huggingface_models(source.pretrainer, source.task, code)
         listed = [weight for model in models for weight in model.weights]
     else:
         listed = None
-    _check_complete(path, source, listed, allow_partial)
+    _check_complete(path, source, target_format, listed, allow_partial)
     with new_directory(target, overwrite, _is_ours) as directory:
         if target_format == "reference":
             written = _write_reference(source, reference_code == "lv_bert", directory)
         elif target_format == "huggingface":
-            written = _write_huggingface(source, directory)
+            written = _write_huggingface(source, models, directory)
+        elif source.task is not None:
+            written = _write_task(source.task, directory)
         else:
             written = _write_preset(source, directory, target)
     print(f"written to {output}:")
@@ -91,7 +105,7 @@ def convert(
 
 
 def _is_ours(name: str) -> bool:
-    fixed = ("checkpoint", HPARAMS, _VOCABULARY, DISCRIMINATOR, GENERATOR)
+    fixed = ("checkpoint", HPARAMS, _VOCABULARY, *CLASSES)
     return name.startswith(f"{CHECKPOINT}.") or name in (
         *fixed,
         "config.json",
@@ -100,25 +114,50 @@ def _is_ours(name: str) -> bool:
     )
 
 
+def _describe(source: Source) -> str:
+    layers = source.pretrainer.discriminator.layer_string
+    return layers if source.task is None else f"{type(source.task).__name__} of {layers}"
+
+
 def _check_complete(
-    path: str, source: Source, listed: list[ForeignWeight] | None, allow_partial: bool
+    path: str,
+    source: Source,
+    target_format: str,
+    listed: list[ForeignWeight] | None,
+    allow_partial: bool,
 ) -> None:
     """Refuses, or says, what has no counterpart on the other side."""
     unmapped: tuple[str, ...] = ()
     if listed is not None:
         mapped = {id(entry.weight) for entry in listed}
-        named = named_weights(source.pretrainer)
-        unmapped = tuple(name for name, weight in named.items() if id(weight) not in mapped)
+        unmapped = tuple(
+            name for name, weight in _named(source).items() if id(weight) not in mapped
+        )
+    tokenizer = source.tokenizer
+    added: tuple[str, ...] = ()
+    if target_format == "reference" and tokenizer is not None:
+        added = tuple(token.content for token in tokenizer.added_tokens)
     lists = (
-        ("the model has no place for", source.report.unused),
-        ("the model wants and does not find", source.report.missing),
-        ("the target has no place for", unmapped),
+        ("what is read has tensors that our model has no place for,", source.report.unused),
+        ("what is read lacks tensors of our model,", source.report.missing),
+        (f"the {target_format} format has no place for weights of our model,", unmapped),
+        (f"the {target_format} format has no place for added tokens,", added),
     )
     found = "; ".join(f"{what} {len(names)}: {', '.join(names)}" for what, names in lists if names)
     if found and not allow_partial:
         raise InputError(f"{path}: {found}; allow_partial converts the rest")
     if found:
         cli.say(f"warning: {found}")
+
+
+def _named(source: Source) -> dict[str, keras.Variable]:
+    """All weights by name, of the pre-trainer and of the head of a task."""
+    named = named_weights(source.pretrainer)
+    if source.task is not None:
+        known = {id(weight) for weight in named.values()}
+        head = [weight for weight in source.task.trainable_variables if id(weight) not in known]
+        named |= {weight.path: weight for weight in head}
+    return named
 
 
 def _without(
@@ -151,14 +190,25 @@ def _write_reference(source: Source, layer_list: bool, directory: Path) -> dict[
     return written
 
 
-def _write_huggingface(source: Source, directory: Path) -> dict[str, str]:
+def _write_huggingface(
+    source: Source, models: list[HuggingFaceModel], directory: Path
+) -> dict[str, str]:
     assert source.tokenizer is not None
     written = {}
-    for model in huggingface_models(source.pretrainer):
+    for model in models:
         weights = _without(model.weights, source.report.fresh)
         write_huggingface(model, weights, source.tokenizer, directory)
-        written[model.name] = f"for {model.architecture}.from_pretrained"
+        what = f"for {model.code.architecture(model.kind)}.from_pretrained"
+        if model.code is LV_BERT:
+            suffix = CLASSES[model.kind]
+            what = f"for AutoModel{suffix}.from_pretrained(..., trust_remote_code=True)"
+        written[model.kind] = what
     return written
+
+
+def _write_task(task: keras_hub.models.Task, directory: Path) -> dict[str, str]:
+    save_preset((task,), directory / "preset", 0)
+    return {"preset": f"for {type(task).__name__}.from_preset and export_saved_model.py"}
 
 
 def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, str]:
@@ -179,6 +229,11 @@ def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, st
     write_vocabulary(directory / _VOCABULARY, tokenizer.get_vocabulary())
     checkpoints = Checkpoints(directory / "checkpoints", 0, weights=named_weights(pretrainer))
     checkpoint = checkpoints.save(0)
+    if tokenizer.added_tokens:
+        cli.say(
+            f"note: {len(tokenizer.added_tokens)} added tokens are found by the tokenizer of preset/;"
+            f" programs that read {_VOCABULARY} alone take them for WordPieces"
+        )
     save_preset((pretrainer.discriminator, tokenizer), directory / "preset", 0)
     return {
         "preset": "the discriminator and its tokenizer, for from_preset",

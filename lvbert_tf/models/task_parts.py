@@ -2,7 +2,9 @@
 
 import keras
 import keras_hub
+from keras import ops
 
+from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 
 LEARNING_RATE = 5e-5  # of KerasHub's tasks, unless they are compiled otherwise
@@ -13,6 +15,19 @@ def limit_length(preprocessor: keras_hub.models.Preprocessor | None, backbone: L
     if preprocessor is not None:
         positions = backbone.max_sequence_length
         preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
+
+
+def text_vector(
+    backbone: LVBertBackbone, dropout: Dropout, hidden_dense: keras.layers.Dense | None
+):
+    """The first position's vector, dropped out: what a text's output layer reads.
+
+    With a hidden layer, as Hugging Face's ELECTRA has one, it is `dropout(gelu(dense(vector)))`.
+    """
+    vector = dropout(backbone(backbone.input)["pooled_output"])
+    if hidden_dense is None:
+        return vector
+    return dropout(ops.gelu(hidden_dense(vector), approximate=False))
 
 
 def output_layer(units: int, name: str, activation=None) -> keras.layers.Dense:

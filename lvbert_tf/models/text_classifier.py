@@ -8,7 +8,7 @@ import keras_hub
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
-from lvbert_tf.models.task_parts import limit_length, output_layer
+from lvbert_tf.models.task_parts import limit_length, output_layer, text_vector
 from lvbert_tf.presets.classes import preset_class
 
 
@@ -37,7 +37,8 @@ class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocess
 class LVBertTextClassifier(keras_hub.models.TextClassifier):
     """A backbone with a dense layer on the first position's dropped-out vector.
 
-    The head of the reference: ELECTRA, section 3.2, has no pooler and no hidden layer in between.
+    The head of the reference: ELECTRA, section 3.2, has no pooler and no hidden layer in between. Models
+    that were fine-tuned with Hugging Face's ELECTRA have one.
 
     Args:
         backbone: an `LVBertBackbone`.
@@ -47,6 +48,7 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         activation: of the outputs; None: logits.
         dropout: rate on the first position's vector.
         labels: the names of the classes, in the order of the logits; for those who use the model.
+        hidden_layer: whether a dense layer with GELU, and dropout again, come before the last one.
 
     Example:
 
@@ -68,6 +70,7 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         activation=None,
         dropout: float = 0.1,
         labels: Sequence[str] | None = None,
+        hidden_layer: bool = False,
         **kwargs,
     ):
         # === Layers ===
@@ -75,18 +78,19 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         self.preprocessor = preprocessor
         limit_length(preprocessor, backbone)
         self.output_dropout = Dropout(dropout, dtype="float32", name="output_dropout")
+        self.hidden_dense = output_layer(backbone.hidden_dim, "hidden") if hidden_layer else None
         self.output_dense = output_layer(num_classes, "logits", activation)
 
         # === Functional model ===
-        inputs = backbone.input
-        pooled = self.output_dropout(backbone(inputs)["pooled_output"])
-        super().__init__(inputs=inputs, outputs=self.output_dense(pooled), **kwargs)
+        vector = text_vector(backbone, self.output_dropout, self.hidden_dense)
+        super().__init__(inputs=backbone.input, outputs=self.output_dense(vector), **kwargs)
 
         # === Config ===
         self.num_classes = num_classes
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
         self.labels = None if labels is None else tuple(labels)
+        self.hidden_layer = hidden_layer
 
     def get_config(self):
         return {
@@ -95,4 +99,5 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
             "labels": self.labels,
+            "hidden_layer": self.hidden_layer,
         }

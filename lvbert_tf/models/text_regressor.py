@@ -6,7 +6,7 @@ from keras import ops
 
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
-from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
+from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer, text_vector
 from lvbert_tf.models.text_classifier import LVBertTextClassifierPreprocessor
 from lvbert_tf.presets.classes import preset_class
 
@@ -25,6 +25,7 @@ class LVBertTextRegressor(keras_hub.models.Task):
         preprocessor: an `LVBertTextClassifierPreprocessor`, whose sequences become no longer than the
             backbone's positions; None: inputs are token ids.
         dropout: rate on the first position's vector.
+        hidden_layer: see `LVBertTextClassifier`.
 
     Inputs: those of the backbone. Output: float32 of shape (batch,).
 
@@ -46,6 +47,7 @@ class LVBertTextRegressor(keras_hub.models.Task):
         label_range: tuple[float, float] = (0.0, 1.0),
         preprocessor: LVBertTextClassifierPreprocessor | None = None,
         dropout: float = 0.1,
+        hidden_layer: bool = False,
         **kwargs,
     ):
         # === Layers ===
@@ -53,18 +55,19 @@ class LVBertTextRegressor(keras_hub.models.Task):
         self.preprocessor = preprocessor
         limit_length(preprocessor, backbone)
         self.output_dropout = Dropout(dropout, dtype="float32", name="output_dropout")
+        self.hidden_dense = output_layer(backbone.hidden_dim, "hidden") if hidden_layer else None
         self.output_dense = output_layer(1, "value")
 
         # === Functional model ===
         low, high = map(float, label_range)
-        inputs = backbone.input
-        pooled = self.output_dropout(backbone(inputs)["pooled_output"])
-        unit = ops.squeeze(self.output_dense(pooled), axis=-1)
-        super().__init__(inputs=inputs, outputs=low + (high - low) * unit, **kwargs)
+        vector = text_vector(backbone, self.output_dropout, self.hidden_dense)
+        unit = ops.squeeze(self.output_dense(vector), axis=-1)
+        super().__init__(inputs=backbone.input, outputs=low + (high - low) * unit, **kwargs)
 
         # === Config ===
         self.label_range = (low, high)
         self.dropout = dropout
+        self.hidden_layer = hidden_layer
 
     def compile(self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs):
         """As `keras.Model.compile`; "auto" is Adam, the squared error and its root."""
@@ -76,4 +79,9 @@ class LVBertTextRegressor(keras_hub.models.Task):
         )
 
     def get_config(self):
-        return {**super().get_config(), "label_range": self.label_range, "dropout": self.dropout}
+        return {
+            **super().get_config(),
+            "label_range": self.label_range,
+            "dropout": self.dropout,
+            "hidden_layer": self.hidden_layer,
+        }

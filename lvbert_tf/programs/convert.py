@@ -9,15 +9,18 @@ The formats, and what PATH (--input) and DIR (--output) are for each:
   reference     a TensorFlow 1 checkpoint of LV-BERT's or ELECTRA's code: its prefix
                 (.../model.ckpt-1000000) or its directory. It holds generator and discriminator.
                 DIR gets model.ckpt.*, checkpoint, hparams.json and vocab.txt.
-  huggingface   a directory with config.json and model.safetensors of ElectraForPreTraining (the
-                discriminator) or ElectraForMaskedLM (the generator), or a directory with such
-                directories discriminator/ and generator/, which is what DIR gets. Its layers are AF
-                repeated; other strings are refused.
+  huggingface   a directory of transformers with config.json and model.safetensors, or its shards: of
+                ElectraForPreTraining (the discriminator), ElectraForMaskedLM (the generator) or a
+                fine-tuned one, or of an LV-BERT with its own PyTorch code; or a directory with such
+                directories discriminator/, generator/, classifier/, regressor/, tagger/ or
+                span_predictor/, which is what DIR gets: ELECTRA's if the layers are AF repeated and its
+                classes have such a head, else LV-BERT's, for from_pretrained(trust_remote_code=True).
   preset        a model directory of pre-training (DATA/models/NAME, or one of its checkpoints/step-N),
-                which holds generator, discriminator and heads; or a preset alone, which holds the
-                discriminator without its head. DIR becomes a model directory: preset/ for keras_hub
+                which holds generator, discriminator and heads; a trial of fine-tuning
+                (finetuning_models/TASKS_TRIAL); or a preset alone, which holds a fine-tuned model, or
+                the discriminator without its head. DIR becomes a model directory: preset/ for keras_hub
                 and fine-tuning, checkpoints/ with all networks for init_checkpoint, config.json,
-                vocab.txt.
+                vocab.txt; of a fine-tuned model it has preset/ alone.
 
 Weights are copied bit for bit. Tensors without a counterpart are listed and end the conversion with
 2, unless --allow_partial is given. DIR appears when it is complete; --overwrite replaces what an earlier
@@ -58,6 +61,16 @@ def define_flags() -> None:
         ["lv_bert", "electra"],
         "With --to reference: whose variable names; ELECTRA's code reads AF repeated only.",
     )
+    flags.DEFINE_enum(
+        "huggingface_code",
+        "auto",
+        ["auto", "electra", "lv_bert"],
+        "With --to huggingface: whose classes hold the model. auto: ELECTRA's if they can, else the"
+        " LV-BERT code in PyTorch that is written beside the weights.",
+    )
+    flags.DEFINE_string(
+        "task", None, "With --from preset: which model of a trial of several tasks."
+    )
     flags.DEFINE_bool(
         "allow_partial",
         False,
@@ -83,6 +96,8 @@ def main() -> int:
         FLAGS.hparams,
         FLAGS.vocab_file,
         FLAGS.reference_code,
+        FLAGS.huggingface_code,
+        FLAGS.task,
         FLAGS.allow_partial,
         FLAGS.overwrite,
     )

@@ -9,6 +9,7 @@ import keras
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import read_json_object
+from lvbert_tf.finetuning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -90,12 +91,9 @@ def load_servable_model(
     Raises:
       InputError: it is none of these, it cannot be read, or the task is not told or not there.
     """
-    if (path / "presets").is_dir():
-        return _trial_model(path, task, dtype)
-    if (path / "result.json").exists():
-        raise InputError(f"{path}: the model of this trial was not kept (keep_all_models false)")
-    if task is not None:
-        raise InputError(f"--task {task}: {path} is no trial of fine-tuning")
+    tuned = find_tuned_preset(path, task)
+    if tuned is not None:
+        return _trial_model(path, tuned, dtype)
     if is_preset(path):
         return _preset_model(path, dtype)
     run = load_trained_run(path, report, dtype)
@@ -117,30 +115,21 @@ def load_servable_model(
     )
 
 
-def _trial_model(path: Path, task: str | None, dtype: str) -> ServableModel:
-    names = sorted(child.name for child in (path / "presets").iterdir() if is_preset(child))
-    if task is None and len(names) == 1:
-        task = names[0]
-    if task not in names:
-        wanted = "several tasks, name one with --task" if task is None else f"no task {task}"
-        raise InputError(f"{path} has {wanted}: {', '.join(names) or 'there is no model'}")
-    model = _preset_model(path / "presets" / task, dtype)
+def _trial_model(path: Path, tuned: Path, dtype: str) -> ServableModel:
+    model = _preset_model(tuned, dtype)
     figures = _read_json(path / "result.json").get("figures", {})
     hparams = _read_json(path / "config.json").get("hparams", {})
-    return replace(model, figures=figures.get(task, {}), hparams=hparams)
+    return replace(model, figures=figures.get(tuned.name, {}), hparams=hparams)
 
 
 def _preset_model(path: Path, dtype: str) -> ServableModel:
-    name = _read_json(path / "task.json").get("class_name")
-    if name is None:
-        backbone = load_preset(LVBertBackbone, path, dtype=dtype)
-        tokenizer = load_preset(LVBertTokenizer, path).tokenizer
-        signatures = encoder_signatures(backbone, tokenizer)
-        return ServableModel("embeds texts", signatures, backbone.weights, backbone, tokenizer)
-    model_class = next((known for known in _TASKS if known.__name__ == name), None)
-    if model_class is None:
-        raise InputError(f"{path} holds a {name}, not {' | '.join(c.__name__ for c in _TASKS)}")
-    return servable_task(load_preset(model_class, path, dtype=dtype))
+    task = load_task_preset(path, dtype)
+    if task is not None:
+        return servable_task(task)
+    backbone = load_preset(LVBertBackbone, path, dtype=dtype)
+    tokenizer = load_preset(LVBertTokenizer, path).tokenizer
+    signatures = encoder_signatures(backbone, tokenizer)
+    return ServableModel("embeds texts", signatures, backbone.weights, backbone, tokenizer)
 
 
 def servable_task(model: Any) -> ServableModel:

@@ -189,11 +189,14 @@ def partial(fixtures, tmp_path):
 def test_tensors_without_a_counterpart_end_the_conversion(partial, tmp_path, capsys):
     output = tmp_path / "out"
     message = refusal("huggingface", "preset", str(partial), str(output))
-    assert "the model has no place for 1: classifier.bias" in message
-    assert "does not find 1: discriminator_predictions.dense.bias" in message
+    assert "what is read has tensors that our model has no place for, 1: classifier.bias" in message
+    assert "lacks tensors of our model, 1: discriminator_predictions.dense.bias" in message
     assert not output.exists()
     convert("huggingface", "reference", str(partial), str(output), allow_partial=True)
-    assert "warning: the model has no place for 1: classifier.bias" in capsys.readouterr().err
+    assert (
+        "warning: what is read has tensors that our model has no place for, 1: classifier.bias"
+        in capsys.readouterr().err
+    )
     # What was not there is not made up.
     names = tensors_of(output / "model.ckpt").keys()
     assert "discriminator_predictions/dense/bias" not in names
@@ -250,9 +253,8 @@ def test_what_the_reference_cannot_build_is_refused(
     (directory / "config.json").write_text(json.dumps(saved))
     output = str(tmp_path / "out")
     assert expected in refusal("preset", "reference", str(directory), output, reference_code=code)
-    if hparams["custom_layer_list"] == "CAFA":
-        message = refusal("preset", "huggingface", str(directory), output)
-        assert "has only AF repeated" in message
+    message = refusal("preset", "huggingface", str(directory), output, huggingface_code="electra")
+    assert "has only AF repeated" in message
 
 
 @pytest.mark.parametrize("name", ["reference", "huggingface"])
@@ -284,7 +286,7 @@ def test_bad_requests_are_refused(fixtures, presets, tmp_path):
     tiny, preset = str(fixtures / "tiny" / "model.ckpt"), str(presets / "tiny")
     assert "nothing to convert" in refusal("preset", "preset", preset, output)
     assert "hparams describe reference" in refusal("preset", "huggingface", preset, output, "{}")
-    assert "neither a preset nor" in refusal("preset", "reference", str(tmp_path), output)
+    assert "is no model of ours" in refusal("preset", "reference", str(tmp_path), output)
     short = tmp_path / "short.txt"
     short.write_text((fixtures / "tiny" / "vocab.txt").read_text() + "more\n")
     message = refusal(
@@ -296,6 +298,65 @@ def test_bad_requests_are_refused(fixtures, presets, tmp_path):
     alone = str(tmp_path / "model.ckpt")
     message = refusal("reference", "preset", alone, output, fixture_hparams(fixtures / "tiny"))
     assert "has no vocabulary; name it with vocab_file" in message
+
+
+def test_a_path_of_another_format_is_named(fixtures, presets, tmp_path):
+    output, preset = str(tmp_path / "out"), presets / "official_electra"
+    huggingface = fixtures / "huggingface" / "discriminator"
+    reference = fixtures / "tiny" / "model.ckpt"
+    for kind, path, expected in (
+        ("preset", huggingface, "a model of Hugging Face's transformers; give it with --from hugg"),
+        ("reference", huggingface, "a model of Hugging Face's transformers; give it with --from"),
+        ("huggingface", preset, "the directory of a run; give it with --from preset"),
+        ("huggingface", preset / "preset", "a KerasHub preset; give it with --from preset"),
+        ("reference", preset / "preset", "a KerasHub preset; give it with --from preset"),
+        (
+            "preset",
+            reference,
+            "a checkpoint of the reference's code; give it with --from reference",
+        ),
+        ("huggingface", reference, "a checkpoint of the reference's code; give it with --from ref"),
+    ):
+        target = "reference" if kind != "reference" else "preset"
+        assert refusal(kind, target, str(path), output).startswith(f"{path} is {expected}")
+    for what, file, expected in (
+        (
+            "export",
+            "1/saved_model.pb",
+            "a SavedModel, which is for serving; convert the model that",
+        ),
+        ("search", "study.journal", "the directory of a search; convert the run of a string"),
+        (
+            "trials",
+            "sst_1/presets/sst/config.json",
+            "a directory of trials of fine-tuning; give one",
+        ),
+    ):
+        (tmp_path / what / file).parent.mkdir(parents=True)
+        (tmp_path / what / file).write_text("{}")
+        message = refusal("preset", "huggingface", str(tmp_path / what), output)
+        assert message.startswith(f"{tmp_path / what} is {expected}")
+    message = refusal("huggingface", "preset", str(huggingface), output, task="sst")
+    assert "--task sst chooses among the models of a trial" in message
+
+
+@pytest.mark.parametrize("name", ["tiny", "official_electra"])
+def test_there_and_back_with_code_of_our_own(presets, tmp_path, name):
+    path = str(presets / name)
+    convert("preset", "huggingface", path, str(tmp_path / "there"), huggingface_code="lv_bert")
+    for part in ("discriminator", "generator"):
+        written = {file.name for file in (tmp_path / "there" / part).iterdir()}
+        assert written >= {f"{what}_lv_bert.py" for what in ("configuration", "modeling", "layers")}
+        config = json.loads((tmp_path / "there" / part / "config.json").read_text())
+        assert {name.partition(".")[0] for name in config["auto_map"].values()} == {
+            *("configuration_lv_bert", "modeling_lv_bert")
+        }
+    convert("huggingface", "preset", str(tmp_path / "there"), str(tmp_path / "back"))
+    before, after = (load_pretrainer(directory, print) for directory in (path, tmp_path / "back"))
+    theirs = named_weights(before)
+    for weight_name, weight in named_weights(after).items():
+        np.testing.assert_array_equal(weight, theirs[weight_name], err_msg=weight_name)
+    assert not after.discriminator.mask_convolution_padding or name == "official_electra"
 
 
 # --- The output

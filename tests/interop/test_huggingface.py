@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT
 from lvbert_tf.interop.huggingface_reading import load_huggingface
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer, write_tokenizer
 from lvbert_tf.interop.huggingface_writing import huggingface_models, write_huggingface
@@ -158,7 +159,7 @@ def test_a_model_without_prefix_and_head(saved, copied):
 def written(saved, pair, tmp_path_factory):
     directory = tmp_path_factory.mktemp("written")
     tokenizer = read_tokenizer(saved / "generator")
-    for model in huggingface_models(pair[0]):
+    for model in huggingface_models(pair[0], None, None):
         write_huggingface(model, model.weights, tokenizer, directory)
     return directory
 
@@ -188,9 +189,11 @@ def test_the_same_configuration_is_written(saved, written, part):
     [{"custom_layer_list": "CAF"}, {"custom_layer_list": "AF", "generator_layer_list": "FA"}],
     ids=["discriminator", "generator"],
 )
-def test_other_strings_are_refused(tiny_pretrainer, hparams):
-    message = refusal(huggingface_models, tiny_pretrainer(**hparams)[0])
-    assert "has only AF repeated" in message
+def test_other_strings_are_none_of_electra(tiny_pretrainer, hparams):
+    pretrainer = tiny_pretrainer(**hparams)[0]
+    message = refusal(huggingface_models, pretrainer, None, ELECTRA)
+    assert "it has only AF repeated" in message
+    assert {model.code for model in huggingface_models(pretrainer, None, None)} == {LV_BERT}
     assert ("FA" if "generator_layer_list" in hparams else "CAF") in message
 
 
@@ -261,7 +264,8 @@ def test_a_pair_that_does_not_fit_is_refused(saved, copied):
         directory = copied(part)
     change_config(directory, num_attention_heads=2)
     message = refusal(load_huggingface, str(directory.parent))
-    assert "num_heads: 1 here, 2 there" in message
+    assert "num_heads: 1 follows from the discriminator, 2 in " in message
+    assert f"{directory}/config.json" in message
     shutil.rmtree(directory)
     shutil.copytree(saved / "discriminator", directory)
     assert "two of a kind" in refusal(load_huggingface, str(directory.parent))
@@ -286,8 +290,8 @@ def test_other_tokenizers_are_refused(copied, file, content, expected):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("handle_chinese_chars", False, "tokenize_chinese_chars"),
-        ("lowercase", "yes", "do_lower_case"),
+        ("handle_chinese_chars", False, "handle_chinese_chars true"),
+        ("lowercase", "yes", "lowercase must be true or false"),
         ("type", "Lowercase", "normalizer is not BERT's"),
     ],
 )

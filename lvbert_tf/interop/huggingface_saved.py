@@ -1,0 +1,141 @@
+"""One model of Hugging Face's, as it lies on the disk: what it is, and its tensors."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.files import read_json_object
+from lvbert_tf.interop.electra_heads import unpack_head
+from lvbert_tf.interop.foreign_weights import ForeignWeight, RestoreReport, restore
+from lvbert_tf.interop.huggingface_config import read_code, read_model_config
+from lvbert_tf.interop.huggingface_formats import (
+    CLASSES,
+    CLASSIFIER,
+    DISCRIMINATOR,
+    ELECTRA,
+    GENERATOR,
+    REGRESSOR,
+    SPAN_PREDICTOR,
+    TAGGER,
+    Code,
+)
+from lvbert_tf.interop.safetensors_files import is_position_ids, read_tensors
+from lvbert_tf.model_config import ModelConfig
+
+_OUTPUT_MATRIX = "generator_lm_head.weight"
+# The kind of a model whose config.json does not name its class: a tensor that it has.
+_HEADS = {
+    "generator_predictions.dense.weight": GENERATOR,
+    "classifier.out_proj.weight": CLASSIFIER,
+    "classifier.weight": TAGGER,
+    "qa_outputs.weight": SPAN_PREDICTOR,
+    "span_head.start_logit.weight": SPAN_PREDICTOR,
+}
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model that transformers, or this project, has saved.
+
+    Args:
+        directory: where.
+        code: what computes it.
+        kind: a key of `CLASSES`.
+        values: the content of config.json.
+        config: the shape of its encoder.
+        tensors: all, float32, with the names of `huggingface_names` and `huggingface_heads`.
+    """
+
+    directory: Path
+    code: Code
+    kind: str
+    values: Mapping[str, Any]
+    config: ModelConfig
+    tensors: dict[str, np.ndarray]
+
+    @classmethod
+    def load(cls, directory: Path) -> "SavedModel":
+        """Reads config.json and the tensors.
+
+        Raises:
+            InputError: damaged files, another model than ELECTRA or LV-BERT, or arithmetic that we
+                do not have.
+        """
+        path = directory / "config.json"
+        values = read_json_object(path)
+        code = read_code(values, str(path))
+        config = read_model_config(values, code, str(path))
+        tensors = read_tensors(directory)
+        kind = _kind(values, tensors, code)
+        tensors = _canonical(tensors, code, directory)
+        if code is ELECTRA:
+            tensors = unpack_head(tensors)
+        return cls(directory, code, kind, values, config, tensors)
+
+    @property
+    def where(self) -> str:
+        """Its config.json, for messages."""
+        return str(self.directory / "config.json")
+
+    def restore(self, entries: Iterable[ForeignWeight]) -> RestoreReport:
+        """Assigns the tensors to weights of ours; see `foreign_weights.restore`."""
+        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+        where = f"the weights of {self.directory}"
+        return restore(entries, shapes, self.tensors.__getitem__, where, "config.json")
+
+
+def find_models(path: str) -> list[Path]:
+    """The directories with a model: `path` itself, or those below it with the names of kinds.
+
+    Raises:
+        InputError: there is none.
+    """
+    directory = Path(path)
+    if (directory / "config.json").exists():
+        return [directory]
+    found = [directory / kind for kind in CLASSES if (directory / kind / "config.json").exists()]
+    if not found:
+        *most, last = (f"{kind}/" for kind in CLASSES)
+        raise InputError(
+            f"{path}: no config.json in it, nor in {', '.join(most)} or {last} below it"
+        )
+    return found
+
+
+def same_bits(one: np.ndarray, other: np.ndarray | None) -> bool:
+    """Whether two arrays are the same to the bit: the sign of a zero and a NaN count too."""
+    return other is not None and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def _kind(values: Mapping[str, Any], tensors: Iterable[str], code: Code) -> str:
+    named = values.get("architectures")
+    classes = {code.architecture(kind): kind for kind in reversed(CLASSES)}
+    kind = classes.get(named[0]) if isinstance(named, list) and named else None
+    if kind is None:
+        kind = next((kind for head, kind in _HEADS.items() if head in tensors), DISCRIMINATOR)
+    if kind == CLASSIFIER and values.get("problem_type") == "regression":
+        return REGRESSOR
+    return kind
+
+
+def _canonical(
+    tensors: dict[str, np.ndarray], code: Code, directory: Path
+) -> dict[str, np.ndarray]:
+    """Names with their prefix, without buffers and without the copy of the word embeddings."""
+    scope = code.model_type
+    if not any(name.startswith(f"{scope}.") for name in tensors):
+        # A bare encoder saves itself without the prefix that models above it give it.
+        tensors = {f"{scope}.{name}": tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not is_position_ids(name)}
+    matrix = tensors.pop(_OUTPUT_MATRIX, None)
+    table = tensors.get(f"{scope}.embeddings.word_embeddings.weight")
+    if matrix is not None and not same_bits(matrix, table):
+        raise InputError(
+            f"{directory}: {_OUTPUT_MATRIX} is not the table of word embeddings; a"
+            " generator with an output matrix of its own cannot be read"
+        )
+    return tensors
