@@ -16,8 +16,9 @@ from sklearn.model_selection import GridSearchCV
 from benchmarks.finetuning_evidence.experiment import TASKS
 from lvbert_tf.files import write_json
 from lvbert_tf.finetuning.examples import Question, TaggedSentence, TextExample
+from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
 from lvbert_tf.finetuning.metrics.classification import score_classes
-from lvbert_tf.finetuning.metrics.question_answering import normalized_answer, score_answers
+from lvbert_tf.finetuning.metrics.question_answering import score_answers
 from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_word_tags
 from lvbert_tf.finetuning.registry import find_task

@@ -22,8 +22,10 @@ TASK_FILE = "task.toml"
 _ONLY_FOR = {
     "labels": ("classification", "tagging"),
     "label_range": ("regression",),
+    "tag_scheme": ("tagging",),
     "comment": ("tagging",),
     "unanswerable": ("span",),
+    "answer_rule": ("span",),
     "unordered": ("classification", "regression"),
 }
 _DEFAULT_EPOCHS = {"span": 2.0}
@@ -46,8 +48,9 @@ def custom_task(name: str, folder: Path) -> Task:
 
 def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
     kind = settings.kind
+    defaults = hparams.hparam_fields(TaskSettings)
     for key, kinds in _ONLY_FOR.items():
-        if getattr(settings, key) and kind not in kinds:
+        if getattr(settings, key) != defaults[key].default and kind not in kinds:
             raise InputError(f"{key} is for {' and '.join(kinds)}, not for {kind}")
     _check_columns(kind, settings.columns.given())
     if settings.unordered and settings.columns.text_pair is None:
@@ -82,6 +85,7 @@ def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
         label_range=label_range,
         tag_scheme=tag_scheme,
         unanswerable=settings.unanswerable,
+        answer_rule=settings.answer_rule,
         unordered=settings.unordered,
         num_train_epochs=settings.num_train_epochs or _DEFAULT_EPOCHS.get(kind, 3.0),
         max_seq_length=settings.max_seq_length or _DEFAULT_LENGTH.get(kind, 128),

@@ -7,7 +7,7 @@ from typing import Any
 from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.examples import Question, Source, Span
 from lvbert_tf.finetuning.lines import checked_text
-from lvbert_tf.finetuning.metrics.question_answering import normalized_answer
+from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
 from lvbert_tf.finetuning.task import Role
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}

@@ -52,6 +52,7 @@ class Task:
       label_range: of a regression task.
       tag_scheme: of a tagging task.
       unanswerable: whether a context may hold no answer (span tasks).
+      answer_rule: by which answers are scored (span tasks), of `metrics.answer_rules`.
       unordered: whether the texts of a pair may be swapped; see `double_unordered`.
       num_train_epochs, max_seq_length: the defaults of fine-tuning; length in tokens.
     """
@@ -64,6 +65,7 @@ class Task:
     label_range: LabelRange | None = None
     tag_scheme: TagScheme | None = None
     unanswerable: bool = False
+    answer_rule: str = "squad"
     unordered: bool = False
     num_train_epochs: float = 3.0
     max_seq_length: int = 128

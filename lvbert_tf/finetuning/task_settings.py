@@ -7,6 +7,7 @@ from typing import Any
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.bad_rows import shown
+from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES
 from lvbert_tf.finetuning.rows import Column
 from lvbert_tf.finetuning.text_examples import LabelRange
 from lvbert_tf.hparams import POSITIVE, Range, hparam
@@ -94,11 +95,12 @@ class TaskSettings:
     columns: Columns = hparam(Columns(), doc="the table of columns")
     header: bool = hparam(True, doc="whether the first line of TSV and CSV files names the columns")
     multiline: bool = hparam(False, doc="whether quoted fields of CSV files may run over lines")
-    labels: Labels | None = hparam(None, doc="classes; of tagging: entity types or tags")
+    labels: Labels | None = hparam(None, doc="classes; of tagging: entity types, or tags")
     label_range: LabelRange | None = hparam(None, doc="regression: [least, greatest] label")
     tag_scheme: str = hparam("entities", ("entities", "words"), "whether tags mark entities")
     comment: str = hparam("", doc="tagging: lines that begin with it are left out")
     unanswerable: bool = hparam(False, doc="span: whether a context may hold no answer")
+    answer_rule: str = hparam("squad", tuple(ANSWER_RULES), "span: when an answer is right")
     unordered: bool = hparam(False, doc="whether the texts of a pair may be swapped")
     metric: str = hparam("", doc="the main figure; by default the first that the kind has")
     num_train_epochs: float | None = hparam(None, POSITIVE, "3, span 2")

@@ -450,6 +450,12 @@ def test_spans_in_the_formats_of_the_built_in_tasks(tmp_path):
             "labels is for classification and tagging, not",
         ),
         (toml(CLASSES + "unanswerable = true", TEXT), "unanswerable is for span, not for"),
+        (toml(CLASSES + 'answer_rule = "cmrc"', TEXT), "answer_rule is for span, not for"),
+        (toml(CLASSES + 'tag_scheme = "words"', TEXT), "tag_scheme is for tagging, not for"),
+        (
+            toml('kind = "span"\nanswer_rule = "drcd"'),
+            "answer_rule: 'drcd' is not allowed; use squad |",
+        ),
         (toml(CLASSES + "unordered = true", TEXT), "unordered needs columns.text_pair"),
         (
             toml(CLASSES + 'metric = "pearson"', TEXT),

@@ -175,6 +175,20 @@ def test_figures_of_predictions(objective, make_objective):
     assert figures == {"exact_match": 0.0, "f1": pytest.approx(200 / 3)}
 
 
+@pytest.mark.parametrize(
+    ("rule", "match", "f1"),
+    [("squad", 100, 100), ("cmrc", 0, 200 / 3), ("characters", 0, 100 * 8 / 11)],
+)
+def test_answers_are_scored_by_the_rule_of_the_task(make_objective, rule, match, f1):
+    examples = [question("the cafe", "the cafe", key="1")]
+    predictions = [{"id": "1", "answer": "cafe", "no_answer_score": -3.0}]
+    for name, metric in (("squadv1", "exact_match"), ("squad", "exact")):
+        objective = make_objective(name)
+        objective.task = dataclasses.replace(objective.task, answer_rule=rule)
+        figures = objective.score(examples, predictions)
+        assert (figures[metric], figures["f1"]) == (match, pytest.approx(f1))
+
+
 def predict(objective, examples):
     features = objective.features(examples, "dev")
     outputs = {}

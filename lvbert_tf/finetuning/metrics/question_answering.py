@@ -1,50 +1,32 @@
-"""Figures of answers, as the official scripts of SQuAD 1.1, SQuAD 2.0 and MRQA define them.
+"""Figures of answers, as the official scripts of SQuAD 1.1, SQuAD 2.0, MRQA and CMRC 2018 define them.
 
 The two packages that offer them need PyTorch (torchmetrics) or the network (evaluate), so they are
 computed here.
 """
 
-import re
-import string
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from lvbert_tf.finetuning.examples import Question
+from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES, AnswerRule
 
 SPAN_METRICS = ("exact_match", "f1")
 UNANSWERABLE_METRICS = ("exact", "f1")
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def normalized_answer(text: str) -> str:
-    """Lower case, without ASCII punctuation and articles, words separated by single spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
-
-
-def exact_match(answer: str, prediction: str) -> float:
-    """1 if both are the same after normalization, else 0."""
-    return float(normalized_answer(answer) == normalized_answer(prediction))
-
-
-def f1(answer: str, prediction: str) -> float:
-    """The F1 of the words both have in common, 0..1, counting repetitions; 0 if neither has a word."""
-    expected, predicted = normalized_answer(answer).split(), normalized_answer(prediction).split()
-    common = sum((Counter(expected) & Counter(predicted)).values())
-    return 2 * common / (len(expected) + len(predicted)) if common else 0.0
+_SQUAD = ANSWER_RULES["squad"]
 
 
 def score_answers(
-    questions: Sequence[Question], predictions: Mapping[str, str]
+    questions: Sequence[Question], predictions: Mapping[str, str], rule: AnswerRule = _SQUAD
 ) -> dict[str, float]:
-    """Scores SQuAD 1.1 and MRQA: the best over the answers of a question, averaged over questions.
+    """Scores questions that all have an answer: the best over a question's answers, averaged over
+    questions.
 
     Args:
       questions: each with at least one answer.
       predictions: id -> text.
+      rule: says when an answer is right.
 
     Returns:
       exact_match and f1, in percent.
@@ -55,8 +37,8 @@ def score_answers(
     predicted = _predictions_of(questions, predictions)
     rows = list(zip(questions, predicted, strict=True))
     return {
-        "exact_match": _mean([_best(exact_match, q.answers, text) for q, text in rows]),
-        "f1": _mean([_best(f1, q.answers, text) for q, text in rows]),
+        "exact_match": _mean([_best(rule.exact_match, q.answers, text) for q, text in rows]),
+        "f1": _mean([_best(rule.f1, q.answers, text) for q, text in rows]),
     }
 
 
@@ -65,14 +47,16 @@ def score_answers_or_none(
     predictions: Mapping[str, str],
     no_answer_scores: Mapping[str, float],
     threshold: float,
+    rule: AnswerRule = _SQUAD,
 ) -> dict[str, float]:
-    """Scores SQuAD 2.0, where some questions have no answer.
+    """Scores as SQuAD 2.0 does, where some questions have no answer.
 
     Args:
       questions: of both sorts.
       predictions: id -> text, also where no answer may be the better choice.
       no_answer_scores: id -> how likely it is that there is none, on any scale.
       threshold: where a score above it stands, "no answer" is predicted.
+      rule: says when an answer is right.
 
     Returns:
       exact, f1 and total, then the same of the questions with (HasAns_) and without (NoAns_) an
@@ -86,11 +70,12 @@ def score_answers_or_none(
     scores = np.array(_predictions_of(questions, no_answer_scores), np.float64)
     if not np.isfinite(scores).all():
         raise ValueError("a no-answer score is not finite")
-    answers = [[a for a in q.answers if normalized_answer(a)] or [""] for q in questions]
+    answers = [[a for a in q.answers if rule.normalized(a)] or [""] for q in questions]
     answerable = np.array([bool(q.answers) for q in questions])
+    pairs = list(zip(answers, texts, strict=True))
     raw = {
-        "exact": np.array([_best(exact_match, a, t) for a, t in zip(answers, texts, strict=True)]),
-        "f1": np.array([_best(_f1_or_none, a, t) for a, t in zip(answers, texts, strict=True)]),
+        "exact": np.array([_best(rule.exact_match, a, text) for a, text in pairs]),
+        "f1": np.array([_best(partial(_f1_or_none, rule), a, text) for a, text in pairs]),
     }
     decided = {
         name: np.where(scores > threshold, ~answerable, value) for name, value in raw.items()
@@ -109,11 +94,11 @@ def score_answers_or_none(
     return figures
 
 
-def _f1_or_none(answer: str, prediction: str) -> float:
-    """As `f1`, but two texts without words agree."""
-    if not normalized_answer(answer) or not normalized_answer(prediction):
-        return exact_match(answer, prediction)
-    return f1(answer, prediction)
+def _f1_or_none(rule: AnswerRule, answer: str, prediction: str) -> float:
+    """The rule's F1, but two texts of which nothing counts agree."""
+    if not rule.normalized(answer) or not rule.normalized(prediction):
+        return rule.exact_match(answer, prediction)
+    return rule.f1(answer, prediction)
 
 
 def _best_threshold(

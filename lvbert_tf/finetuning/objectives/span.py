@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lvbert_tf.finetuning.examples import Question
 from lvbert_tf.finetuning.features import Batch, Features, model_inputs
+from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES
 from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.span_features import WindowFeatures, window_features
@@ -122,10 +123,12 @@ class SpanObjective:
         self, examples: Sequence[Question], predictions: Sequence[Prediction]
     ) -> dict[str, float]:
         answers = {prediction["id"]: prediction["answer"] for prediction in predictions}
+        rule = ANSWER_RULES[self.task.answer_rule]
         if not self.task.unanswerable:
-            return score_answers(examples, answers)
+            return score_answers(examples, answers, rule)
         scores = {prediction["id"]: prediction["no_answer_score"] for prediction in predictions}
-        return score_answers_or_none(examples, answers, scores, self.model.no_answer_threshold)
+        threshold = self.model.no_answer_threshold
+        return score_answers_or_none(examples, answers, scores, threshold, rule)
 
 
 def _no_answer(task: Task, config: FinetuningConfig) -> NoAnswer | None:
