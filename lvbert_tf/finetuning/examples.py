@@ -36,7 +36,7 @@ class TextExample:
 
 @dataclass(frozen=True, slots=True)
 class TaggedSentence:
-    """Words and one tag for each; `tags` is None where the file has none. Entity tags are BIOES."""
+    """Words and one tag for each, as the file has them; `tags` is None where it has none."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...] | None

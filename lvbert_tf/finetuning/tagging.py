@@ -58,37 +58,40 @@ def read_columns(
       InputError: a line without a word or a tag, or an illegal tag, unless `bad_rows` skips its
         sentence.
     """
-    file = ColumnFile(path, form)
+    file, read_tags = ColumnFile(path, form), scheme.reader()
     for lines in file.sentences():
         source = Source(str(path), lines[0][0])
         with bad_rows.at(source):
             words, tags = file.read(lines, labelled)
             if words:
-                yield TaggedSentence(tuple(words), scheme.read(tags) if tags else None, source)
+                yield TaggedSentence(tuple(words), read_tags(tags) if tags else None, source)
 
 
 def read_tagged_rows(
     rows: Iterable[tuple[Source, Row]], scheme: TagScheme, bad_rows: BadRows
 ) -> Iterator[TaggedSentence]:
-    """Makes sentences of rows whose roles `words` and, where there is one, `tags` hold lists of text.
+    """Makes sentences of rows whose roles `words` and, where there is one, `tags` hold lists: of text,
+    and tags of text or of their places among the scheme's.
 
     Raises:
       InputError: a row with other values, or of different lengths, or with an illegal tag, unless
         `bad_rows` skips it.
     """
+    read_tags = scheme.reader()
     for source, row in rows:
         with bad_rows.at(source):
-            words, tags = _texts(row["words"], "words"), None
+            words, tags = _list(row["words"], "words"), None
             if not words:
                 raise RowError("words is empty")
             if "tags" in row:
-                tags = scheme.read(_texts(row["tags"], "tags"))
+                tags = _list(row["tags"], "tags")
                 if len(tags) != len(words):
                     raise RowError(f"{len(words)} words but {len(tags)} tags")
-            yield TaggedSentence(words, tags, source)
+            texts = tuple(checked_text(word, "an item of words") for word in words)
+            yield TaggedSentence(texts, None if tags is None else read_tags(tags), source)
 
 
-def _texts(value: Any, what: str) -> tuple[str, ...]:
+def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
-        raise RowError(f"{what} is no list of texts: {shown(value)}")
-    return tuple(checked_text(item, f"an item of {what}") for item in value)
+        raise RowError(f"{what} is no list: {shown(value)}")
+    return value

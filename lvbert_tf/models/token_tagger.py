@@ -1,6 +1,6 @@
 """Tagging the words of a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import keras_hub
@@ -136,6 +136,8 @@ class LVBertTokenTagger(keras_hub.models.Task):
         tags: the names of the tags, in the order of the logits.
         preprocessor: an `LVBertTokenTaggerPreprocessor`, whose sequences become no longer than the
             backbone's positions, and whose tags become these; None: inputs are token ids.
+        written_as: tag -> what is written in its place where words are tagged; itself, unless given. A
+            model that learns BIOES from data in BIO writes B-PER for S-PER.
 
     Inputs: those of the backbone. Output: float32 logits of shape (batch, length, tags); a word's are
     those at its first piece.
@@ -150,7 +152,7 @@ class LVBertTokenTagger(keras_hub.models.Task):
     ```
 
     Raises:
-        InputError: no tags, or one twice.
+        InputError: no tags, or one twice; or what is to be written is no text.
     """
 
     backbone_cls = LVBertBackbone
@@ -161,11 +163,14 @@ class LVBertTokenTagger(keras_hub.models.Task):
         backbone: LVBertBackbone,
         tags: Sequence[str],
         preprocessor: LVBertTokenTaggerPreprocessor | None = None,
+        written_as: Mapping[str, str] | None = None,
         **kwargs,
     ):
-        tags = tuple(tags)
+        tags, written_as = tuple(tags), dict(written_as or {})
         if not tags or len(set(tags)) < len(tags):
             raise InputError(f"tags: expected one or more different ones, got {tags}")
+        if not all(isinstance(written, str) and written for written in written_as.values()):
+            raise InputError(f"written_as: expected a text for each tag, got {written_as}")
 
         # === Layers ===
         self.backbone = backbone
@@ -182,6 +187,14 @@ class LVBertTokenTagger(keras_hub.models.Task):
 
         # === Config ===
         self.tags = tags
+        self.written_as = {
+            tag: written for tag, written in written_as.items() if tag in tags and tag != written
+        }
+
+    @property
+    def written_tags(self) -> tuple[str, ...]:
+        """What is written for each of the tags."""
+        return tuple(self.written_as.get(tag, tag) for tag in self.tags)
 
     def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
         """As `keras.Model.compile`; "auto" is Adam, the words' cross-entropy and their accuracy."""
@@ -197,7 +210,7 @@ class LVBertTokenTagger(keras_hub.models.Task):
         )
 
     def tag(self, sentences: Sequence[str], batch_size: int = 32) -> list[list[tuple[str, str]]]:
-        """The likeliest tag of each word.
+        """The likeliest tag of each word by itself, as it is written.
 
         Args:
             sentences: with ASCII whitespace between words.
@@ -217,12 +230,12 @@ class LVBertTokenTagger(keras_hub.models.Task):
         return [
             [(word.decode(), name) for word, name in zip(row, names, strict=False)]
             for row, names in zip(
-                words.to_list(), tags_of_words(self.tags, starts, best), strict=True
+                words.to_list(), tags_of_words(self.written_tags, starts, best), strict=True
             )
         ]
 
     def get_config(self):
-        return {**super().get_config(), "tags": self.tags}
+        return {**super().get_config(), "tags": self.tags, "written_as": self.written_as}
 
 
 def tags_of_words(

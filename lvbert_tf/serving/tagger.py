@@ -14,9 +14,10 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
     characters, all of shape [batch, words]; "" and 0 where a text has fewer words than another.
 
     Words stand between ASCII whitespace. Those beyond the model's length have no tag, and are missing.
-    `predict_ids` gives the `probabilities` of all tags, of shape [batch, length, tags].
+    `predict_ids` gives the `probabilities` of all tags that the model tells apart, of shape [batch,
+    length, tags].
     """
-    preprocessor, names = model.preprocessor, tf.constant(model.tags)
+    preprocessor, names = model.preprocessor, tf.constant(model.written_tags)
     assert preprocessor is not None
 
     def likely_tags(inputs: Tensors) -> dict[str, tf.Tensor]:

@@ -137,10 +137,10 @@ def test_tagging_in_columns(tmp_path, suffix):
     files = {f"train.{suffix}": content, "task.toml": toml(keys, columns, suffix)}
     task = task_with(tmp_path, "names", files)
     assert [(e.words, e.tags) for e in task.read("train").examples] == [
-        (("Ada", "L"), ("B-PER", "E-PER")),
+        (("Ada", "L"), ("B-PER", "I-PER")),
         (("#",), ("O",)),
     ]
-    assert task.tag_scheme.outputs([]) == ("O", "B-PER", "I-PER", "E-PER", "S-PER")
+    assert tuple(task.tag_scheme.outputs([])) == ("O", "B-PER", "I-PER", "E-PER", "S-PER")
     assert (task.metrics[0], task.max_seq_length) == ("f1", 256)
     bad = content.replace("I-PER", "I-LOC")
     task = task_with(tmp_path, "names", files | {f"train.{suffix}": bad})
@@ -158,8 +158,10 @@ def test_tagging_in_json_lines(tmp_path):
         ({"tokens": ["a"], "pos": ["N", "V"]}, "line 1: 1 words but 2 tags"),
         ({"tokens": ["a"], "pos": ["X"]}, "line 1: tag 'X' is none of N | V"),
         ({"tokens": [], "pos": []}, "line 1: words is empty"),
-        ({"tokens": "a", "pos": ["N"]}, "line 1: words is no list of texts: 'a'"),
-        ({"tokens": ["a"], "pos": [1]}, "line 1: an item of tags is no text: 1"),
+        ({"tokens": "a", "pos": ["N"]}, "line 1: words is no list: 'a'"),
+        ({"tokens": ["a"], "pos": "N"}, "line 1: tags is no list: 'N'"),
+        ({"tokens": [1], "pos": ["N"]}, "line 1: an item of words is no text: 1"),
+        ({"tokens": ["a"], "pos": [2]}, "line 1: tag 2 is no place in labels, 0 to 1"),
     ]:
         task = task_with(tmp_path, "parts", files | {"train.jsonl": json_lines(row)})
         assert message in refusal(task.read, "train")

@@ -1,14 +1,7 @@
 """Sentences in the columns of CoNLL."""
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from seqeval.metrics.sequence_labeling import get_entities
 from task_files import refusal, task_with
-
-from lvbert_tf.finetuning.tag_schemes import EntityTags, WordTags
 
 # CoNLL-2000: word, part of speech, chunk.
 CHUNK = """Confidence NN B-NP
@@ -43,8 +36,8 @@ def test_chunks(tmp_path):
     task = task_with(tmp_path, "chunk", {"train.txt": CHUNK})
     first = ("Confidence", "in", "the", "pound", "#", "is", ".")
     assert sentences(task, "train") == [
-        (first, ("S-NP", "S-PP", "B-NP", "I-NP", "E-NP", "S-VP", "O")),
-        (("Mr.", "Carl", "slept"), ("B-NP", "E-NP", "S-VP")),
+        (first, ("B-NP", "B-PP", "B-NP", "I-NP", "I-NP", "B-VP", "O")),
+        (("Mr.", "Carl", "slept"), ("B-NP", "I-NP", "B-VP")),
     ]
     assert str(task.read("train").examples[1].source).endswith("train.txt, line 9")
 
@@ -52,7 +45,7 @@ def test_chunks(tmp_path):
 def test_entities_in_the_original_scheme(tmp_path):
     task = task_with(tmp_path, "ner", {"dev.txt.gz": NER.replace("\n", "\r\n")})
     words = ("EU", "rejects", "New", "York", "Boston")
-    assert sentences(task, "dev") == [(words, ("S-ORG", "O", "B-LOC", "E-LOC", "S-LOC"))]
+    assert sentences(task, "dev") == [(words, ("I-ORG", "O", "I-LOC", "I-LOC", "B-LOC"))]
 
 
 def test_parts_of_speech(tmp_path):
@@ -140,10 +133,10 @@ def test_defaults(tmp_path):
         (
             "chunk",
             "a DT B-NP\nb DT NP\n",
-            "line 1: tag 'NP' is neither O nor B-, I-, E- or S- with",
+            "line 1: tag 'NP' is neither O nor one of B I M E L S U W, alone",
         ),
         ("ner", "a B-\n", "tag 'B-' is neither O"),
-        ("ner", "a U-PER\n", "tag 'U-PER' is neither O"),
+        ("ner", "a V-PER\n", "tag 'V-PER' is neither O"),
         ("ner", "\xff O\n".encode("latin-1"), "line 1: column 0 of line 1 is not valid UTF-8"),
         ("pos", "a\0 DT\n", "line 1: column 0 of line 1 has a NUL byte"),
         ("pos", "\n-DOCSTART- X\n\n", "the split train is empty: "),
@@ -159,26 +152,3 @@ def test_bad_sentences_are_counted(tmp_path):
     reading = task.read("train", skip_bad_rows=True)
     assert [example.words for example in reading.examples] == [("d",)]
     assert reading.skipped == 2
-
-
-def test_outputs_of_a_model():
-    assert EntityTags().outputs([("O", "S-PER"), ("B-LOC", "E-LOC")]) == (
-        *("O", "B-LOC", "I-LOC", "E-LOC", "S-LOC"),
-        *("B-PER", "I-PER", "E-PER", "S-PER"),
-    )
-    assert EntityTags(("PER",)).outputs([]) == ("O", "B-PER", "I-PER", "E-PER", "S-PER")
-    assert WordTags().outputs([("NN", "DT"), ("NN",)]) == ("DT", "NN")
-    assert WordTags(("NN", "DT")).outputs([]) == ("NN", "DT")
-
-
-TAGS = st.lists(st.sampled_from(["O", *(f"{p}-{t}" for p in "BIES" for t in ("X", "Y-Z"))]))
-
-
-@settings(max_examples=80)
-@given(tags=TAGS)
-def test_bioes_marks_the_same_entities(tags):
-    bioes = EntityTags().read(tags)
-    assert get_entities(list(bioes)) == get_entities(tags)
-    assert EntityTags().read(bioes) == bioes
-    for tag, following in pairwise((*bioes, "O")):
-        assert (tag[0] in "BI") == (following[0] in "IE"), bioes

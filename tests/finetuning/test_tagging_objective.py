@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from seqeval.metrics.v1 import precision_recall_fscore_support
-from seqeval.scheme import IOBES
+from seqeval.scheme import IOB2
 from task_files import task_with
 from tiny_objectives import LENGTH, make_objective, outputs_of, overfit, predict, whole_batch
 
@@ -11,6 +12,7 @@ from lvbert_tf.finetuning.examples import Source, TaggedSentence
 from lvbert_tf.finetuning.features import model_inputs
 from lvbert_tf.finetuning.objectives.tagging import TaggingObjective
 from lvbert_tf.models import LVBertTokenTagger
+from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 NER = """Ann's B-PER
@@ -59,6 +61,66 @@ def test_tags_are_those_of_the_training_examples(entities, parts_of_speech):
     assert entities.model.preprocessor.sequence_length == LENGTH
 
 
+SCHEMES = {
+    # the tags of a file -> those a model learns, and what is written for each
+    "B-X I-X I-X B-X O B-Y": (
+        "O B-X I-X E-X S-X B-Y I-Y E-Y S-Y",
+        "O B-X I-X I-X B-X B-Y I-Y I-Y B-Y",
+    ),
+    "I-X I-X E-X E-X O E-X": ("O B-X I-X E-X S-X", "O I-X I-X E-X E-X"),
+    "B-X I-X E-X S-X O S-X": ("O B-X I-X E-X S-X", "O B-X I-X E-X S-X"),
+    "B-X I-X L-X U-X O U-X": ("O B-X I-X L-X U-X", "O B-X I-X L-X U-X"),
+    "B-X M-X E-X S-X O S-X": ("O B-X M-X E-X S-X", "O B-X M-X E-X S-X"),
+    "B-X M-X E-X W-X O W-X": ("O B-X M-X E-X W-X", "O B-X M-X E-X W-X"),
+    "B I I B O B": ("O B I E S", "O B I I B"),
+    "B I I B B B": ("B I E S", "B I I B"),
+    "B M E S S S": ("B M E S", "B M E S"),
+    "B I L U O U": ("O B I L U", "O B I L U"),
+}
+
+
+@pytest.mark.parametrize("tags", SCHEMES)
+def test_tags_are_written_as_in_the_training_file(tmp_path, tags):
+    """A model learns all parts of an entity; its words, presets and exports have the user's tags."""
+    tags, words = tags.split(), ["Ann", "in", "New", "York", "sing", "."]
+    lines = "".join(f"{word} {tag}\n" for word, tag in zip(words, tags, strict=True))
+    objective = make_objective(task_with(tmp_path, "ner", {"train.txt": lines}), TOKENS)
+    (example,) = examples = objective.task.read("train").examples
+    assert example.tags == tuple(tags)
+    learned, written = SCHEMES[" ".join(tags)]
+    model = objective.model
+    assert " ".join(model.tags) == " ".join(model.preprocessor.tags) == learned
+    assert " ".join(model.written_tags) == written
+
+    features = objective.features(examples, "train")
+    right = np.maximum(features.tokens["label"].to_tensor().numpy() - 1, 0)
+    (prediction,) = objective.predictions(examples, features, {"tags": right})
+    assert prediction == {"tags": tags}
+    # Parts in an order that the scheme does not allow mark what conlleval takes them for.
+    inner = model.tags.index(model.tags[1:][1] if learned[0] == "O" else model.tags[1])
+    (prediction,) = objective.predictions(examples, features, {"tags": np.full_like(right, inner)})
+    (expected,) = objective.task.tag_scheme.learned([[model.tags[inner]] * len(tags)], model.tags)
+    assert prediction["tags"] == [model.written_as.get(tag, tag) for tag in expected]
+    assert objective.score(examples, [prediction])["recall"] < 100
+    assert objective.score(examples, [{"tags": tags}])["f1"] == 100
+
+
+@pytest.mark.parametrize("lines", [NER, NER.replace("I-LOC", "L-LOC").replace("B-PER", "U-PER")])
+def test_presets_and_exports_have_the_users_tags(tmp_path, lines):
+    objective = make_objective(task_with(tmp_path, "ner", {"train.txt": lines}), TOKENS)
+    users = {"O", *(f"{part}-{kind}" for part in "BILU" for kind in ("LOC", "PER"))}
+    users &= {"O", *objective.model.written_tags}
+    path = str(tmp_path / "preset")
+    objective.model.save_to_preset(path)
+    model = LVBertTokenTagger.from_preset(path)
+    assert model.written_tags == objective.model.written_tags
+    assert set(model.written_tags) == users
+    text = "New York Ann in York sing ."
+    tags = tagger_signatures(model)["serving_default"](tf.constant([text]))["tags"]
+    assert [tag.decode() for tag in tags.numpy()[0]] == [tag for _, tag in model.tag([text])[0]]
+    assert {tag.decode() for tag in tags.numpy()[0]} <= users
+
+
 def test_a_tag_stands_at_the_first_piece_of_its_word(entities):
     features = entities.features(entities.task.read("train").examples, "train")
     assert {name: column.to_list() for name, column in features.tokens.items()} == {
@@ -82,7 +144,7 @@ def test_without_tags_there_are_words_all_the_same(entities):
     assert "label" not in features.tokens
     (prediction,) = predict(entities, entities.task.read("test").examples, "test")
     assert len(prediction["tags"]) == 4
-    assert set(prediction["tags"]) <= set(LOC_AND_PER)
+    assert set(prediction["tags"]) <= {"O", "B-LOC", "I-LOC", "B-PER", "I-PER"}
 
 
 def test_words_beyond_the_length_have_no_tag(entities):
@@ -139,14 +201,14 @@ def test_padding_and_company_do_not_change_a_prediction(entities):
 
 def test_entities_are_scored_as_by_seqeval(entities):
     examples = entities.task.read("dev").examples
-    assert examples[1].tags == ("S-ORG",)  # never predicted: missed
-    predicted = [("B-LOC", "E-LOC", "S-PER"), ("O",)]
+    assert examples[1].tags == ("B-ORG",)  # never predicted: missed
+    predicted = [("B-LOC", "I-LOC", "B-PER"), ("O",)]
     figures = entities.score(examples, [{"tags": tags} for tags in predicted])
     precision, recall, f1, _ = precision_recall_fscore_support(
         [list(example.tags) for example in examples],
         [list(tags) for tags in predicted],
         average="micro",
-        scheme=IOBES,
+        scheme=IOB2,
     )
     assert (precision, recall) == (0.5, 0.5)
     assert list(figures) == ["f1", "precision", "recall"]

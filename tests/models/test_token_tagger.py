@@ -106,3 +106,16 @@ def test_fit_from_a_preset_and_come_back_from_one(preset, tmp_path):
 def test_tags_must_differ(preset, tags):
     with pytest.raises(InputError, match="expected one or more different ones"):
         LVBertTokenTagger.from_preset(preset, tags=tags)
+
+
+def test_what_is_written_for_a_tag(preset):
+    """Of other tags nothing is kept: a preset may be loaded with tags of one's own."""
+    backbone = LVBertBackbone.from_preset(preset)
+    tagger = LVBertTokenTagger(
+        backbone, TAGS, written_as={".": "PUNCT", "S-X": "B-X", "VERB": "VERB"}
+    )
+    assert (tagger.tags, tagger.written_tags) == (TAGS, ("NOUN", "VERB", "PUNCT"))
+    assert tagger.get_config()["written_as"] == {".": "PUNCT"}
+    for written in (1, ""):
+        with pytest.raises(InputError, match="written_as: expected a text for each tag"):
+            LVBertTokenTagger(backbone, TAGS, written_as={"NOUN": written})

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 from sklearn.metrics import accuracy_score
 
+from lvbert_tf.finetuning.entity_schemes import BIOES
+
 ENTITY_METRICS = ("f1", "precision", "recall")
 WORD_METRICS = ("accuracy",)
 
@@ -17,20 +19,23 @@ def score_entities(
     """Scores predicted entities: one counts as right if its type and both ends are.
 
     Args:
-      references, predictions: sentences of tags, BIO or BIOES. A prediction may be shorter than its
-        sentence where the model's length cut that off: the entities in the rest count as missed.
+      references, predictions: sentences of tags, both in schemes of `entity_schemes.SCHEMES`, which
+        may differ. Tags that break the rules of their scheme mark what conlleval takes them for. A
+        prediction may be shorter than its sentence where the model's length cut that off: the entities
+        in the rest count as missed.
       names: among `ENTITY_METRICS`.
 
     Returns:
       percent by name, micro-averaged as by conlleval; 0 where a figure is undefined.
 
     Raises:
-      ValueError: another number of sentences, or a prediction longer than its sentence.
+      ValueError: another number of sentences, a prediction longer than its sentence, or a tag of no
+        scheme.
     """
     pairs = list(_aligned(references, predictions, rest="O"))
     precision, recall, f1, _ = precision_recall_fscore_support(
-        [expected for expected, _ in pairs],
-        [predicted for _, predicted in pairs],
+        [list(BIOES.write(expected)) for expected, _ in pairs],
+        [list(BIOES.write(predicted)) for _, predicted in pairs],
         average="micro",
         zero_division=0,
     )

@@ -24,12 +24,13 @@ from lvbert_tf.models.token_tagger import tags_of_words
 class TaggingObjective:
     """Cross-entropy at the first piece of each word; predictions are `{"tags": [...]}`.
 
-    There is a tag for each word, but for words beyond the model's length. Entity tags are BIOES. A
-    tag that the training examples lack is never predicted and adds nothing to the loss.
+    There is a tag for each word, but for words beyond the model's length. Tags are written as in the
+    training examples: those of entities in their scheme, the rules of which they obey. A tag that the
+    training examples lack is never predicted and adds nothing to the loss.
 
     Args:
       task: of kind "tagging".
-      model: its tags are the outputs of the task's scheme for the training examples.
+      model: its tags are the outputs of the task's scheme for the training examples, see `TagScheme`.
     """
 
     model_class = LVBertTokenTagger
@@ -51,14 +52,14 @@ class TaggingObjective:
         """A model with a fresh head for the tags of the examples."""
         assert task.tag_scheme is not None
         preprocessor = LVBertTokenTaggerPreprocessor(tokenizer, config.length_of(task))
-        tags = task.tag_scheme.outputs(example.tags or () for example in examples)
-        return LVBertTokenTagger(backbone, tags, preprocessor)
+        outputs = task.tag_scheme.outputs(example.tags or () for example in examples)
+        return LVBertTokenTagger(backbone, tuple(outputs), preprocessor, written_as=outputs)
 
     def features(self, examples: Sequence[TaggedSentence], role: Role) -> Features:
         """Has `word_starts` and, unless examples have no tags, `label`; see the preprocessor."""
         words = [_ragged([example.words for example in examples])]
         if all(example.tags is not None for example in examples):
-            words.append(_ragged([example.tags or () for example in examples]))
+            words.append(_ragged(self._learned([example.tags or () for example in examples])))
         return Features(token_columns(self.preprocessor.encode, tuple(words)), {})
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
@@ -87,8 +88,8 @@ class TaggingObjective:
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         word_starts = features.tokens["word_starts"]
-        tags = tags_of_words(self.model.tags, word_starts, outputs["tags"])
-        return [{"tags": names} for names in tags]
+        tags = self._learned(tags_of_words(self.model.tags, word_starts, outputs["tags"]))
+        return [{"tags": [self.model.written_as.get(tag, tag) for tag in row]} for row in tags]
 
     def score(
         self, examples: Sequence[TaggedSentence], predictions: Sequence[Prediction]
@@ -98,6 +99,11 @@ class TaggingObjective:
         references = [example.tags or () for example in examples]
         predicted = [prediction["tags"] for prediction in predictions]
         return score(references, predicted, self.task.metrics)
+
+    def _learned(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        """Tags of examples, or predicted ones, as the model's that mark the same."""
+        assert self.task.tag_scheme is not None
+        return self.task.tag_scheme.learned(sentences, self.model.tags)
 
 
 def _ragged(rows: Sequence[Sequence[str]]) -> tf.RaggedTensor:
