@@ -1,6 +1,6 @@
 """What is pre-training worth, and which layers? Pre-trains, fine-tunes and compares on six tasks.
 
-    python benchmarks/finetuning_quality.py --sources DIR --output_dir build/finetuning_quality --jobs 2
+    python experiments/finetuning_quality.py --sources DIR --output_dir build/finetuning_quality --jobs 2
 
 With the project's own programs, at a width that 2 cores can train:
 
@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import flags
 
-from benchmarks.evidence.claims import claim
-from benchmarks.finetuning_evidence import experiment
-from benchmarks.finetuning_evidence.programs import Programs
-from benchmarks.finetuning_evidence.report import report
-from benchmarks.finetuning_evidence.training import train_all
+from experiments.evidence.claims import claim
+from experiments.finetuning import experiment
+from experiments.finetuning.programs import Programs
+from experiments.finetuning.report import report
+from experiments.finetuning.training import train_all
 from lvbert_tf import cli
 
 FLAGS = flags.FLAGS

@@ -1,6 +1,6 @@
 """Does the search find good layer strings? Trains, scores and searches in a space that can be ranked.
 
-    python benchmarks/search_quality.py --output_dir build/search_quality --jobs 2
+    python experiments/search_quality.py --output_dir build/search_quality --jobs 2
 
 On the State of the Union addresses, with encoders of 6 layers of width 64:
 
@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import flags
 
-from benchmarks.search_evidence import experiment
-from benchmarks.search_evidence.report import report
-from benchmarks.search_evidence.schedule import run_all
+from experiments.search import experiment
+from experiments.search.report import report
+from experiments.search.schedule import run_all
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
-from benchmarks.finetuning_evidence.experiment import TASKS
+from experiments.finetuning.experiment import TASKS
 from lvbert_tf.files import write_json
 from lvbert_tf.finetuning.examples import Question, TaggedSentence, TextExample
 from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer

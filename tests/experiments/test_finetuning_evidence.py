@@ -1,20 +1,20 @@
-"""The parts of `benchmarks/finetuning_quality.py`, on rows written here."""
+"""The parts of `experiments/finetuning_quality.py`, on rows written here."""
 
 import gzip
 import json
 
 import pytest
 
-from benchmarks.finetuning_evidence import baselines, experiment, sources
-from benchmarks.finetuning_evidence.experiment import STARTS, Finetuning, TaskPlan
-from benchmarks.finetuning_evidence.programs import Programs, processor_seconds
-from benchmarks.finetuning_evidence.report import (
+from experiments.finetuning import baselines, experiment, sources
+from experiments.finetuning.experiment import STARTS, Finetuning, TaskPlan
+from experiments.finetuning.programs import Programs, processor_seconds
+from experiments.finetuning.report import (
     finetuning_table,
     gain_of,
     median,
     pretraining_table,
 )
-from benchmarks.finetuning_evidence.results import Results, trial_file
+from experiments.finetuning.results import Results, trial_file
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.examples import Question, Source, TaggedSentence, TextExample
 from lvbert_tf.finetuning.registry import find_task

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from benchmarks.finetuning_evidence import experiment
-from benchmarks.finetuning_evidence.experiment import Finetuning
-from benchmarks.finetuning_evidence.programs import ROOT, Programs
-from benchmarks.finetuning_evidence.results import trial_file
-from benchmarks.finetuning_evidence.sources import WIKIPEDIA, lay_out
+from experiments.finetuning import experiment
+from experiments.finetuning.experiment import Finetuning
+from experiments.finetuning.programs import ROOT, Programs
+from experiments.finetuning.results import trial_file
+from experiments.finetuning.sources import WIKIPEDIA, lay_out
 
 _ADDRESSES = ROOT / "data" / "sotu.jsonl.gz"
 

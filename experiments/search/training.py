@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.search_evidence import experiment
-from benchmarks.search_evidence.experiment import Alone, Shared
+from experiments.search import experiment
+from experiments.search.experiment import Alone, Shared
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import write_json
 from lvbert_tf.pretraining.quiet_import import import_tensorflow

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import processor
-from benchmarks.search_evidence import experiment, figures, tables
-from benchmarks.search_evidence.experiment import SUPERNETS
-from benchmarks.search_evidence.results import Results, processor_hours
-from benchmarks.search_evidence.schedule import compared_strings
-from benchmarks.search_evidence.searching import curves
+from experiments.search import experiment, figures, tables
+from experiments.search.experiment import SUPERNETS
+from experiments.search.results import Results, processor_hours
+from experiments.search.schedule import compared_strings
+from experiments.search.searching import curves
 
 
 def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from benchmarks.evidence.estimates import CONFIDENCE, RESAMPLES, Estimate, Sample
+from experiments.evidence.estimates import CONFIDENCE, RESAMPLES, Estimate, Sample
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.evidence.estimates import Estimate, bootstrap
-from benchmarks.evidence.tables import markdown
-from benchmarks.search_evidence import experiment, statistics
-from benchmarks.search_evidence.results import Results
+from experiments.evidence.estimates import Estimate, bootstrap
+from experiments.evidence.tables import markdown
+from experiments.search import experiment, statistics
+from experiments.search.results import Results
 from lvbert_tf.layer_string import LayerString
 
 MILESTONES = (10, 20, 40, 60, 80, 110)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.evidence import plots
-from benchmarks.search_evidence import experiment, statistics
-from benchmarks.search_evidence.results import Results
+from experiments.evidence import plots
+from experiments.search import experiment, statistics
+from experiments.search.results import Results
 from lvbert_tf.search.report import drawing
 
 if TYPE_CHECKING:

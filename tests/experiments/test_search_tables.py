@@ -1,11 +1,11 @@
-"""The tables of `benchmarks/search_quality.py`, from results that are made up."""
+"""The tables of `experiments/search_quality.py`, from results that are made up."""
 
 import json
 
 import pytest
 
-from benchmarks.search_evidence import experiment, tables
-from benchmarks.search_evidence.experiment import (
+from experiments.search import experiment, tables
+from experiments.search.experiment import (
     ABLATION,
     BASELINE,
     SEARCHED,
@@ -13,9 +13,9 @@ from benchmarks.search_evidence.experiment import (
     TRIALS,
     Alone,
 )
-from benchmarks.search_evidence.results import Results, processor_hours
-from benchmarks.search_evidence.schedule import measured_strings
-from benchmarks.search_evidence.training import result_path
+from experiments.search.results import Results, processor_hours
+from experiments.search.schedule import measured_strings
+from experiments.search.training import result_path
 from lvbert_tf.errors import InputError
 
 

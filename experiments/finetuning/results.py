@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.finetuning_evidence.experiment import NUM_TRIALS, Finetuning
-from benchmarks.finetuning_evidence.programs import processor_seconds
+from experiments.finetuning.experiment import NUM_TRIALS, Finetuning
+from experiments.finetuning.programs import processor_seconds
 
 
 def trial_file(output_dir: Path, finetuning: Finetuning, trial: int) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.search_evidence import experiment
-from benchmarks.search_evidence.experiment import SUPERNETS, Alone, Shared
-from benchmarks.search_evidence.schedule import Scores, measured_strings, read_scores
-from benchmarks.search_evidence.training import result_path
+from experiments.search import experiment
+from experiments.search.experiment import SUPERNETS, Alone, Shared
+from experiments.search.schedule import Scores, measured_strings, read_scores
+from experiments.search.training import result_path
 from lvbert_tf.search.candidate import DIRECTIONS
 
 

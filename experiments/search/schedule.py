@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.search_evidence import experiment
-from benchmarks.search_evidence.experiment import (
+from experiments.search import experiment
+from experiments.search.experiment import (
     ABLATION,
     BASELINE,
     FIRST_SEED,
@@ -18,8 +18,8 @@ from benchmarks.search_evidence.experiment import (
     Alone,
     Shared,
 )
-from benchmarks.search_evidence.searching import winner
-from benchmarks.search_evidence.training import (
+from experiments.search.searching import winner
+from experiments.search.training import (
     reference,
     result_path,
     start_worker,

@@ -1,11 +1,11 @@
-"""The statistics of `benchmarks/search_quality.py`, against worked examples and other formulas."""
+"""The statistics of `experiments/search_quality.py`, against worked examples and other formulas."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.evidence.estimates import Estimate, bootstrap
-from benchmarks.search_evidence import experiment, statistics
+from experiments.evidence.estimates import Estimate, bootstrap
+from experiments.search import experiment, statistics
 
 
 def test_kendall_counts_pairs():

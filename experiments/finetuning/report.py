@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evidence.estimates import Estimate, bootstrap
-from benchmarks.evidence.tables import markdown
-from benchmarks.finetuning_evidence import experiment, figures
-from benchmarks.finetuning_evidence.baselines import LEXICAL, TRIVIAL, Figures, all_baselines
-from benchmarks.finetuning_evidence.experiment import STARTS, Finetuning, TaskPlan
-from benchmarks.finetuning_evidence.results import Results
 from benchmarks.machine import processor
+from experiments.evidence.estimates import Estimate, bootstrap
+from experiments.evidence.tables import markdown
+from experiments.finetuning import experiment, figures
+from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Figures, all_baselines
+from experiments.finetuning.experiment import STARTS, Finetuning, TaskPlan
+from experiments.finetuning.results import Results
 from lvbert_tf.finetuning.registry import find_task
 
 MODEL_NAMES = {"lv_bert": "LV-BERT", "af": "AF x 12"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.search_evidence.experiment import (
+from experiments.search.experiment import (
     SEARCH,
     SEARCH_SEEDS,
     search_settings,

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.evidence import plots
-from benchmarks.evidence.estimates import bootstrap
-from benchmarks.finetuning_evidence.baselines import LEXICAL, TRIVIAL, Figures
-from benchmarks.finetuning_evidence.experiment import MODELS, STARTS, Finetuning, TaskPlan
-from benchmarks.finetuning_evidence.results import Results
+from experiments.evidence import plots
+from experiments.evidence.estimates import bootstrap
+from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Figures
+from experiments.finetuning.experiment import MODELS, STARTS, Finetuning, TaskPlan
+from experiments.finetuning.results import Results
 from lvbert_tf.search.report import drawing
 
 if TYPE_CHECKING:

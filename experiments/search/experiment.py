@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evidence import claims
+from experiments.evidence import claims
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.candidate import DIRECTIONS

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.finetuning_evidence.experiment import TaskPlan
+from experiments.finetuning.experiment import TaskPlan
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.files import replace_file
 
