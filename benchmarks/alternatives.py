@@ -1,15 +1,15 @@
 """What ways not taken cost: each choice of docs/performance.md beside its alternative.
 
-    python benchmarks/alternatives.py --precision bfloat16
+    python -m benchmarks.alternatives --precision bfloat16
 
 Prints CPU times at the sizes of LV-BERT-small, forward and backward as in `stretches.py`, for the logits
 of the masked slots forward only.
 """
 
-import stretches
 import tensorflow as tf
 from absl import flags
 
+from benchmarks import stretches
 from lvbert_tf import cli
 from lvbert_tf.layers import depthwise, dropout, dynamic_convolution, gelu, rows
 from lvbert_tf.layers.compiled import compiled, compiled_without_gradient

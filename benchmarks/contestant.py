@@ -1,22 +1,50 @@
 """One implementation at one setting: a process of its own, whose last line of output is JSON."""
 
 import json
+import os
 import statistics
 import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def driver(module: str, *arguments: str, python: str = sys.executable) -> list[str]:
+    """The command that starts a module of this folder.
+
+    Args:
+      module: its name below `benchmarks`, such as `baselines.huggingface_step`.
+      *arguments: its flags.
+      python: the interpreter of the module's environment, as a command or a path.
+    """
+    if os.path.dirname(python):  # a path, which must not depend on where the process starts
+        python = os.path.abspath(python)
+    return [python, "-m", f"benchmarks.{module}", *arguments]
 
 
 @dataclass
 class Contestant:
-    """One implementation at one setting, and what its runs printed."""
+    """One implementation at one setting, and what its runs printed.
+
+    Args:
+      name: what the tables call the implementation.
+      layers: what the tables call the layer string.
+      precision: of the arithmetic.
+      command: what `driver` returned.
+      results: the JSON object of each run so far.
+      python_path: a directory whose modules the process may import beside those of the project.
+    """
 
     name: str
     layers: str
     precision: str
     command: list[str]
     results: list[dict] = field(default_factory=list)
+    python_path: str | None = None
 
     def run(self, common: list[str]) -> None:
         """Runs it once more.
@@ -25,16 +53,24 @@ class Contestant:
           common: arguments of all contestants.
 
         Raises:
-          InputError: it failed, with the last line it wrote.
+          InputError: it cannot be started, or failed; the message has the last line it wrote.
         """
-        process = subprocess.run([*self.command, *common], capture_output=True, text=True)
+        environment = dict(os.environ)
+        if self.python_path is not None:
+            environment["PYTHONPATH"] = os.path.abspath(self.python_path)
+        try:
+            process = subprocess.run(
+                [*self.command, *common], cwd=ROOT, env=environment, capture_output=True, text=True
+            )
+        except OSError as error:
+            raise InputError(f"{self.command[0]}: {reason(error)}") from error
         lines = process.stdout.strip().splitlines()
         if process.returncode or not lines:
-            reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
-            raise InputError(f"{' '.join(self.command[:2])} failed: {reason}")
+            last = (process.stderr.strip().splitlines() or ["no output"])[-1]
+            raise InputError(f"{' '.join(self.command[:3])} failed: {last}")
         self.results.append(json.loads(lines[-1]))
 
     @property
     def seconds(self) -> float:
-        """Median over the steps of all rounds."""
+        """The median over the steps of all rounds."""
         return statistics.median(s for result in self.results for s in result["all"])

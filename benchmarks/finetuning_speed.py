@@ -1,6 +1,6 @@
 """Speed of fine-tuning and of prediction, side by side with Hugging Face's Trainer, in one run.
 
-    python benchmarks/finetuning_speed.py --huggingface_python /tmp/hf/bin/python \\
+    python -m benchmarks.finetuning_speed --huggingface_python /tmp/hf/bin/python \\
         --data_dir GLUE/SST-2 --vocab_file vocab.txt
 
 Rows of `train.tsv` are learned and those of `dev.tsv` predicted, by encoders of ELECTRA-small's width
@@ -18,13 +18,12 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
 
-import tuning
 from absl import flags
 from tqdm import tqdm
 
-from benchmarks.contestant import Contestant
+from benchmarks.baselines import tuning
+from benchmarks.contestant import Contestant, driver
 from benchmarks.machine import processor
 from benchmarks.rows import COLUMNS, address_rows, glue_rows
 from lvbert_tf import cli
@@ -32,7 +31,6 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
-_HERE = Path(__file__).parent
 _DEV_SENTENCES = 872  # as many as SST-2 has
 _VOCABULARY_SIZE = 30522
 _BUCKETS = {True: "of like length", False: "as they come"}
@@ -79,14 +77,14 @@ def contestants() -> list[Contestant]:
     """What the flags ask to compare; `--bucket` at the end of a command or not."""
     found = []
     for title, layers in (("AF x 12", str(ELECTRA)), ("LV-BERT", str(LV_BERT_SMALL))):
-        scripts = [("ours", sys.executable, "own_finetuning.py")]
+        drivers = [("ours", sys.executable, "own_finetuning")]
         if FLAGS.huggingface_python and layers == str(ELECTRA):
-            script = "baselines/huggingface_finetuning.py"
-            scripts.append(("Hugging Face", FLAGS.huggingface_python, script))
-        for name, python, script in scripts:
+            module = "baselines.huggingface_finetuning"
+            drivers.append(("Hugging Face", FLAGS.huggingface_python, module))
+        for name, python, module in drivers:
             for precision in FLAGS.precisions:
-                command = [python, str(_HERE / script), "--layers", layers]
-                command += ["--precision", precision]
+                arguments = ("--layers", layers, "--precision", precision)
+                command = driver(module, *arguments, python=python)
                 for bucket in ([], ["--bucket"]):
                     found.append(Contestant(name, title, precision, command + bucket))
     return found
@@ -161,7 +159,7 @@ def warmups(runs: list[Contestant]) -> str:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(FLAGS.keep or temporary)
+        folder = Path(FLAGS.keep or temporary).resolve()
         write_rows(folder)
         common = [
             "--data", str(folder),

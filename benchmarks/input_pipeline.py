@@ -5,13 +5,10 @@
 
 Batches are taken as fast as they come, epoch after epoch, after the first one, which waits for a whole
 window to be read. The processor's time is over all threads, so a busy machine changes it little. The
-step is LV-BERT-small's, in a process of its own (benchmarks/own_step.py).
+step is LV-BERT-small's, in a process of its own (`own_step.py`).
 """
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import flags
 from tqdm import tqdm
 
+from benchmarks.contestant import Contestant, driver
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
@@ -103,15 +101,14 @@ def _read(records: RecordSet, batch_size: int) -> Reading:
 
 
 def _step_examples_per_second(batch_size: int) -> float:
-    command = [sys.executable, str(Path(__file__).with_name("own_step.py"))]
-    command += ["--batch_size", str(batch_size), "--max_seq_length", str(FLAGS.max_seq_length)]
-    command += ["--steps", str(FLAGS.steps)]
-    process = subprocess.run(command, capture_output=True, text=True)
-    lines = process.stdout.strip().splitlines()
-    if process.returncode or not lines:
-        reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
-        raise InputError(f"{command[1]} failed: {reason}")
-    return json.loads(lines[-1])["sequences_per_second"]
+    step = Contestant("ours", "LV-BERT", "auto", driver("own_step"))
+    step.run(
+        [
+            *("--batch_size", str(batch_size), "--max_seq_length", str(FLAGS.max_seq_length)),
+            *("--steps", str(FLAGS.steps)),
+        ]
+    )
+    return step.results[-1]["sequences_per_second"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Times fine-tuning and prediction of this project: the program's own learner and predictor.
 
-    python benchmarks/own_finetuning.py --data DIR --bucket
+    python -m benchmarks.own_finetuning --data DIR --bucket
 
 Takes the flags of benchmarks/baselines/huggingface_finetuning.py, where DIR is what
 finetuning_speed.py makes with --keep, and, like it, ends with one line of JSON. It adds the FLOPs of
@@ -9,17 +9,14 @@ the rows and the matrix product rate measured in the same process.
 
 import os
 import statistics
-import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tuning
 
+from benchmarks.baselines import tuning
 from lvbert_tf.finetuning.features import Features
 from lvbert_tf.finetuning.learner import Learner
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective

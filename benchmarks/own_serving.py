@@ -1,6 +1,6 @@
 """Times an exported classifier, loaded with tensorflow and tensorflow-text and nothing of this project.
 
-    python benchmarks/own_serving.py --data DIR --layers AFAFAFAFAFAFAFAFAFAFAFAF --precision bfloat16
+    python -m benchmarks.own_serving --data DIR --layers AFAFAFAFAFAFAFAFAFAFAFAF --precision bfloat16
 
 Takes the flags of benchmarks/baselines/huggingface_serving.py, where DIR is what serving_latency.py
 makes with --keep, and, like it, ends with one line of JSON. `--texts` adds the texts of DIR/texts.json,
@@ -9,17 +9,15 @@ each as a string and as its token ids.
 
 import json
 import os
-import sys
 from functools import partial
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.append(str(Path(__file__).parent / "baselines"))
 
 import numpy as np
-import serving
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  its operations are in the graph
+
+from benchmarks.baselines import serving
 
 
 def main() -> None:

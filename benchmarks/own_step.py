@@ -1,6 +1,6 @@
 """Times a whole pre-training step of this project: the training program's own compiled step.
 
-    python benchmarks/own_step.py --precision bfloat16
+    python -m benchmarks.own_step --precision bfloat16
 
 Takes the flags of the baseline drivers (see benchmarks/baselines) and, like them, ends with one line
 of JSON; it adds the FLOP rate and its share of the matrix product rate measured in the same process.
@@ -8,14 +8,12 @@ of JSON; it adds the FLOP rate and its share of the matrix product rate measured
 
 import os
 import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
 
-import stepping
 import tensorflow as tf
 
+from benchmarks.baselines import stepping
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers import compiled
 from lvbert_tf.models import ElectraPretrainer

@@ -1,6 +1,6 @@
 """Speed of pre-training, side by side with the reference and with Hugging Face, in one run.
 
-    python benchmarks/pretraining_step.py \\
+    python -m benchmarks.pretraining_step \\
         --reference_python /tmp/tf115/bin/python --reference_dir /tmp/LV-BERT \\
         --huggingface_python /tmp/hf/bin/python
 
@@ -11,21 +11,15 @@ project is measured. Prints the table of docs/performance.md.
 """
 
 import statistics
-import sys
-from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
 
-sys.path.append(str(Path(__file__).parents[1]))
-
-from benchmarks.contestant import Contestant
+from benchmarks.contestant import Contestant, driver
 from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
-
-_HERE = Path(__file__).parent
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 32, "Sequences a step.", lower_bound=1)
@@ -44,19 +38,23 @@ def contestants() -> list[Contestant]:
     for title, layers in (("LV-BERT", str(LV_BERT_SMALL)), ("AF x 12", str(ELECTRA))):
         arguments = ["--layers", layers]
         for precision in FLAGS.precisions:
-            script = [sys.executable, str(_HERE / "own_step.py"), "--precision", precision]
-            found.append(Contestant("ours", title, precision, script + arguments))
+            command = driver("own_step", "--precision", precision, *arguments)
+            found.append(Contestant("ours", title, precision, command))
         if FLAGS.reference_python:
             if not FLAGS.reference_dir:
                 raise InputError("--reference_python needs --reference_dir")
-            script = [FLAGS.reference_python, str(_HERE / "baselines" / "reference_step.py")]
-            script += ["--reference_dir", FLAGS.reference_dir, *arguments]
-            found.append(Contestant("reference", title, "float32", script))
+            python = FLAGS.reference_python
+            command = driver("baselines.reference_step", *arguments, python=python)
+            checkout = FLAGS.reference_dir
+            found.append(Contestant("reference", title, "float32", command, python_path=checkout))
         if FLAGS.huggingface_python and layers == str(ELECTRA):
             for precision in FLAGS.precisions:
-                script = [FLAGS.huggingface_python, str(_HERE / "baselines/huggingface_step.py")]
-                script += ["--precision", precision, *arguments]
-                found.append(Contestant("Hugging Face", title, precision, script))
+                command = driver(
+                    "baselines.huggingface_step",
+                    *("--precision", precision, *arguments),
+                    python=FLAGS.huggingface_python,
+                )
+                found.append(Contestant("Hugging Face", title, precision, command))
     return found
 
 

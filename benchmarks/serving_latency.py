@@ -1,6 +1,6 @@
 """Latency and throughput of exported classifiers, side by side with Hugging Face's ELECTRA, in one run.
 
-    python benchmarks/serving_latency.py --huggingface_python /tmp/hf/bin/python --vocab_file vocab.txt
+    python -m benchmarks.serving_latency --huggingface_python /tmp/hf/bin/python --vocab_file vocab.txt
 
 SavedModels of ELECTRA-small's width with random weights, loaded with tensorflow and tensorflow-text
 alone, beside ELECTRA of equal size in PyTorch and in ONNX Runtime. Each implementation, precision and
@@ -9,7 +9,7 @@ given the most threads only. Without --vocab_file a vocabulary is learned from d
 benchmarks/baselines/README.md says how to make the other environment; without it only this project is
 measured. Prints the tables of docs/performance.md.
 
-    python benchmarks/serving_latency.py --accuracy_of DATA/models/NAME/finetuning_models/sst_1 \\
+    python -m benchmarks.serving_latency --accuracy_of DATA/models/NAME/finetuning_models/sst_1 \\
         --data_dir GLUE/SST-2
 
 measures what bfloat16 costs a model that was fine-tuned on SST-2, and nothing else.
@@ -17,19 +17,17 @@ measures what bfloat16 costs a model that was fine-tuned on SST-2, and nothing e
 
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
 
 import keras
 from absl import flags, logging
 from tqdm import tqdm
 
 from benchmarks import latency_tables as tables
-from benchmarks.contestant import Contestant
+from benchmarks.contestant import Contestant, driver
 from benchmarks.machine import processor
 from benchmarks.rows import address_rows, glue_rows
 from benchmarks.serving_accuracy import accuracy_cost
@@ -47,7 +45,6 @@ from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.source import servable_task
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
-_HERE = Path(__file__).parent
 _VOCABULARY_SIZE = 30522
 _LAYERS = {"LV-BERT": str(LV_BERT_SMALL), "AF x 12": str(ELECTRA)}
 _PRECISIONS = ("float32", "bfloat16")
@@ -117,9 +114,8 @@ def make_models(folder: Path) -> None:
 
 def contestants(sizes: dict[str, tuple[int, int]]) -> list[Contestant]:
     """What the flags ask to compare."""
-    own = [sys.executable, str(_HERE / "own_serving.py")]
     found = [
-        ("ours", title, precision, [*own, "--layers", layers, *texts])
+        ("ours", title, precision, driver("own_serving", "--layers", layers, *texts))
         for title, layers, texts in (
             ("LV-BERT", str(LV_BERT_SMALL), ["--texts"]),
             ("AF x 12", str(ELECTRA), []),
@@ -127,9 +123,9 @@ def contestants(sizes: dict[str, tuple[int, int]]) -> list[Contestant]:
         for precision in _PRECISIONS
     ]
     if FLAGS.huggingface_python:
-        script = str(_HERE / "baselines" / "huggingface_serving.py")
+        python, module = FLAGS.huggingface_python, "baselines.huggingface_serving"
         found += [
-            (name, "AF x 12", precision, [FLAGS.huggingface_python, script, "--runtime", runtime])
+            (name, "AF x 12", precision, driver(module, "--runtime", runtime, python=python))
             for name, runtime, precision in (
                 ("PyTorch", "pytorch", "float32"),
                 ("PyTorch", "pytorch", "bfloat16"),
@@ -159,7 +155,7 @@ def main() -> None:
         return
     sizes = requests()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(FLAGS.keep or temporary)
+        folder = Path(FLAGS.keep or temporary).resolve()
         make_models(folder)
         texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
         runs = contestants(sizes)

@@ -1,6 +1,6 @@
 """Where the processor's time of a pre-training step goes, by kind of work.
 
-    taskset -c 0 python benchmarks/step_profile.py --precision bfloat16
+    taskset -c 0 python -m benchmarks.step_profile --precision bfloat16
 
 Takes the flags of own_step.py. Prints the CPU time of a step, then CPU milliseconds and number of
 operations by kind from TensorFlow's profiler, and its largest operations. On one core nothing waits for
@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import own_step
-import stepping
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from benchmarks import own_step
+from benchmarks.baselines import stepping
 from lvbert_tf.config import PretrainingConfig
 
 # The first that matches an operation's type or, in compiled stretches, the name of XLA's loop.

@@ -1,6 +1,6 @@
 """What compiling a stretch of element-wise operations saves, stretch by stretch.
 
-    python benchmarks/stretches.py --precision bfloat16
+    python -m benchmarks.stretches --precision bfloat16
 
 Prints the CPU time (over all cores, so that a busy machine matters little) of each stretch of
 LV-BERT-small at batch 32 and length 128: forward and backward, compiled as in training, and as plain
@@ -9,13 +9,10 @@ TensorFlow operations.
 
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.append(str(Path(__file__).parents[1]))
 
 import tensorflow as tf
 from absl import flags

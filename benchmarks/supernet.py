@@ -1,7 +1,7 @@
 """What a supernet costs beside the encoders it holds: a training step, and scoring a candidate.
 
-    python benchmarks/supernet.py
-    python benchmarks/supernet.py --num_layers 8 --hidden_size 128 --strings 4
+    python -m benchmarks.supernet
+    python -m benchmarks.supernet --num_layers 8 --hidden_size 128 --strings 4
 
 Draws a few strings. A supernet of all layer types trains on them one after the other, in turn with
 stand-alone models of the same strings: whole training steps, optimiser included. Then it scores them, in
@@ -12,20 +12,17 @@ functions were traced. With a GPU, `--clock wall`.
 
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path += [str(Path(__file__).parent / "baselines"), str(Path(__file__).parents[1])]
 
 import numpy as np
-import stepping
 import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
+from benchmarks.baselines import stepping
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_types import letters
 from lvbert_tf.config import PretrainingConfig

@@ -1,6 +1,6 @@
 """What is pre-training worth, and which layers? Pre-trains, fine-tunes and compares on six tasks.
 
-    python experiments/finetuning_quality.py --sources DIR --output_dir build/finetuning_quality --jobs 2
+    python -m experiments.finetuning_quality --sources DIR --output_dir build/finetuning_quality --jobs 2
 
 With the project's own programs, at a width that 2 cores can train:
 
@@ -14,10 +14,7 @@ A run that was stopped or killed continues with the same command; what is comple
 tables on standard output, a plot in --plots_dir. Each job is a process on one core.
 """
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import flags
 

@@ -1,6 +1,6 @@
 """Does the search find good layer strings? Trains, scores and searches in a space that can be ranked.
 
-    python experiments/search_quality.py --output_dir build/search_quality --jobs 2
+    python -m experiments.search_quality --output_dir build/search_quality --jobs 2
 
 On the State of the Union addresses, with encoders of 6 layers of width 64:
 
@@ -18,8 +18,6 @@ job is a process on one core.
 import subprocess
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import flags
 

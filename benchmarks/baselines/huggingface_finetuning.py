@@ -2,7 +2,7 @@
 
     python3.11 -m venv /tmp/hf
     /tmp/hf/bin/pip install 'torch==2.13.0' transformers accelerate
-    /tmp/hf/bin/python benchmarks/baselines/huggingface_finetuning.py --data DIR --bucket
+    /tmp/hf/bin/python -m benchmarks.baselines.huggingface_finetuning --data DIR --bucket
 
 `ElectraForSequenceClassification` of ELECTRA-small's size, weights at random, texts tokenized
 before, batches padded to their longest row. `--bucket` is the Trainer's own grouping by length, in
@@ -15,7 +15,8 @@ import tempfile
 
 import torch
 import transformers
-import tuning
+
+from benchmarks.baselines import tuning
 
 # The default of the class without --bucket; both orders are the Trainer's own.
 STRATEGIES = {False: "random", True: "group_by_length"}

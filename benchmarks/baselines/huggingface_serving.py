@@ -2,7 +2,7 @@
 
     python3.11 -m venv /tmp/hf
     /tmp/hf/bin/pip install 'torch==2.13.0' transformers onnx onnxruntime
-    /tmp/hf/bin/python benchmarks/baselines/huggingface_serving.py --data DIR --runtime onnxruntime
+    /tmp/hf/bin/python -m benchmarks.baselines.huggingface_serving --data DIR --runtime onnxruntime
 
 `ElectraForSequenceClassification` of ELECTRA-small's size, weights at random. PyTorch runs it eagerly,
 in inference mode. For ONNX Runtime it is exported once into DIR and goes through ONNX Runtime's
@@ -20,9 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import serving
 import torch
 import transformers
+
+from benchmarks.baselines import serving
 
 PRECISIONS = {"pytorch": ("float32", "bfloat16"), "onnxruntime": ("float32", "int8")}
 # PyTorch's default; ONNX Runtime's optimizer fuses eager attention only.

@@ -2,7 +2,7 @@
 
     python3.11 -m venv /tmp/hf
     /tmp/hf/bin/pip install 'torch==2.13.0' transformers
-    /tmp/hf/bin/python benchmarks/baselines/huggingface_step.py --precision bfloat16
+    /tmp/hf/bin/python -m benchmarks.baselines.huggingface_step --precision bfloat16
 
 ELECTRA-small: `ElectraForPreTraining` (width 256) with an `ElectraForMaskedLM` of a quarter of the
 width and the same depth, embeddings shared, weights at random. A step is masking, generator (its
@@ -13,10 +13,11 @@ the output is JSON.
 
 from __future__ import annotations
 
-import stepping
 import torch
 import transformers
 from torch.nn import functional
+
+from benchmarks.baselines import stepping
 
 MASK_PROBABILITY = 0.15
 REPLACE_PROBABILITY = 0.85

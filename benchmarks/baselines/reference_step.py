@@ -1,12 +1,12 @@
 """Times a whole pre-training step of the LV-BERT or ELECTRA reference under TensorFlow 1.15.
 
-The reference is the user's own checkout (`--reference_dir`) of https://github.com/yuweihao/LV-BERT
-or https://github.com/google-research/electra (the latter for repeated `AF` only). It needs Python
-3.7 and an environment of its own:
+The reference is the user's own checkout of https://github.com/yuweihao/LV-BERT or
+https://github.com/google-research/electra (the latter for repeated `AF` only), which Python finds
+through PYTHONPATH. It needs Python 3.7 and an environment of its own:
 
     python3.7 -m venv /tmp/tf115
     /tmp/tf115/bin/pip install 'tensorflow==1.15.5' 'protobuf<3.21' scipy scikit-learn
-    /tmp/tf115/bin/python benchmarks/baselines/reference_step.py --reference_dir LV-BERT
+    PYTHONPATH=LV-BERT /tmp/tf115/bin/python -m benchmarks.baselines.reference_step
 
 A step is masking, generator, sampling, discriminator, both losses, gradients, clipping and the
 Adam update. It runs in a plain session, without the estimator's hooks and checkpoints, on a batch
@@ -16,11 +16,11 @@ that is already in memory. The last line of the output is JSON.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
-import sys
 import tempfile
 
-import stepping
+from benchmarks.baselines import stepping
 
 LAYER_CODES = {"C": 0, "A": 1, "F": 2}
 
@@ -47,6 +47,20 @@ def layer_options(config_class, letters: str) -> dict:
     return {"model_hparam_overrides": {"num_hidden_layers": pairs}}
 
 
+def load_beside(module, name: str):
+    """Imports a module by its file, as this project has a program of the same name.
+
+    Args:
+        module: one of the same folder.
+        name: of the other.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(module.__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location("reference_" + name, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 def build_step(flags, vocabulary_file: str):
     """Builds the reference's graph and returns a function that runs one training step."""
     import tensorflow.compat.v1 as tf
@@ -54,7 +68,7 @@ def build_step(flags, vocabulary_file: str):
     tf.logging.set_verbosity(tf.logging.ERROR)
     configure = importlib.import_module("configure_pretraining")
     optimization = importlib.import_module("model.optimization")
-    pretraining = importlib.import_module("run_pretraining")
+    pretraining = load_beside(configure, "run_pretraining")
     config = configure.PretrainingConfig(
         "benchmark",
         "",
@@ -86,16 +100,14 @@ def build_step(flags, vocabulary_file: str):
 
 def main() -> None:
     parser = stepping.argument_parser(__doc__.splitlines()[0], stepping.LV_BERT_SMALL)
-    parser.add_argument("--reference_dir", required=True, help="checkout of the reference")
     parser.add_argument("--vocab_file", help="30,522 lines; a synthetic one when not given")
     flags = parser.parse_args()
-    if not os.path.isfile(os.path.join(flags.reference_dir, "configure_pretraining.py")):
-        parser.error(f"--reference_dir {flags.reference_dir}: no configure_pretraining.py there")
+    if importlib.util.find_spec("configure_pretraining") is None:
+        parser.error("PYTHONPATH names no checkout of the reference: no configure_pretraining.py")
     if flags.vocab_file is not None and not os.path.isfile(flags.vocab_file):
         parser.error(f"--vocab_file {flags.vocab_file}: no such file")
     # Set before TensorFlow is loaded: its start-up notes go to the log otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.path.insert(0, os.path.abspath(flags.reference_dir))
     with tempfile.TemporaryDirectory() as directory:
         vocabulary_file = flags.vocab_file
         if vocabulary_file is None:

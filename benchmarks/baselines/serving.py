@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import stepping
+
+from benchmarks.baselines import stepping
 
 WARMUP_ANSWERS, LEAST_ANSWERS = 2, 4
 

@@ -14,7 +14,7 @@ import resource
 import time
 from pathlib import Path
 
-import stepping
+from benchmarks.baselines import stepping
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:

@@ -1,0 +1,1 @@
+"""Speed: each number of docs/performance.md is printed by a program here."""
