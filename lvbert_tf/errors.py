@@ -10,6 +10,9 @@ class InputError(ValueError):
     Programs print the message on standard error and exit with status 2, without a traceback.
     """
 
+    # AutoGraph lets it pass; others, raised in a graph of tf.data's, become its own StagingError.
+    ag_pass_through = True
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that is spelled most like another, whatever the case: cola for CoLA.

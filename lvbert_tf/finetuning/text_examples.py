@@ -106,6 +106,18 @@ def read_text_examples(
             )
 
 
+def check_pair(example: TextExample, paired: bool) -> None:
+    """Refuses a pair of texts for a model that reads single ones, and the other way round.
+
+    Raises:
+      RowError: says what to do about it.
+    """
+    if paired and example.text_pair is None:
+        raise RowError("a single text, but the model reads pairs; add text_pair")
+    if not paired and example.text_pair is not None:
+        raise RowError("a pair of texts, but the model reads single ones; leave text_pair out")
+
+
 def double_unordered(examples: Iterable[TextExample]) -> Iterator[TextExample]:
     """Yields all pairs, then all of them with text and text_pair swapped.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import keras_hub
 
+from lvbert_tf.errors import InputError
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
@@ -19,15 +20,40 @@ class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocess
     Args:
         tokenizer: an `LVBertTokenizer`.
         sequence_length: tokens of an input; the longer of two texts is cut first.
-        paired: whether the model is for pairs of texts, so that an exported one asks for two.
+        paired: whether the model reads pairs of texts, so that an exported one asks for two; None:
+            what it is first trained on decides.
+
+    Raises:
+        InputError: pairs for a model of single texts, single texts for one of pairs, or more than two
+            texts.
     """
 
     backbone_cls = LVBertBackbone
     tokenizer_cls = LVBertTokenizer
 
-    def __init__(self, tokenizer: LVBertTokenizer, sequence_length=512, paired=False, **kwargs):
+    def __init__(
+        self,
+        tokenizer: LVBertTokenizer,
+        sequence_length: int = 512,
+        paired: bool | None = None,
+        **kwargs,
+    ):
         super().__init__(tokenizer, sequence_length, **kwargs)
         self.paired = paired
+
+    def call(self, x, y=None, sample_weight=None):
+        count = len(x) if isinstance(x, tuple) else 1
+        if count > 2:
+            raise InputError(f"expected texts or pairs of texts, got {count} texts for each input")
+        is_pair = count == 2
+        if self.paired is None and y is not None:
+            self.paired = is_pair
+        if self.paired not in (None, is_pair):
+            reads, got = ("pairs", "single texts") if self.paired else ("single texts", "pairs")
+            raise InputError(
+                f"the model reads {reads}, got {got}; its preprocessor's `paired` is {self.paired}"
+            )
+        return super().call(x, y, sample_weight)
 
     def get_config(self):
         return {**super().get_config(), "paired": self.paired}

@@ -1,13 +1,18 @@
 """Classes of texts: features, losses and figures against their formulas."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn import metrics
 from task_files import refusal, task_with
 from tiny_objectives import make_objective, outputs_of, overfit, predict, whole_batch
 
+from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.features import model_inputs
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
+from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 # The order of the labels is neither that of the alphabet nor that of the rows.
@@ -47,6 +52,25 @@ def test_features(task, objective):
     assert set(features.tokens["segment_ids"].values.numpy()) == {0}
     assert features.values["label"].numpy().tolist() == [2, 1, 0, 1]
     assert not objective.features(task.read("test").examples, "test").values
+
+
+def test_a_model_of_texts_takes_no_pairs_and_one_of_pairs_no_texts(task, objective):
+    one, *others = task.read("train").examples
+    pair = replace(one, text_pair="a film", source=Source("pairs.tsv", 7))
+    said = refusal(objective.features, [*others, pair], "test")
+    assert said == (
+        "pairs.tsv, line 7: a pair of texts, but the model reads single ones; leave text_pair out"
+    )
+    new_model = partial(
+        objective.new_model,
+        task,
+        backbone=objective.model.backbone,
+        tokenizer=objective.preprocessor.tokenizer,
+        config=FinetuningConfig.create("data", "x", {}),
+    )
+    of_pairs = ClassificationObjective(task, new_model(examples=[pair]))
+    said = refusal(of_pairs.features, [pair, one], "train")
+    assert "train.tsv, line 2: a single text, but the model reads pairs; add text_pair" in said
 
 
 def test_losses_are_cross_entropies(task, objective):

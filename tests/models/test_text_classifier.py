@@ -48,6 +48,23 @@ def test_texts_become_the_references_inputs(preset):
     )
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_model_keeps_to_texts_or_to_pairs(preset, paired):
+    ones, pairs = ["a film"], (["a film"], ["good"])
+    right, wrong = (pairs, ones) if paired else (ones, pairs)
+    preprocess = LVBertTextClassifierPreprocessor.from_preset(preset, sequence_length=8)
+    preprocess(wrong, y=None)  # nothing has been learned yet
+    preprocess(right, [0])
+    told = LVBertTextClassifierPreprocessor.from_preset(preset, paired=paired)
+    for known in (preprocess, told):
+        assert known.paired is paired
+        known(right, y=None)
+        with pytest.raises(InputError, match="got single texts" if paired else "got pairs"):
+            known(wrong, y=None)
+        with pytest.raises(InputError, match="got 3 texts"):
+            known((ones, ones, ones), y=None)
+
+
 def test_logits_are_a_dense_layer_on_the_first_vector(preset):
     classifier = LVBertTextClassifier.from_preset(preset, num_classes=3)
     inputs = classifier.preprocessor(["a good film", "bad"])
@@ -72,6 +89,8 @@ def test_fit_from_a_preset_and_come_back_from_one(preset, tmp_path):
 
     classifier.save_to_preset(str(tmp_path / "tuned"))
     again = LVBertTextClassifier.from_preset(str(tmp_path / "tuned"))
+    with pytest.raises(InputError, match="got pairs"):
+        again.predict((texts, texts))
     np.testing.assert_allclose(again.predict(texts), logits, atol=1e-6)
     assert again.preprocessor.tokenizer.get_vocabulary() == TOKENS
 

@@ -54,6 +54,6 @@ def test_fit_from_a_preset_and_come_back_from_one(preset, tmp_path):
 
     regressor.save_to_preset(str(tmp_path / "tuned"))
     again = LVBertTextRegressor.from_preset(str(tmp_path / "tuned"))
-    assert (again.label_range, again.dropout) == (RANGE, 0.0)
+    assert (again.label_range, again.dropout, again.preprocessor.paired) == (RANGE, 0.0, True)
     again.compile(run_eagerly=True)
     np.testing.assert_allclose(again.predict(texts), predicted, atol=1e-5)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import TextExample
 from lvbert_tf.finetuning.features import Features, text_features
+from lvbert_tf.finetuning.text_examples import check_pair
 from lvbert_tf.models import LVBertTextClassifierPreprocessor
 
 
@@ -19,8 +21,15 @@ def text_example_features(
 
     Args:
       labels: one for each example; the column `label` of that dtype, if the examples have any.
+
+    Raises:
+      InputError: an example is a pair and the model reads single texts, or the other way round.
     """
-    paired = examples[0].text_pair is not None
+    paired = bool(preprocessor.paired)
+    whole = BadRows(advice="")
+    for example in examples:
+        with whole.at(example.source):
+            check_pair(example, paired)
     labelled = all(label is not None for label in labels)
     return text_features(
         preprocessor.tokenizer.tokenizer,
