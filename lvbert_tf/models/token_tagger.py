@@ -13,6 +13,7 @@ from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.packing import pack_words
+from lvbert_tf.text.sentence_words import split_words
 
 
 @preset_class
@@ -100,8 +101,8 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
         return dict(zip(names, packed, strict=True))
 
     def call(self, x, y=None, sample_weight=None):
-        words = tf.strings.split(tf.convert_to_tensor(x, tf.string))
-        tags = None if y is None else tf.strings.split(tf.convert_to_tensor(y, tf.string))
+        words = split_words(tf.convert_to_tensor(x, tf.string))
+        tags = None if y is None else split_words(tf.convert_to_tensor(y, tf.string))
         columns = self.encode(words, tags)
         lengths = columns["token_ids"].row_lengths()
         padded = {
@@ -224,7 +225,7 @@ class LVBertTokenTagger(keras_hub.models.Task):
         """
         if self.preprocessor is None:
             raise InputError("the tagger has no preprocessor to split sentences with")
-        words = tf.strings.split(tf.constant(sentences, tf.string))
+        words = split_words(tf.constant(sentences, tf.string))
         starts = self.preprocessor.encode(words)["word_starts"]
         best = np.argmax(self.predict(np.array(sentences), batch_size, verbose=0), axis=-1)
         return [

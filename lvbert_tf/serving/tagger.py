@@ -5,15 +5,14 @@ import tensorflow as tf
 from lvbert_tf.models import LVBertTokenTagger
 from lvbert_tf.serving.inputs import Signature, Tensors, ids_signature, padded, signature, valid
 from lvbert_tf.text.offsets import character_offsets
-
-_WHITESPACE = tf.constant([" ", "\t", "\n", "\v", "\f", "\r"])
+from lvbert_tf.text.sentence_words import split_words, word_offsets
 
 
 def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
     """For every word `tags`, their `probabilities`, and where it stands, `starts` and `ends` in
     characters, all of shape [batch, words]; "" and 0 where a text has fewer words than another.
 
-    Words stand between ASCII whitespace. Those beyond the model's length have no tag, and are missing.
+    `sentence_words` tells what a word is. Those beyond the model's length have no tag, and are missing.
     `predict_ids` gives the `probabilities` of all tags that the model tells apart, of shape [batch,
     length, tags].
     """
@@ -26,7 +25,7 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
 
     def tag(text):
         text = valid(text)
-        columns = preprocessor.encode(tf.strings.split(text))
+        columns = preprocessor.encode(split_words(text))
         inputs = padded(columns["token_ids"], columns["segment_ids"])
         likely = likely_tags(inputs)["probabilities"]
         begins = columns["word_starts"].to_tensor() != 0
@@ -47,28 +46,6 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
         "serving_default": signature(tag, "text"),
         "predict_ids": ids_signature(likely_tags, model.backbone),
     }
-
-
-def word_offsets(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Where each of the words that `tf.strings.split` finds starts and ends.
-
-    Args:
-      text: strings of shape [batch].
-
-    Returns:
-      int64 of shape [batch, (words)], in bytes.
-    """
-    characters = tf.strings.bytes_split(text)
-    is_space = tf.reduce_any(characters.values[:, tf.newaxis] == _WHITESPACE, axis=-1)
-    is_word = characters.with_values(~is_space)
-    outside = tf.fill([characters.nrows(), 1], False)
-    before = tf.concat([outside, is_word], axis=1)
-    after = tf.concat([is_word, outside], axis=1)
-    places = tf.ragged.range(before.row_lengths())
-    return (
-        tf.ragged.boolean_mask(places, after & ~before),
-        tf.ragged.boolean_mask(places, before & ~after),
-    )
 
 
 def _first(column: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
