@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lvbert_tf.errors import InputError, reason
 
@@ -114,6 +114,33 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_text_file(path: str | Path) -> Iterator[TextIO]:
+    """A text file that appears under its name when it is whole; after an exception nothing is left.
+
+    Raises:
+      InputError: there is a file of that name already, or it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        if os.path.lexists(path):
+            raise FileExistsError
+        with temporary.open("w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.lexists(path):  # by now
+            raise FileExistsError
+        os.rename(temporary, path)
+    except FileExistsError as error:
+        raise InputError(f"{path} exists; move it away, or name another file") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}") from error
     finally:

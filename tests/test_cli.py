@@ -209,6 +209,7 @@ BUILD = ("build_pretraining_dataset.py", "--corpus_dir=x", "--vocab_file=x", "--
     [
         ((*FINETUNE, "--output=x"), "--output is of no use without --predict"),
         ((*FINETUNE, "--trial=2"), "--trial is of no use without --predict"),
+        ((*FINETUNE, "--task=sst"), "--task is of no use without --predict"),
         ((*FINETUNE, "--predict=-", "--overwrite"), "--overwrite is of no use with --predict"),
         ((*FINETUNE, "--predict=-", "--tpu=local"), "--tpu is of no use with --predict"),
         ((*SEARCH, "--stage=report", "--virtual_devices=2"), "--virtual_devices is of no use with"),

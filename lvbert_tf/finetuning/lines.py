@@ -1,6 +1,6 @@
 """Opening a task's files: plain or compressed text, by line, whatever bytes it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lvbert_tf.errors import InputError, reason
@@ -33,9 +33,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
       InputError: the file does not exist, cannot be read, is corrupt or in UTF-16.
     """
-    for number, line in enumerate(_read_raw_lines(path), start=1):
+    return number_lines(read_raw_lines(find_file(path)), str(path))
+
+
+def number_lines(raw_lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """The lines of an open file, whose name is for messages; see `read_lines`."""
+    for number, line in enumerate(raw_lines, start=1):
         if number == 1:
-            check_encoding(line, str(path))
+            check_encoding(line, name)
             line = line.removeprefix(_BYTE_ORDER_MARK)
         yield number, line.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
@@ -46,7 +51,7 @@ def read_document(path: Path) -> str:
     Raises:
       InputError: see `read_lines`; or it is not UTF-8.
     """
-    return text_of(b"".join(_read_raw_lines(path)), str(path))
+    return text_of(b"".join(read_raw_lines(find_file(path))), str(path))
 
 
 def checked_text(value: object, what: str) -> str:
@@ -64,8 +69,12 @@ def checked_text(value: object, what: str) -> str:
     return value
 
 
-def _read_raw_lines(path: Path) -> Iterator[bytes]:
-    path = find_file(path)
+def read_raw_lines(path: Path) -> Iterator[bytes]:
+    """Yields every line of a file, plain or compressed, as the file is read: it may be a pipe.
+
+    Raises:
+      InputError: it does not exist, cannot be read or is corrupt.
+    """
     try:
         for name, stream in open_streams(path):
             with reading(name):

@@ -21,8 +21,12 @@ def load_tuned_model(task: Task, directory: TrialDirectory) -> Objective:
     """
     path = directory.preset(task.name)
     if not is_preset(path):
+        others = path.parents[2].glob(f"*/presets/{task.name}")
+        found = ", ".join(sorted(other.parents[1].name for other in others if is_preset(other)))
+        there = f"; TASKS_TRIAL that have one: {found}" if found else ""
         raise InputError(
-            f"no model of {task.name} at {path}: train one first, or name another --trial"
+            f"no model of {task.name} at {path}: train one first, or name another --trial or other"
+            f" task_names{there}"
         )
     kind = OBJECTIVES[task.kind]
     return kind(task, load_preset(kind.model_class, path))

@@ -19,8 +19,9 @@ To evaluate trained models again: --hparams '{..., "do_train": false}'. To use o
   echo "a fine film" | python run_finetuning.py --data_dir DATA --model_name NAME \\
       --hparams '{"task_names": ["sst"]}' --predict -
 
-reads a text a line, or a JSON object a line with the keys text and text_pair (classification,
-regression), text or words (tagging), question and context (span), and writes a JSON object a line.
+reads a text a line, or a JSON object a line with the keys text and, of pairs, text_pair
+(classification, regression), text or words (tagging), question and context (span), and an id if you
+like, which comes back. It writes a JSON object for each line, in UTF-8. docs/finetuning.md has more.
 
 Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
 """
@@ -50,13 +51,22 @@ def define_flags() -> None:
     cli.define_path("predict", None, "A file to predict for, - for standard input.")
     cli.define_path("output", "-", "Where predictions go, - for standard output.")
     flags.DEFINE_integer("trial", 1, "The trial whose model predicts.")
+    flags.DEFINE_string(
+        "task", None, "Which task to predict for, of a model that has learned several."
+    )
+    flags.DEFINE_enum(
+        "predict_format",
+        "auto",
+        ["auto", "text", "json"],
+        "What a line to predict for is: a text, a JSON object, or an object if it begins with {.",
+    )
     cli.define_device_flags()
 
 
 def main() -> int:
     """Fine-tunes, evaluates or predicts."""
     if FLAGS.predict is None:
-        cli.refuse_unused(("output", "trial"), "without --predict")
+        cli.refuse_unused(("output", "trial", "task", "predict_format"), "without --predict")
     else:
         why = "with --predict, which trains nothing and computes on one device"
         cli.refuse_unused(("overwrite", *cli.DEVICE_FLAGS), why)
@@ -73,6 +83,8 @@ def main() -> int:
             FLAGS.predict,
             FLAGS.output,
             FLAGS.trial,
+            FLAGS.task,
+            FLAGS.predict_format,
         )
     return finetune(
         FLAGS.data_dir,
