@@ -24,7 +24,7 @@ FITNESS = ("disc_loss", "disc_auc", "disc_accuracy", "mlm_loss", "mlm_accuracy")
 """Scores that can be searched on."""
 
 COSTS = ("parameters", "flops", "latency")
-"""What a candidate costs; an evaluator that measures the latency returns it among the scores."""
+"""The costs of a candidate. An evaluator that measures the latency returns it among the scores."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,15 @@ class Candidate:
     """A layer string and its scores.
 
     Args:
-      number: its place in the search, from 0; the order in which the sampler proposed.
+      number: its place in the search, from 0: candidates are numbered in the order of proposal.
       string: the layers.
       scores: what the evaluator returned, by name.
-      parameters: of the encoder, trainable.
-      flops: of one forward pass of the encoder over one sequence.
-      generation: of the sampler, from 0; None where the sampler has none.
-      origin: "random", "mutation", "crossover", "immigrant" or "nsga2".
-      seconds: that the evaluator took.
+      parameters: trainable parameters of the encoder.
+      flops: FLOPs of one forward pass of the encoder over one sequence.
+      generation: the generation of the sampler, from 0; None where the sampler has none.
+      origin: how the sampler made the string: "random", "mutation", "crossover", "immigrant" or
+        "nsga2".
+      seconds: how long the evaluator took.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The corrupted held-out set: made once, and the same for every candidate, process and restart."""
+"""The corrupted held-out set. It is made once; every candidate, process and restart is scored on it."""
 
 import dataclasses
 import hashlib
@@ -24,17 +24,18 @@ _ORIGIN = "origin"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a set was made from. Scores on sets of different origins do not compare.
+    """What a set was made from. Scores on sets of different origins cannot be compared.
 
     Attributes:
-      checkpoint_step: of the supernet.
-      weights_sha256: of all its weights, as another run of as many steps has others.
-      records_sha256: of the held-out records' manifest.
-      num_eval_steps: batches, at most.
-      eval_batch_size: sequences of a batch.
+      checkpoint_step: the training step of the supernet.
+      weights_sha256: the hash of all weights of the supernet, because another run of as many steps has
+        other weights.
+      records_sha256: the hash of the held-out records' manifest.
+      num_eval_steps: the highest number of batches.
+      eval_batch_size: the number of sequences in a batch.
       objective: `Objective` as JSON types.
       detects_replacements: whether candidates are scored on replaced tokens or on masked ones.
-      precision: of the layers' arithmetic, as a dtype.
+      precision: the dtype of the layers' arithmetic.
     """
 
     checkpoint_step: int
@@ -119,18 +120,18 @@ def open_corrupted_set(
 
     Args:
       path: its file.
-      origin: what it has to be made from.
-      make: computes its features.
+      origin: what the set has to be made from.
+      make: computes the features of the set.
 
     Raises:
-      InputError: it is damaged, or was made from something else.
+      InputError: the file is damaged, or the set was made from something else.
     """
     if not path.exists():
         made = CorruptedSet(origin, make())
         with changing(path):
             if not path.exists():
                 made.save(path)
-    # Read also by the process that made it: if several did at the same time, the first one's stays.
+    # Also read by the process that made it: if several made it at the same time, the first one counts.
     found = CorruptedSet.load(path)
     differing = [
         field.name

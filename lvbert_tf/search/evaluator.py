@@ -1,4 +1,4 @@
-"""Scoring a candidate: how well a string of a trained supernet does on the corrupted held-out set."""
+"""Scoring a candidate: running one string of a trained supernet on the corrupted held-out set."""
 
 import itertools
 import statistics
@@ -37,17 +37,18 @@ def corrupt_held_out(
     num_batches: int,
     progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, np.ndarray]:
-    """Masks held-out batches and, for replaced token detection, fills them from the frozen generator.
+    """Masks held-out batches and, for replaced token detection, fills the masks with the generator.
 
-    Masks and samples are those of an evaluation in pre-training: from a fixed seed, without dropout.
+    Masks and samples are those of an evaluation in pre-training: the seed is fixed, and there is no
+    dropout.
 
     Args:
       strategy: where the networks were created; replicas share each batch.
-      pretrainer: the networks.
-      objective: what is masked, and how to sample.
+      pretrainer: the networks; only its generator is used.
+      objective: which tokens are masked, and how the generator is sampled.
       batches: int32 features of shape (batch, length), the batch a multiple of the replicas.
-      num_batches: at most this many.
-      progress: called after each batch with the number done.
+      num_batches: the highest number of batches.
+      progress: called after each batch with the number of batches done.
 
     Returns:
       the features of a `CorruptedSet`.
@@ -80,17 +81,17 @@ def corrupt_held_out(
 
 
 class CandidateEvaluator:
-    """Scores strings of a supernet, each one once, all on the same batches and by one trace.
+    """Scores strings of a supernet, each one once. All see the same batches and one traced graph.
 
-    With replaced token detection the scores are `disc_loss`, `disc_auc` and `disc_accuracy`. There is
-    no masked LM figure then: the masked LM is the generator, which all candidates share. Under the
-    masked LM objective they are `mlm_loss` and `mlm_accuracy`.
+    With replaced token detection the scores are `disc_loss`, `disc_auc` and `disc_accuracy`; the masked
+    LM is the generator then, which all candidates share, so its metrics say nothing. Under the masked
+    LM objective the scores are `mlm_loss` and `mlm_accuracy`.
 
     Args:
       strategy: where the networks were created; replicas share each batch.
       pretrainer: the networks, whose discriminator is a trained supernet.
-      objective: what it was trained on.
-      corrupted: what to score on; its batches a multiple of the replicas.
+      objective: the objective that the networks were trained on.
+      corrupted: the batches to score on; the rows of a batch are a multiple of the replicas.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class CandidateEvaluator:
 
     @property
     def supernet(self) -> Supernet:
-        """What the candidates are strings of."""
+        """The supernet whose strings are scored."""
         return self.pretrainer.discriminator
 
     def __call__(self, string: str | LayerString) -> dict[str, float]:
@@ -186,5 +187,5 @@ class CandidateEvaluator:
 
 
 def _first_result(strategy: tf.distribute.Strategy, results):
-    """Of what all replicas computed alike."""
+    """The results of the first replica, where all replicas have computed the same."""
     return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}

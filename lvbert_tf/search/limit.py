@@ -1,4 +1,4 @@
-"""An upper limit of a cost, as a user writes it."""
+"""The limit for a cost of an encoder, as a user writes it."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ _WORD = "unlimited"
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that something may cost: a whole number, or no limit.
+    """The highest cost that is allowed: a whole number, or no limit.
 
     Args:
-      value: at least 1; infinite for no limit.
+      value: the highest allowed cost, at least 1; infinite where there is no limit.
     """
 
     value: float
@@ -38,7 +38,7 @@ class Limit:
         return cls(int(number))
 
     def admits(self, cost: int) -> bool:
-        """Whether something may cost this much."""
+        """Whether this cost is allowed."""
         return cost <= self.value
 
     def __str__(self) -> str:

@@ -11,7 +11,9 @@ from lvbert_tf.search.candidate import Candidate
 
 
 def pareto_front(candidates: Sequence[Candidate], fitness: str, cost: str) -> list[Candidate]:
-    """The candidates that none other beats in one figure without losing in the other.
+    """The candidates that no other candidate dominates.
+
+    A candidate dominates another if it is no worse in both metrics and better in one of them.
 
     Args:
       candidates: in any order.
@@ -36,10 +38,16 @@ def crowded_order(candidates: Sequence[Candidate], fitness: str, cost: str) -> l
 
 
 def domination_ranks(points: np.ndarray) -> np.ndarray:
-    """Which front each point is in: 0 for the Pareto front, 1 for that of the others, and so on.
+    """The number of the front that each point is in.
+
+    Front 0 is the Pareto front of all points, front 1 the Pareto front of the points outside front 0,
+    and so on.
 
     Args:
-      points: [points, objectives], lower is better.
+      points: shape (points, objectives); lower is better.
+
+    Returns:
+      integers of shape (points,).
     """
     no_worse: np.ndarray = np.all(points[:, None] <= points[None], axis=-1)
     better: np.ndarray = np.any(points[:, None] < points[None], axis=-1)
@@ -55,14 +63,14 @@ def domination_ranks(points: np.ndarray) -> np.ndarray:
 
 
 def crowding_distances(points: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """How far the neighbours of each point in its front are, summed over the objectives.
+    """The distance between the two neighbours of each point in its front, summed over the objectives.
 
     Args:
-      points: [points, objectives].
-      ranks: [points], see `domination_ranks`.
+      points: shape (points, objectives).
+      ranks: shape (points,), from `domination_ranks`.
 
     Returns:
-      [points]; distances are in units of the front's extent, infinite at its ends.
+      shape (points,); distances are in units of the front's extent, infinite at its ends.
     """
     distances = np.zeros(len(points))
     for front in range(ranks.max(initial=-1) + 1):

@@ -1,4 +1,4 @@
-"""The settings of a search, beside those of pre-training its supernet."""
+"""The settings of a search. Those of pre-training its supernet are a PretrainingConfig."""
 # ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
 from collections.abc import Mapping
@@ -15,16 +15,17 @@ from lvbert_tf.search.limit import Limit
 from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
 
 STAGES = ("all", "supernet", "search", "report")
-"""What the program can be asked to run."""
+"""What `run_search.py --stage` accepts."""
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What is searched, and how.
+    """Which strings are searched, and how.
 
-    A search has `num_generations` + 1 generations, of `generation_size` candidates each, whatever
-    the sampler: so samplers compare at equal evaluations. `num_eval_steps` and `seed` are those of
-    pre-training. The defaults of the evolution are single-path one-shot's (Guo et al., 2020).
+    A search has `num_generations` + 1 generations of `generation_size` candidates each, whatever the
+    sampler, so that samplers are compared at equal numbers of evaluations. `num_eval_steps` and `seed`
+    are hparams of pre-training. The defaults of evolution are those of single-path one-shot search
+    (Guo et al., 2020).
 
     Raises:
       InputError: a value of the wrong type or outside its legal range, or values that exclude each
@@ -72,16 +73,16 @@ class SearchSettings:
             )
 
     def generation_size(self, generation: int) -> int:
-        """Candidates of a generation, counted from 0."""
+        """The number of candidates of a generation; generations count from 0."""
         return self.num_mutations + self.num_crossovers if generation else self.population_size
 
     def first_number(self, generation: int) -> int:
-        """Candidates of all generations before this one."""
+        """The number of the first candidate of a generation."""
         return sum(self.generation_size(earlier) for earlier in range(generation))
 
     @property
     def num_candidates(self) -> int:
-        """Candidates of the whole search."""
+        """The number of candidates of the whole search."""
         return self.first_number(self.num_generations + 1)
 
     @property
@@ -105,11 +106,15 @@ class SearchSettings:
         )
 
     def check_fitness(self, objective: str) -> None:
-        """Refuses a score that the pre-training objective does not give, or gives all candidates alike.
+        """Refuses a fitness that says nothing about a candidate under a pre-training objective.
+
+        Under ELECTRA all candidates share the generator, so the masked LM scores are the same for all.
 
         Args:
-          objective: see `PretrainingConfig.objective`. Candidates share the generator, so under
-            ELECTRA its scores say nothing about them.
+          objective: see `PretrainingConfig.objective`.
+
+        Raises:
+          InputError: naming the scores that can be used.
         """
         prefix = "mlm_" if objective == "masked_lm" else "disc_"
         if not self.fitness.startswith(prefix):
@@ -117,7 +122,7 @@ class SearchSettings:
             raise InputError(f"fitness {self.fitness}: the objective is {objective}; use {allowed}")
 
 
-# Names of pre-training that a search decides: a value would be lost, or contradict it.
+# Hparams of pre-training that the search itself sets, each with the reason for an error message.
 DECIDED = {
     "custom_layer_list": "it is what is searched for; num_layers and layer_types say among which",
     "model_dir": "the supernet's is in the directory of the search",

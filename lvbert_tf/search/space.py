@@ -17,9 +17,9 @@ from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.search.limit import Limit
 
 MAX_LAYERS = 512
-# Of a parent whose descendants hardly ever keep within the limits: then it stays as it is.
+# Redraws before giving up and returning the parent unchanged.
 _TRIES = 1000
-# What the costs of a string depend on, beside the string.
+# The fields of a model that the costs of a string depend on.
 _MODEL_FIELDS = (
     "vocabulary_size",
     "hidden_dim",
@@ -35,21 +35,22 @@ _MODEL_FIELDS = (
 class SearchSpace:
     """All strings of `num_layers` layers over `layer_types` that keep within two limits.
 
-    What a string costs depends on how many layers of each type it has, not on their order. So the
-    space is a sum over these compositions: it can be counted, and drawn from uniformly, exactly.
+    The cost of a string depends on how many layers of each type it has, and not on their order. Strings
+    with the same numbers form a composition. The space is a union of whole compositions, so its size
+    is known exactly, and strings can be drawn from it uniformly.
 
     Args:
-      num_layers: layers of every string.
+      num_layers: the number of layers of every string.
       layer_types: letters of the table of layer types, in any order.
       model: the encoder whose costs count; its own layer string does not matter.
-      sequence_length: tokens, for the FLOPs.
-      max_parameters: of the whole encoder; None: as many as A and F in turn have, whatever the
-        layer types of the space are.
-      max_flops: of its forward pass over one sequence; None likewise.
+      sequence_length: the length in tokens for which FLOPs are counted.
+      max_parameters: the limit for the parameters of the whole encoder. None means as many as A and F
+        in turn have, whatever the layer types of the space are.
+      max_flops: the limit for the FLOPs of one forward pass over one sequence; None likewise.
 
     Raises:
-      InputError: a number of layers or a set of types that is not allowed, or limits that no
-        string keeps.
+      InputError: the number of layers or the set of types is not allowed, or no string keeps within
+        the limits.
     """
 
     num_layers: int
@@ -107,7 +108,10 @@ class SearchSpace:
     def mutate(
         self, string: LayerString, rng: np.random.Generator, probability: float
     ) -> LayerString:
-        """Redraws each layer with `probability`, until the result is in the space."""
+        """Redraws each layer with `probability`, and repeats this until the result is in the space.
+
+        After 1,000 tries it returns `string` itself.
+        """
         for _ in range(_TRIES):
             mutant = string.mutate(rng, probability, self.layer_types)
             if mutant in self:
@@ -117,7 +121,10 @@ class SearchSpace:
     def cross(
         self, mother: LayerString, father: LayerString, rng: np.random.Generator
     ) -> LayerString:
-        """Takes each layer from either parent, until the result is in the space."""
+        """Takes each layer from either parent, and repeats this until the result is in the space.
+
+        After 1,000 tries it returns `mother`.
+        """
         for _ in range(_TRIES):
             child = mother.cross(father, rng)
             if child in self:
@@ -125,7 +132,7 @@ class SearchSpace:
         return mother
 
     def to_dict(self) -> dict[str, Any]:
-        """What makes this space another one, as JSON types."""
+        """What distinguishes this space from other spaces, as JSON types."""
         model = self.model.to_dict()
         return {
             "num_layers": self.num_layers,
@@ -142,7 +149,8 @@ class SearchSpace:
         return self.max_parameters.admits(parameters) and self.max_flops.admits(flops)
 
     def _cost(self, letters: str) -> tuple[int, int]:
-        """Parameters and FLOPs; a sum over the layers, which takes a thousandth of the model's time."""
+        """Parameters and FLOPs, added up layer by layer: 1,000 times faster than counting through
+        ModelConfig."""
         parameters, flops = self._fixed_cost
         for layer_type, (more_parameters, more_flops) in self._layer_costs.items():
             count = letters.count(layer_type)
@@ -164,7 +172,7 @@ class SearchSpace:
 
     @cached_property
     def _fixed_cost(self) -> tuple[int, int]:
-        """Of the embeddings and their projection."""
+        """Parameters and FLOPs of the embeddings and their projection."""
         layers = [self._layer_costs[letter] for letter in self.model.layer_string]
         return (
             self.model.num_parameters() - sum(parameters for parameters, _ in layers),
@@ -173,7 +181,7 @@ class SearchSpace:
 
     @cached_property
     def _compositions(self) -> list[tuple[str, int]]:
-        """The layers of each affordable composition in some order, and how many orders there are."""
+        """For each composition within the limits one string of it, and how many strings it has."""
         return [
             (letters, _orders(letters, self.layer_types))
             for letters in _sorted_strings(self.layer_types, self.num_layers)
@@ -209,7 +217,7 @@ def _sorted_strings(layer_types: str, length: int) -> Iterator[str]:
 
 
 def _orders(letters: str, layer_types: str) -> int:
-    """In how many orders the letters can stand: a multinomial coefficient."""
+    """The number of strings with these letters: a multinomial coefficient."""
     orders, left = 1, len(letters)
     for layer_type in layer_types:
         count = letters.count(layer_type)

@@ -1,7 +1,7 @@
-"""One process's part in a study that several may serve: taking trials, and taking over from the dead.
+"""A worker: one of the processes that score the trials of a study.
 
-Nothing is lost or wrong if a worker that still lives is taken for dead: two then score the same
-string, and the first one's scores are kept.
+It takes trials that wait, and trials whose worker has died. If a worker that still lives is taken for
+dead, nothing is lost: two workers score the same string, and the scores of the first one are kept.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ _CLOCK_SECONDS = 2.0
 
 
 class Worker:
-    """Takes trials of a study one at a time.
+    """Takes trials of a study, one at a time.
 
-    A worker signs the trial that it takes and renews the signature while it scores. On the machine
-    of the signature, a process that is gone is noticed at once; on another machine, when the
-    signature is not renewed for a minute, by this machine's own clock. Machines that share a study
-    need different host names.
+    A worker signs the trial that it takes, and renews the signature while it scores. Other workers on
+    the same machine notice at once that the process of a signature has ended. Workers on other machines
+    notice it when the signature has not been renewed for a minute, by their own clock. Machines that
+    share a study need different host names.
 
     Args:
       study: see `open_study`.
@@ -90,7 +90,7 @@ class Worker:
 
     @contextlib.contextmanager
     def at_work(self, trial: FrozenTrial) -> Iterator[None]:
-        """Renews the signature meanwhile; after an exception, gives the trial back."""
+        """Renews the signature while the block runs; if it raises, gives the trial back."""
         stop = threading.Event()
 
         def renew() -> None:
@@ -114,7 +114,7 @@ class Worker:
         thread.join()
 
     def discard_duplicates(self) -> None:
-        """Fails waiting trials of places that have an earlier trial."""
+        """Marks waiting trials as failed if their place has an earlier trial."""
         counting = counting_trials(self._study)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             if counting[TrialRecord.of(trial).number].number < trial.number:
@@ -151,7 +151,7 @@ class Worker:
 
 
 def _is_gone(signature: Any, host: str) -> bool:
-    """Whether it is known that the process which signed has ended; only of this machine's it is."""
+    """Whether the process of a signature is known to have ended, which only its own machine can know."""
     match signature:
         case {"host": str(signed_on), "pid": int(pid), "started": float(started)}:
             if signed_on != host:

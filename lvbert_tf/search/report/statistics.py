@@ -1,4 +1,4 @@
-"""Figures of many candidates: the best so far, what random search is expected to find, layer types."""
+"""Statistics of many candidates: the best so far, the expected best of random ones, layer types."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from lvbert_tf.search.candidate import Candidate
 
 
 def best_so_far(losses: np.ndarray) -> np.ndarray:
-    """The lowest loss of the first 1, 2, ... candidates."""
+    """The lowest loss among the first 1, 2, ... candidates; shape (candidates,)."""
     return np.minimum.accumulate(losses)
 
 
 def expected_best(losses: np.ndarray) -> np.ndarray:
-    """The lowest loss of 1, 2, ... of these candidates, the mean over all choices.
+    """The lowest loss among 1, 2, ... of these candidates, as the mean over all choices of that many.
 
-    It is unbiased for candidates drawn independently, and so says nothing about more of them than
-    there are.
+    The estimate is unbiased for candidates that were drawn independently. It cannot be extended to more
+    candidates than there are.
 
     Source: Tang et al., Showing Your Work Doesn't Always Work, ACL 2020.
 
     Args:
-      losses: [candidates], finite.
+      losses: shape (candidates,), finite.
 
     Returns:
-      [candidates]
+      shape (candidates,).
     """
     in_order = np.sort(losses)
     total = len(losses)
@@ -39,10 +39,10 @@ def expected_best(losses: np.ndarray) -> np.ndarray:
 
 
 def layer_shares(candidates: Sequence[Candidate], layer_types: str) -> np.ndarray:
-    """Which share of the candidates has each layer type at each position.
+    """The share of the candidates that has each layer type at each position.
 
     Returns:
-      [layer types, layers], sums to 1 over the types.
+      shape (layer types, layers); the shares of a position sum to 1.
     """
     layers = np.array([list(candidate.string) for candidate in candidates])
     return np.stack([(layers == layer_type).mean(axis=0) for layer_type in layer_types])

@@ -1,7 +1,7 @@
-"""What proposes the candidates of a generation; each sampler is one function.
+"""The samplers. A sampler is a function that proposes the candidates of a generation.
 
-A sampler is asked with what was scored in earlier generations and told through the study only. It
-keeps no state: its proposals are a function of those candidates and the random numbers.
+A sampler keeps no state: its proposals are a function of the candidates of earlier generations, which
+the study has, and of the random numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ Sampler = Callable[
 ]
 """(space, settings, generation, candidates of all earlier generations, random numbers) -> proposals.
 
-Proposals are in the space, differ from each other and from all candidates, and number
-`settings.generation_size(generation)`, or fewer if the space has no more.
+The proposals are strings of the space. They differ from each other and from all candidates. There are
+`settings.generation_size(generation)` of them, or fewer if the space has no more.
 """
 
 SAMPLERS: dict[str, Sampler] = {

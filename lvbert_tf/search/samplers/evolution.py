@@ -18,11 +18,11 @@ def evolution(
     candidates: Sequence[Candidate],
     rng: np.random.Generator,
 ) -> list[Proposal]:
-    """Breeds from the best so far; see `Sampler`.
+    """Mutates and crosses the best candidates so far; see `Sampler` for the arguments.
 
-    Generation 0 is random. Each further one has mutants of random parents and crossovers of random
-    pairs, the parents being the best `num_parents` of all candidates so far. What these do not fill
-    with new strings is filled with random immigrants.
+    Generation 0 is random. In each further generation the parents are the best `num_parents` of all
+    candidates so far. The proposals are mutants of random parents and crossovers of random pairs of
+    parents. Where these give too few new strings, random strings (immigrants) fill the generation.
     """
     visited = {candidate.string for candidate in candidates}
     size = settings.generation_size(generation)

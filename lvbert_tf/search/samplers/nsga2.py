@@ -1,7 +1,7 @@
 """NSGA-II: fitness against a cost (Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002).
 
-Optuna's own NSGAIISampler draws from the state of its process and knows neither the limits of the
-space nor what was visited, so the operators are the space's and the state is the study's.
+Optuna's own NSGAIISampler is not used: its random state is in the process, so a killed search would not
+repeat, and it knows neither the limits of the space nor which strings were scored before.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ def nsga2(
     candidates: Sequence[Candidate],
     rng: np.random.Generator,
 ) -> list[Proposal]:
-    """Breeds from the survivors of non-dominated sorting; see `Sampler`.
+    """Mutates and crosses the survivors of non-dominated sorting; see `Sampler` for the arguments.
 
     Generation 0 is random. Of all candidates so far, the first `population_size` in crowded order
-    survive; the parents of a child are the winners of two tournaments of two survivors, and the
-    child is their crossover, mutated. Immigrants fill up as in `evolution`.
+    survive. Each parent of a child is the better of two random survivors. The child is the crossover
+    of its parents, mutated. Random immigrants fill the generation as in `evolution`.
     """
     visited = {candidate.string for candidate in candidates}
     size = settings.generation_size(generation)

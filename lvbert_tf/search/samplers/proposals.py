@@ -1,4 +1,4 @@
-"""Strings to score next: collecting new ones."""
+"""Proposals, and drawing strings that were not proposed before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Proposal:
 def collect(
     draw: Callable[[], LayerString], count: int, visited: set[LayerString]
 ) -> list[LayerString]:
-    """Draws until there are `count` new strings, or ten times as often as that.
+    """Calls `draw` until there are `count` new strings, but at most 10 x `count` times.
 
-    Ten is single-path one-shot's: a population that has collapsed gives hardly anything new.
+    The limit is that of single-path one-shot search: parents that are alike give hardly any new string.
 
     Args:
       draw: makes a string of the space.
-      count: strings wanted.
-      visited: strings that are not new; those found are added.
+      count: the number of strings wanted.
+      visited: strings that are not new; the strings found are added to it.
     """
     found: list[LayerString] = []
     for _ in range(10 * count):
@@ -47,10 +47,10 @@ def random_strings(
     """Draws `count` new strings uniformly, or all that the space still has.
 
     Args:
-      space: what to draw from; holds all of `visited`.
-      count: strings wanted.
-      visited: strings that are not new; those found are added.
-      rng: random numbers.
+      space: the space to draw from; every string of `visited` is in it.
+      count: the number of strings wanted.
+      visited: strings that are not new; the strings found are added to it.
+      rng: the source of random numbers.
     """
     found: list[LayerString] = []
     while len(found) < count and len(visited) < space.size:

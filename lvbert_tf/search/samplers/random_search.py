@@ -1,4 +1,4 @@
-"""Random search: uniform, without repetition."""
+"""Random search: strings drawn uniformly, none of them twice."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def random_search(
     candidates: Sequence[Candidate],
     rng: np.random.Generator,
 ) -> list[Proposal]:
-    """Proposes strings that were not drawn before; see `Sampler`."""
+    """Proposes random strings that were not proposed before; see `Sampler` for the arguments."""
     visited = {candidate.string for candidate in candidates}
     size = settings.generation_size(generation)
     return proposed(None, random=random_strings(space, size, visited, rng))
