@@ -17,9 +17,9 @@ from benchmarks.baselines import stepping
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers import compiled
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.pretraining_costs import training_flops
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
@@ -34,7 +34,7 @@ def build_step(flags, config: PretrainingConfig, precision: str):
     optimizer.build(pretrainer.trainable_variables)
     specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, stepping.MASK_ID, specials)
-    train_step = TrainStep(
+    train_step = pretraining_step(
         tf.distribute.get_strategy(),
         pretrainer,
         optimizer,

@@ -28,13 +28,14 @@ from lvbert_tf.architecture.layer_types import letters
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
+from lvbert_tf.training.step import TrainingStep
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("num_layers", 24, "Layers of a string.", lower_bound=1)
@@ -60,7 +61,7 @@ class Cycle:
         return self._paths[seed[1] % len(self._paths)][tf.newaxis]
 
 
-def build_step(string: str, sampler: Cycle | None = None) -> TrainStep:
+def build_step(string: str, sampler: Cycle | None = None) -> TrainingStep:
     """A training step of the string alone or, with a sampler, of a supernet."""
     hparams = {
         "custom_layer_list": string,
@@ -79,14 +80,16 @@ def build_step(string: str, sampler: Cycle | None = None) -> TrainStep:
     objective = Objective.from_config(config, spec)
     scale = LossScale(dynamic=FLAGS.precision == "float16")
     strategy = tf.distribute.get_strategy()
-    return TrainStep(strategy, pretrainer, optimizer, scale, config, objective, sampler)
+    return pretraining_step(strategy, pretrainer, optimizer, scale, config, objective, sampler)
 
 
-def build_evaluator(step: TrainStep, features: dict[str, np.ndarray]) -> CandidateEvaluator:
+def build_evaluator(step: TrainingStep, features: dict[str, np.ndarray]) -> CandidateEvaluator:
     """Scores on one batch."""
     origin = Origin(0, "", "", 1, FLAGS.batch_size, {}, True, FLAGS.precision)
     corrupted = CorruptedSet(origin, features)
-    return CandidateEvaluator(step.strategy, step.pretrainer, step.objective, corrupted)
+    return CandidateEvaluator(
+        step.strategy, step.gradients.pretrainer, step.gradients.objective, corrupted
+    )
 
 
 def milliseconds(function: Callable[[], object]) -> float:

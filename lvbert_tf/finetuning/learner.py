@@ -15,16 +15,18 @@ from lvbert_tf.finetuning.batches import (
     training_plan,
 )
 from lvbert_tf.finetuning.features import Batch, Features
+from lvbert_tf.finetuning.gradients import FinetuningGradients
+from lvbert_tf.finetuning.interleaved_steps import InterleavedSteps, interleave
 from lvbert_tf.finetuning.layer_rates import rate_multiplier
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.starting_model import fingerprint, fresh_values
-from lvbert_tf.finetuning.train_step import FinetuningStep, InterleavedSteps, interleave
 from lvbert_tf.models import LVBertBackbone
 from lvbert_tf.training.distribution import worker_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
+from lvbert_tf.training.step import TrainingStep
 
 _LAYERS_A_DEPTH = {"pairs": 2, "layers": 1}
 
@@ -83,9 +85,14 @@ class Learner:
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
         self._steps = {
-            name: FinetuningStep(
+            name: TrainingStep(
                 strategy,
-                objective,
+                FinetuningGradients(
+                    objective,
+                    self.loss_scale,
+                    config.train_batch_size,
+                    strategy.num_replicas_in_sync,
+                ),
                 self.optimizer,
                 self.loss_scale,
                 self._seed,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lvbert_tf.finetuning.evaluation import TaskPredictor, evaluate
+from lvbert_tf.finetuning.interleaved_steps import InterleavedSteps
 from lvbert_tf.finetuning.learner import Learner
 from lvbert_tf.finetuning.results import TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
-from lvbert_tf.finetuning.train_step import InterleavedSteps
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
 from lvbert_tf.training import logs, loop
 from lvbert_tf.training.checkpoints import Checkpoints

@@ -16,12 +16,12 @@ from lvbert_tf.hparams import load_hparams
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out, token_table
 from lvbert_tf.pretraining.evaluation import Evaluator
+from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.input_pipeline import training_dataset
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
-from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.pretraining_costs import num_parameters, training_flops
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution, logs, loop
@@ -202,7 +202,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             log.message(held_out.describe(metrics))
             return True
 
-        train_step = TrainStep(
+        train_step = pretraining_step(
             strategy, pretrainer, optimizer, loss_scale, config, objective, path_sampler
         )
         batches = training_dataset(

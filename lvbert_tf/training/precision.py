@@ -1,4 +1,4 @@
-"""Number formats: which one the hardware is fast in, and loss scaling for float16."""
+"""Number formats: which one the hardware computes fastest in, and loss scaling for float16."""
 
 import re
 from pathlib import Path
@@ -18,8 +18,9 @@ _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 def resolve_precision(name: str) -> str:
     """Turns the hparam into `float32`, `bfloat16` or `float16`.
 
-    `auto` is bfloat16 only where the hardware multiplies in it (TPU, GPU of compute capability 8
-    or more, CPU with AVX512-BF16 or AMX); elsewhere it is emulated and slower than float32.
+    `auto` means bfloat16 only where the hardware multiplies in it: on a TPU, on a GPU of compute
+    capability 8 or more, and on a CPU with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, and
+    slower than float32.
 
     Raises:
       InputError: unknown name.
@@ -42,7 +43,7 @@ def _hardware_has_bfloat16() -> bool:
 
 
 def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
-    """The instruction sets of the processor; empty where the system does not tell."""
+    """The instruction sets of the processor; empty where the system does not list them."""
     path = Path(cpuinfo)
     if not path.exists():
         return set()
@@ -53,8 +54,8 @@ def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
 class LossScale(tf.Module):
     """Dynamic loss scaling (Micikevicius et al. 2018, section 3.2).
 
-    Doubles the scale after `growth_steps` steps with finite gradients and halves it, down to 1, at
-    a step without. Outside float16 it is constantly 1.
+    The scale doubles after `growth_steps` steps with finite gradients. After a step whose gradients are not
+    finite it halves, down to 1. Outside float16 it is constantly 1.
 
     Args:
       dynamic: whether to scale at all.
@@ -74,8 +75,12 @@ class LossScale(tf.Module):
         self.scale = tf.Variable(self.initial, dtype=tf.float32, **options)
         self.finite_steps = tf.Variable(0, dtype=tf.int32, **options)
 
+    def scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss times the scale: what is differentiated."""
+        return loss * self.scale if self.dynamic else loss
+
     def reset(self) -> None:
-        """Starts again."""
+        """Sets the scale back to its first value."""
         self.scale.assign(self.initial)
         self.finite_steps.assign(0)
 

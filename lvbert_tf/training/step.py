@@ -1,9 +1,12 @@
-"""The compiled training step: differentiate, sum over replicas, clip, update; many without the host."""
+"""The compiled training step: differentiate, sum over replicas, clip, update.
 
-from abc import ABC, abstractmethod
+One call from the host does many steps. What is differentiated is not known here: a step is composed with
+an object that computes the gradients of one replica.
+"""
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -19,13 +22,14 @@ CLIP_NORM = 1.0  # of the gradient over all variables, as in the reference
 
 @dataclass(frozen=True)
 class StepRecords:
-    """What a run of steps computed, one row a step, over the global batch.
+    """What consecutive steps computed over the global batch, one row for each step.
 
     Attributes:
       sums: additive metrics by name, each of shape (steps, ...).
       loss: shape (steps,).
-      gradient_norm: before clipping, shape (steps,).
-      skipped: 1 where a float16 overflow made the step leave the weights alone, shape (steps,).
+      gradient_norm: the norm of all gradients before clipping, shape (steps,).
+      skipped: 1 where the step left the weights as they were because of a float16 overflow, shape
+        (steps,).
     """
 
     sums: dict[str, np.ndarray]
@@ -53,18 +57,58 @@ class StepRecords:
         )
 
 
-class TrainingStep(ABC):
-    """Runs training steps without returning to the host between them.
+class Gradients(Protocol):
+    """Computes loss, metrics and gradients of one replica: what a `TrainingStep` is composed with."""
 
-    A subclass computes a replica's gradients; the rest is here. The step's number is
-    `optimizer.iterations`, and randomness is a function of (seed, step), so how the steps are
-    grouped into calls changes nothing.
+    @property
+    def variables(self) -> Sequence[keras.Variable]:
+        """What is trained, in the order of the gradients."""
+
+    def compile(self) -> None:
+        """Makes XLA compile the part of `compute` between the reductions over replicas."""
+
+    def draw(self, seed: tf.Tensor) -> Any:
+        """Draws on the host what all replicas share in a step; None if there is nothing.
+
+        Args:
+          seed: the seed of the step, int32 of shape (2,).
+        """
+
+    def gates(
+        self, variables: Sequence[keras.Variable], drawn: Any
+    ) -> Sequence[tf.Tensor | None] | None:
+        """For each variable whether it is updated; see `apply_gradients`."""
+
+    def compute(
+        self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor, replica: tf.Tensor, drawn: Any
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor | None]]:
+        """Differentiates on the rows of one replica.
+
+        Args:
+          batch: the rows of this replica.
+          seed: the seed of the step, int32 of shape (2,), the same on all replicas.
+          replica: the number of this replica among all replicas.
+          drawn: what `draw` returned.
+
+        Returns:
+          this replica's part of the loss to report, its parts of the metric sums, and its parts of the
+          gradients in the order of `variables`, None for a variable that is not used. The caller sums
+          the parts over the replicas. If loss scaling is dynamic, the gradients have to be those of
+          `LossScale.scaled(loss)`; the step divides them by the scale.
+        """
+
+
+class TrainingStep:
+    """Does training steps without returning to the host between them.
+
+    The number of a step is `optimizer.iterations`. All randomness is a function of (seed, step), so it
+    makes no difference how the steps are grouped into calls.
 
     Args:
       strategy: where the variables and the optimizer were created.
-      variables: what is trained.
-      optimizer: built on (at least) `variables`.
-      loss_scale: for float16; constant otherwise.
+      gradients: what is differentiated, and with respect to which variables.
+      optimizer: built on (at least) `gradients.variables`.
+      loss_scale: scales the loss in float16; it is constantly 1 otherwise.
       seed: an integer, or an int32 `tf.Variable` where one compiled step serves several seeds.
       batch_size: rows of the global batch.
       jit_compile: whether XLA compiles the step.
@@ -73,7 +117,7 @@ class TrainingStep(ABC):
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
-        variables: Sequence[keras.Variable],
+        gradients: Gradients,
         optimizer: ReferenceAdam,
         loss_scale: LossScale,
         seed: int | tf.Variable,
@@ -81,75 +125,40 @@ class TrainingStep(ABC):
         jit_compile: bool,
     ):
         self.strategy = strategy
+        self.gradients = gradients
         self.optimizer = optimizer
         self.loss_scale = loss_scale
         self._seed_source = seed
-        self._variables = list(variables)
+        self._variables = list(gradients.variables)
         self._rows = batch_size // strategy.num_replicas_in_sync
         self._worker, workers = worker_of(strategy)
         self._replicas_here = strategy.num_replicas_in_sync // workers
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._step_on_replica = self._replica_step
         if jit_compile and not isinstance(strategy, tf.distribute.TPUStrategy):
-            # XLA cannot stop in the middle for other replicas, so with several of them it compiles
-            # the part between the reductions. A TPU compiles everything by itself.
+            # A module compiled by XLA cannot contain the strategy's all-reduce. So with several replicas
+            # XLA compiles the part between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:
                 self._step_on_replica = tf.function(
                     self._replica_step, jit_compile=True, autograph=False
                 )
             else:
-                self.compile_gradients()
+                gradients.compile()
         self._run = tf.function(self._run_steps, autograph=False)
         self._copy = tf.function(self._copies, autograph=False)
         self._norms = tf.function(self._parameter_norms, autograph=False)
 
-    # === What a subclass says ===
-
-    @abstractmethod
-    def compile_gradients(self) -> None:
-        """Has XLA compile what lies between the reductions over replicas."""
-
-    @abstractmethod
-    def replica_gradients(
-        self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor, replica: tf.Tensor, drawn: Any
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor | None]]:
-        """Differentiates on a replica's rows.
-
-        Args:
-          batch: this replica's rows.
-          seed: of this step, int32 of shape (2,); equal on all replicas.
-          replica: its index among all replicas.
-          drawn: what `draw` returned.
-
-        Returns:
-          its part of the loss to report, its parts of the metric sums, and its parts of the
-          gradients, in the order of the variables; None for those that it does not use. Gradients
-          are multiplied by the loss scale where that is dynamic.
-        """
-
-    def draw(self, seed: tf.Tensor) -> Any:
-        """What all replicas share in a step, drawn on the host; None by default."""
-        return None
-
-    def gates(
-        self, variables: Sequence[keras.Variable], drawn: Any
-    ) -> Sequence[tf.Tensor | None] | None:
-        """For each variable, whether it is updated; see `apply_gradients`."""
-        return None
-
-    # === Running steps ===
-
     @property
     def step(self) -> int:
-        """Steps done so far."""
+        """The number of steps done so far."""
         return int(self.optimizer.iterations.numpy())
 
     def run(self, iterator: Iterator[Mapping[str, tf.Tensor]], steps: int) -> StepRecords:
         """Does `steps` steps.
 
         Args:
-          iterator: this worker's batches: its share of the rows of the global batch.
-          steps: at least 1; any number runs the same compiled function.
+          iterator: gives this worker's share of the rows of each global batch.
+          steps: at least 1; the same compiled function runs for every number.
         """
         rows = self._run(iterator, tf.constant(steps)).numpy()
         columns, start = {}, 0
@@ -163,9 +172,12 @@ class TrainingStep(ABC):
     def run_measured(
         self, iterator: Iterator[Mapping[str, tf.Tensor]], steps: int
     ) -> tuple[StepRecords, dict[str, float]]:
-        """As `run`, and measures `parameter_norm` and `update_norm` (the last step's change).
+        """Does steps as `run` does, and measures the norms of the parameters and of their last change.
 
-        Only for steps that are logged: it costs a copy of the parameters.
+        It copies all parameters, so it is meant for the steps that are logged.
+
+        Returns:
+          the records, and `parameter_norm` and `update_norm` by name.
         """
         records = [self.run(iterator, steps - 1)] if steps > 1 else []
         before = self._copy()
@@ -176,7 +188,7 @@ class TrainingStep(ABC):
 
     def _run_steps(self, iterator, steps):
         def one_step(index, rows):
-            arguments = (iterator.get_next(), self.draw(self._seed()))
+            arguments = (iterator.get_next(), self.gradients.draw(self._seed()))
             row = self.strategy.run(self._step_on_replica, args=arguments)
             row = self.strategy.experimental_local_results(row)[0]
             return index + 1, rows.write(index, row)
@@ -196,7 +208,7 @@ class TrainingStep(ABC):
     def _replica_step(self, batch, drawn):
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
-        loss, sums, gradients = self.replica_gradients(
+        loss, sums, gradients = self.gradients.compute(
             self._rows_of(replica, batch), self._seed(), replica, drawn
         )
 
@@ -209,11 +221,11 @@ class TrainingStep(ABC):
         norm = tf.linalg.global_norm(gradients)
         variables = [self._variables[index] for index in used]
         clip = CLIP_NORM / tf.maximum(norm, CLIP_NORM)
-        gates = self.gates(variables, drawn)
+        gates = self.gradients.gates(variables, drawn)
         skipped = tf.constant(0.0)
         if self.loss_scale.dynamic:
             finite = tf.math.is_finite(norm)
-            # At a scale of 1 there is nothing left to blame on the scale.
+            # At a scale of 1 the scale cannot be the cause.
             overflow = ~finite & (self.loss_scale.scale > 1.0)
             skipped = tf.cast(overflow, tf.float32)
             apply_gradients(self.optimizer, gradients, variables, clip, finite, gates)
@@ -224,7 +236,7 @@ class TrainingStep(ABC):
         return tf.concat([row, [norm, skipped]], axis=0)
 
     def _rows_of(self, replica, batch):
-        """A replica's share of its worker's batch."""
+        """The rows of one replica in the batch of its worker."""
         if self._replicas_here == 1:
             return batch
         local = replica - self._worker * self._replicas_here

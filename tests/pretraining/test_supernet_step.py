@@ -12,12 +12,13 @@ from tiny_run import LENGTH, NO_DROPOUT, hparams
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
+from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec, mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
-from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
+from lvbert_tf.training.step import TrainingStep
 
 MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
 BATCH, TYPES = 12, "CAF"
@@ -50,13 +51,13 @@ def make_config(**changes):
     return PretrainingConfig.create("data", "m", hparams(**{**settings, **changes}))
 
 
-def make_step(sampler=None, **changes) -> TrainStep:
+def make_step(sampler=None, **changes) -> TrainingStep:
     config = make_config(**changes)
     keras.utils.set_random_seed(0)
     pretrainer = ElectraPretrainer.from_pretraining_config(config)
     optimizer = ReferenceAdam(5e-3, weight_decay_rate=0.1)
     optimizer.build(pretrainer.trainable_variables)
-    return TrainStep(
+    return pretraining_step(
         tf.distribute.get_strategy(),
         pretrainer,
         optimizer,
@@ -80,7 +81,7 @@ def batches():
 
 def state_of_blocks(step):
     """For every position and letter: weights and both moments, as arrays."""
-    optimizer, supernet = step.optimizer, step.pretrainer.discriminator
+    optimizer, supernet = step.optimizer, step.gradients.pretrainer.discriminator
     state = {}
     for position, blocks in enumerate(supernet.blocks):
         for letter, block in zip(supernet.layer_types, blocks, strict=True):
@@ -153,15 +154,15 @@ def test_a_step_is_that_of_the_encoder_alone():
 
 def fair_loss_by_hand(step, batch):
     """Row i of the batch goes down path i modulo 3."""
-    seed = tf.constant([step.config.seed, 0])
-    masked = mask_tokens(batch, seed, step.objective.masking)
-    weights = loss_weights(masked, step.objective)
+    seed = tf.constant([make_config().seed, 0])
+    masked = mask_tokens(batch, seed, step.gradients.objective.masking)
+    weights = loss_weights(masked, step.gradients.objective)
     total = 0.0
-    for index, path in enumerate(step.path_sampler.sample(seed)):
+    for index, path in enumerate(step.gradients.path_sampler.sample(seed)):
         rows = {name: value[index::3] for name, value in masked.items()}
         with selected_path(path):
             loss, _ = pretraining_loss(
-                step.pretrainer, step.objective, rows, weights, training=False
+                step.gradients.pretrainer, step.gradients.objective, rows, weights, training=False
             )
         total += float(loss)
     return total

@@ -1,4 +1,4 @@
-"""The training step of pre-training: mask, corrupt, differentiate."""
+"""The gradients of pre-training: mask, corrupt, differentiate."""
 
 from collections.abc import Callable
 
@@ -18,58 +18,84 @@ from lvbert_tf.training.step import TrainingStep
 _DROPOUT_STREAM = 1  # keeps dropout's random numbers apart from masking's
 
 
-class TrainStep(TrainingStep):
-    """Steps of pre-training.
-
-    Masks, replacements, dropout and paths are functions of (seed, step), so neither the number of
-    replicas nor how the steps are grouped into calls changes the masks.
-
-    With a supernet each step runs the paths that `path_sampler` draws. Several paths (`fair`) share
-    the batch out: the first runs the first row of every `num_paths` rows, and so on. So the batch is
-    the global one still, each row goes through the generator once, and a step costs what a step with
-    one path does. Blocks outside the paths are not updated: neither momentum nor decay moves them.
+def pretraining_step(
+    strategy: tf.distribute.Strategy,
+    pretrainer: ElectraPretrainer,
+    optimizer: ReferenceAdam,
+    loss_scale: LossScale,
+    config: PretrainingConfig,
+    objective: Objective,
+    path_sampler: PathSampler | None = None,
+) -> TrainingStep:
+    """The training step of pre-training.
 
     Args:
-      strategy: where the model and optimizer were created.
-      pretrainer: the networks.
+      strategy: where the networks and the optimizer were created.
+      pretrainer: see `PretrainingGradients`.
       optimizer: built on `pretrainer.trainable_variables`.
-      loss_scale: for float16; constant otherwise.
-      config: batch size, accumulation, seed, jit_compile.
-      objective: what is masked and optimised.
-      path_sampler: for a pretrainer whose discriminator is a supernet. The rows of a replica's part
-        of the batch must be a multiple of its paths.
+      loss_scale: see `TrainingStep`.
+      config: gives batch size, accumulation, seed and jit_compile.
+      objective, path_sampler: see `PretrainingGradients`.
+    """
+    gradients = PretrainingGradients(
+        pretrainer, objective, loss_scale, config, strategy.num_replicas_in_sync, path_sampler
+    )
+    return TrainingStep(
+        strategy,
+        gradients,
+        optimizer,
+        loss_scale,
+        config.seed,
+        config.train_batch_size,
+        config.jit_compile,
+    )
+
+
+class PretrainingGradients:
+    """Computes the gradients of pre-training on the rows of one replica; see `training.step.Gradients`.
+
+    Masks, replacements, dropout and paths are functions of (seed, step), so neither the number of
+    replicas nor the grouping of steps into calls changes the masks.
+
+    With a supernet each step runs the paths that `path_sampler` draws. Several paths (`fair`) divide
+    the batch among themselves: the first path runs the first of every `num_paths` rows, and so on. So
+    the batch is still the global one, each row goes through the generator once, and a step costs what
+    a step with one path does. Blocks outside the paths are not updated: neither momentum nor decay
+    moves them.
+
+    Args:
+      pretrainer: the networks.
+      objective: which tokens are masked, and what is optimised.
+      loss_scale: scales the loss in float16.
+      config: gives the batch size and the number of parts that a batch is computed in.
+      num_replicas: how many replicas share the batch.
+      path_sampler: needed if the discriminator is a supernet. The rows of a replica's part of the batch
+        must be a multiple of its paths.
     """
 
     def __init__(
         self,
-        strategy: tf.distribute.Strategy,
         pretrainer: ElectraPretrainer,
-        optimizer: ReferenceAdam,
+        objective: Objective,
         loss_scale: LossScale,
         config: PretrainingConfig,
-        objective: Objective,
+        num_replicas: int,
         path_sampler: PathSampler | None = None,
     ):
         self.pretrainer = pretrainer
-        self.config = config
         self.objective = objective
         self.path_sampler = path_sampler
+        self.variables = pretrainer.trainable_variables
+        self._loss_scale = loss_scale
+        self._batch_size = config.train_batch_size
+        self._rows = config.train_batch_size // num_replicas
         self._parts = config.gradient_accumulation_steps
         self._paths = path_sampler.num_paths if path_sampler else 1
         self._part_gradients: Callable = self._gradients
         if self._parts * self._paths > 1:  # traced once for all parts
             self._part_gradients = tf.function(self._gradients, autograph=False)
-        super().__init__(
-            strategy,
-            pretrainer.trainable_variables,
-            optimizer,
-            loss_scale,
-            config.seed,
-            config.train_batch_size,
-            config.jit_compile,
-        )
 
-    def compile_gradients(self):
+    def compile(self):
         self._part_gradients = tf.function(self._gradients, jit_compile=True, autograph=False)
 
     def draw(self, seed):
@@ -78,12 +104,12 @@ class TrainStep(TrainingStep):
         with tf.device("CPU:0"):  # where conditions are read
             return self.path_sampler.sample(seed)
 
-    def replica_gradients(self, batch, seed, replica, drawn):
+    def compute(self, batch, seed, replica, drawn):
         masked = mask_tokens(
             batch,
             seed,
             self.objective.masking,
-            global_batch_size=self.config.train_batch_size,
+            global_batch_size=self._batch_size,
             offset=replica * self._rows,
         )
         context = tf.distribute.get_replica_context()
@@ -99,7 +125,7 @@ class TrainStep(TrainingStep):
         return [gate_of.get(id(variable)) for variable in variables]
 
     def _accumulate(self, masked, weights, seed, paths):
-        """Sums loss, metrics and gradients over the parts, and in them the paths, of a batch."""
+        """Sums loss, metrics and gradients over the parts of a batch, and over the paths of a part."""
         count = self._parts * self._paths
 
         def part(index):
@@ -108,7 +134,7 @@ class TrainStep(TrainingStep):
             path = None if paths is None else paths[index % self._paths]
             return self._part_gradients(chosen, weights, fold, path)
 
-        # The first part is apart because it tells the loop which variables have a gradient.
+        # The first part is outside the loop because it shows which variables have a gradient.
         first = part(0)
         if count == 1:
             return first
@@ -130,7 +156,7 @@ class TrainStep(TrainingStep):
         return tf.nest.pack_sequence_as(first, flat)
 
     def _rows_of_part(self, value, index):
-        """A part is a run of rows; its paths take them in turn."""
+        """The rows of one part and path: a part is consecutive rows, and its paths take them in turn."""
         if self._parts * self._paths == 1:
             return value
         rows = self._rows // (self._parts * self._paths)
@@ -142,7 +168,7 @@ class TrainStep(TrainingStep):
             loss, sums = pretraining_loss(
                 self.pretrainer, self.objective, masked, weights, training=True
             )
-            scaled = loss * self.loss_scale.scale if self.loss_scale.dynamic else loss
-        gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
+            scaled = self._loss_scale.scaled(loss)
+        gradients = tape.gradient(scaled, [variable.value for variable in self.variables])
         dense = [None if value is None else tf.convert_to_tensor(value) for value in gradients]
         return loss, sums, dense

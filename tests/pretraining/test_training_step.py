@@ -6,18 +6,18 @@ from tiny_run import LENGTH, NO_DROPOUT, hparams
 
 from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.train_step import TrainStep
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
-from lvbert_tf.training.step import StepRecords
+from lvbert_tf.training.step import StepRecords, TrainingStep
 
 MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
 BATCH = 8
 
 
-def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainStep:
+def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainingStep:
     config = PretrainingConfig.create("data", "m", hparams(vocab_size=VOCABULARY, **changes))
     keras.utils.set_random_seed(0)
     pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
@@ -26,7 +26,9 @@ def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainStep:
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, MASK, SPECIAL)
     objective = Objective.from_config(config, spec)
     scale = LossScale(precision == "float16", growth_steps=3)
-    return TrainStep(tf.distribute.get_strategy(), pretrainer, optimizer, scale, config, objective)
+    return pretraining_step(
+        tf.distribute.get_strategy(), pretrainer, optimizer, scale, config, objective
+    )
 
 
 def batches():
@@ -41,7 +43,7 @@ def batches():
 
 
 def weights(step):
-    return [variable.numpy() for variable in step.pretrainer.trainable_variables]
+    return [variable.numpy() for variable in step.gradients.pretrainer.trainable_variables]
 
 
 class Compiled:
@@ -51,9 +53,9 @@ class Compiled:
         self.step = make_step(**options)
         self.initial = weights(self.step)
 
-    def fresh(self) -> TrainStep:
+    def fresh(self) -> TrainingStep:
         for variable, value in zip(
-            self.step.pretrainer.trainable_variables, self.initial, strict=True
+            self.step.gradients.pretrainer.trainable_variables, self.initial, strict=True
         ):
             variable.assign(value)
         for variable in self.step.optimizer.variables:
@@ -122,7 +124,7 @@ def test_gradients_are_clipped_by_their_global_norm(plain):
 def test_a_poisoned_weight_is_a_failure(plain):
     step, source = plain.fresh(), batches()
     assert step.run(source, 2).first_failure() is None
-    variable = step.pretrainer.discriminator.trainable_variables[0]
+    variable = step.gradients.pretrainer.discriminator.trainable_variables[0]
     variable.assign(np.full(variable.shape, np.nan, np.float32))
     assert step.run(source, 3).first_failure() == 0
 
@@ -165,13 +167,15 @@ def test_float16_skips_overflows_and_counts_them():
     assert any((ours != theirs).any() for ours, theirs in zip(weights(step), before, strict=True))
     norms = []  # do not depend on the scale
     for scale in (64.0, 256.0):
-        for variable, value in zip(step.pretrainer.trainable_variables, before, strict=True):
+        for variable, value in zip(
+            step.gradients.pretrainer.trainable_variables, before, strict=True
+        ):
             variable.assign(value)
         step.optimizer.iterations.assign(0)
         step.loss_scale.scale.assign(scale)
         norms.append(step.run(batches(), 1).gradient_norm[0])
     assert norms[0] == pytest.approx(norms[1], rel=0.01)
-    step.pretrainer.trainable_variables[0].assign(np.full_like(before[0], np.nan))
+    step.gradients.pretrainer.trainable_variables[0].assign(np.full_like(before[0], np.nan))
     step.loss_scale.scale.assign(1.0)  # not to be blamed
     records = step.run(batches(), 1)
     assert (records.skipped[0], records.first_failure()) == (0, 0)
