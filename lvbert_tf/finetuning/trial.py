@@ -99,7 +99,7 @@ class Trainer:
             values["learning_rate"] = float(learner.schedule(step - 1))
             if rate:
                 values["examples_per_second"] = rate * config.train_batch_size
-            log.figures(step, logs.TRAIN, values)
+            log.metrics(step, logs.TRAIN, values)
 
         schedule = loop.Schedule(
             total_steps=learner.total_steps,

@@ -180,7 +180,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
                 values["share_of_peak"] = rate * flops / peak
             if loss_scale.dynamic:
                 values["loss_scale"] = float(loss_scale.scale.numpy())
-            log.figures(step, logs.TRAIN, values)
+            log.metrics(step, logs.TRAIN, values)
 
         def on_evaluate(step: int) -> bool:
             if held_out_records is None:
@@ -196,7 +196,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             if metrics is None:
                 return False
             metrics = {"step": step, **metrics}
-            log.figures(step, logs.EVAL, metrics)
+            log.metrics(step, logs.EVAL, metrics)
             if chief:
                 write_json(model_dir / "eval.json", logs.without_nan(metrics))
             log.message(held_out.describe(metrics))

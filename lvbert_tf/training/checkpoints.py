@@ -26,12 +26,12 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      directory: where they are; created at the first save.
-      keep: how many of the newest to keep; 0 or None keeps all.
+      directory: the directory of the checkpoints; it is created at the first save.
+      keep: how many of the newest checkpoints are kept; 0 or None keeps all.
       writer: whether this process writes. With several workers only one does, and all of them must
         see the same directory.
-      **state: what to save: dicts of Keras variables, optimizers, tf.Module, tf.Variable. The
-        model's weights are `weights=`, by name.
+      **state: what is saved: dicts of Keras variables, optimizers, tf.Module, tf.Variable. The
+        weights of the model are passed as `weights=`, a dict by name.
     """
 
     def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
@@ -49,10 +49,10 @@ class Checkpoints:
         return self.directory / f"step-{step:08d}"
 
     def save(self, step: int) -> Path:
-        """Writes the state as the checkpoint of `step`, then removes those beyond `keep`.
+        """Writes the state as the checkpoint of `step`, then removes the oldest ones beyond `keep`.
 
         Raises:
-          InputError: it cannot be written, e.g. on a full disk; older checkpoints are untouched.
+          InputError: it cannot be written, for example on a full disk; older checkpoints stay.
         """
         path = self.path(step)
         if not self.writer or path.exists():
@@ -121,7 +121,7 @@ def step_paths(directory: str | Path) -> list[Path]:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that a checkpoint's `weights=` were saved with, by name."""
+    """The weights in a checkpoint as arrays, by name."""
     reader = tf.train.load_checkpoint(str(path / _PREFIX))
     found = {}
     for key in reader.get_variable_to_shape_map():
@@ -132,7 +132,11 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def find_damage(path: Path) -> str | None:
-    """Reads every array of a checkpoint, checksums included; None if it is whole."""
+    """Reads every array of a checkpoint and checks its checksum.
+
+    Returns:
+      what is damaged, or None if the checkpoint is whole.
+    """
     try:
         reader = tf.train.load_checkpoint(str(path / _PREFIX))
         for name in reader.get_variable_to_shape_map():
@@ -143,12 +147,12 @@ def find_damage(path: Path) -> str | None:
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint's directory."""
+    """The step that a checkpoint's directory is named after."""
     return int(path.name.removeprefix("step-"))
 
 
 def _flush(path: Path) -> None:
-    """Waits until a file or a directory is on the disk, not only in the system's cache."""
+    """Waits until a file or a directory is on the disk and not only in the system's cache."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What a run leaves to read: `metrics.jsonl`, TensorBoard events, and a progress bar."""
+"""The log of a run: `metrics.jsonl`, events for TensorBoard, and a progress bar."""
 
 import json
 import math
@@ -17,23 +17,23 @@ TRAIN, EVAL = "train", "eval"
 
 
 class MetricsFile:
-    """A JSON object a line, in the order of the steps: `{"step": 100, "split": "train", ...}`."""
+    """A file with one JSON object a line: `{"step": 100, "split": "train", ...}`, in order of steps."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
 
     def append(self, step: int, split: str, values: Mapping[str, Any]) -> None:
-        """Adds a line; a figure that is not finite becomes null, as JSON has no NaN."""
+        """Adds a line. A metric that is not finite becomes null, because JSON has no NaN."""
         line = without_nan({"step": step, "split": split, **values})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def truncate(self, step: int, evaluated_step: int) -> None:
-        """Removes what a continued run will write again, and a line that a kill cut short.
+        """Removes the lines that a continued run will write again, and a line that a kill cut short.
 
         Args:
-          step: where the run continues.
-          evaluated_step: the last evaluation that its checkpoint knows of.
+          step: the step from which the run continues.
+          evaluated_step: the step of the last evaluation that its checkpoint knows of.
         """
         if not self.path.exists():
             return
@@ -49,15 +49,15 @@ class MetricsFile:
 
 
 class TrainingLog:
-    """Writes a run's figures everywhere they belong.
+    """Writes the metrics of a run to its file and to TensorBoard, and moves the progress bar.
 
     Args:
-      model_dir: gets `metrics.jsonl` and `tensorboard/{train,eval}/`.
-      total_steps: length of the progress bar.
-      step: where the run starts or continues.
+      model_dir: the directory that gets `metrics.jsonl` and `tensorboard/{train,eval}/`.
+      total_steps: the length of the progress bar.
+      step: the step from which the run starts or continues.
       evaluated_step: see `MetricsFile.truncate`.
-      writer: false for the workers that write nothing.
-      description: stands before the progress bar.
+      writer: whether this process writes; of several workers only one does.
+      description: the text before the progress bar.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class TrainingLog:
         self.close()
 
     def close(self) -> None:
-        """Ends the bar and the event files; closing twice does no harm."""
+        """Closes the bar and the event files. It may be called twice."""
         self._bar.close()
         for events in self._events.values():
             events.close()
@@ -99,16 +99,21 @@ class TrainingLog:
     def progress(self, step: int, loss: float, examples_per_second: float | None = None) -> None:
         """Moves the bar."""
         self._bar.update(step - self._bar.n)
-        figures = {"loss": f"{loss:.4g}"}
+        shown = {"loss": f"{loss:.4g}"}
         if examples_per_second:
-            figures["examples/s"] = f"{examples_per_second:.4g}"
-        self._bar.set_postfix(figures)
+            shown["examples/s"] = f"{examples_per_second:.4g}"
+        self._bar.set_postfix(shown)
 
-    def figures(self, step: int, split: str, values: Mapping[str, Any]) -> None:
-        """Records the figures of a step; `split` is `train` or `eval`. Only numbers are plotted.
+    def metrics(self, step: int, split: str, values: Mapping[str, Any]) -> None:
+        """Writes the metrics of a step. TensorBoard gets those that are finite numbers.
+
+        Args:
+          step: the step that they belong to.
+          split: `train` or `eval`.
+          values: the metrics by name.
 
         Raises:
-          InputError: they cannot be written, e.g. on a full disk.
+          InputError: they cannot be written, for example on a full disk.
         """
         if not self._file:
             return
@@ -117,7 +122,7 @@ class TrainingLog:
             self._plot(step, split, values)
         except (OSError, tf.errors.OpError) as error:
             raise InputError(
-                f"cannot write the figures of step {step} to {self._file.path.parent}:"
+                f"cannot write the metrics of step {step} to {self._file.path.parent}:"
                 f" {reason(error)}"
             ) from error
 
@@ -132,13 +137,13 @@ class TrainingLog:
         self._events[split].flush()
 
     def message(self, text: str) -> None:
-        """Prints a line without tearing the bar."""
+        """Prints a line above the progress bar."""
         if self._file:
             self._bar.write(text, file=sys.stderr)
 
 
 def without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with null for numbers that JSON does not have: NaN and infinities."""
+    """A copy with None in place of NaN and infinities, which JSON does not have."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()

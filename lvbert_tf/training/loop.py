@@ -1,4 +1,4 @@
-"""The host's part of training: how many steps to run next, and what to do in between."""
+"""The training loop on the host: how many steps to run next, and what to do between them."""
 
 import json
 import time
@@ -17,12 +17,20 @@ SECONDS_BETWEEN_CHECKS = 5.0  # a stop request waits at most about this long
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient is not a number; the weights in memory are worthless."""
+    """The loss or the gradient is not finite, so the weights in memory are of no use."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When things happen, in steps; 0 for `eval_every_steps` means only at the end."""
+    """At which steps the loop logs, evaluates and saves.
+
+    Args:
+      total_steps: the last step.
+      log_steps: steps between lines of the log.
+      eval_every_steps: steps between evaluations; 0 means only one, after the last step.
+      save_checkpoints_steps: steps between checkpoints.
+      iterations_per_loop: the highest number of steps in one call of the step function.
+    """
 
     total_steps: int
     log_steps: int
@@ -41,7 +49,7 @@ class Schedule:
         )
 
     def next_event(self, step: int) -> int:
-        """The first step after `step` at which something is due."""
+        """The first step after `step` at which the loop logs, evaluates or saves."""
         periods = (self.log_steps, self.eval_every_steps, self.save_checkpoints_steps)
         ahead = [(step // period + 1) * period for period in periods if period]
         return min(*ahead, self.total_steps)
@@ -61,11 +69,12 @@ class Schedule:
 
 @dataclass
 class HostState:
-    """What the host must remember over a restart; lives in the checkpoint as JSON.
+    """The state of the loop that a checkpoint keeps, as JSON.
 
     Attributes:
-      sums: metric sums since the last log line, float64 by name.
-      evaluated_step: the step of the last finished evaluation.
+      sums: the sums of metrics since the last line of the log, float64, by name.
+      evaluated_step: the step of the last evaluation that was finished; -1 if there was none.
+      variable: holds the JSON; checkpoints save and restore it.
     """
 
     sums: dict[str, np.ndarray] = field(default_factory=dict)
@@ -77,7 +86,7 @@ class HostState:
             self.variable = tf.Variable("{}", dtype=tf.string, trainable=False)
 
     def add(self, sums: dict[str, np.ndarray]) -> None:
-        """Adds rows of metric sums, one by one so that the rounding is always the same."""
+        """Adds metric sums row by row, so that the rounding does not depend on the grouping of steps."""
         for name, rows in sums.items():
             total = self.sums.get(name)
             if total is None or total.shape != rows.shape[1:]:  # or saved by another version
@@ -87,24 +96,24 @@ class HostState:
             self.sums[name] = total
 
     def take(self) -> dict[str, np.ndarray]:
-        """Returns the sums and starts again from nothing."""
+        """Returns the sums and sets them back to zero."""
         sums, self.sums = self.sums, {}
         return sums
 
     def store(self) -> None:
-        """Puts the state where the next checkpoint takes it from."""
+        """Writes the state into the variable that checkpoints save."""
         sums = {name: total.tolist() for name, total in self.sums.items()}
         self.variable.assign(json.dumps({"sums": sums, "evaluated_step": self.evaluated_step}))
 
     def load(self) -> None:
-        """Reads the state that a checkpoint was restored to."""
+        """Reads the state from the variable, after a checkpoint was restored."""
         saved = json.loads(self.variable.numpy())
         self.sums = {name: np.asarray(total) for name, total in saved.get("sums", {}).items()}
         self.evaluated_step = saved.get("evaluated_step", -1)
 
 
 class Pace:
-    """How fast steps go, the first call (compilation) left out."""
+    """Measures how fast steps run, without the first call, which compiles."""
 
     def __init__(self) -> None:
         self._seconds_a_step: float | None = None
@@ -113,18 +122,18 @@ class Pace:
         self._seconds = 0.0
 
     def affordable_steps(self) -> int:
-        """Steps to run before looking at the world again."""
+        """How many steps take about `SECONDS_BETWEEN_CHECKS`."""
         if self._seconds_a_step is None:
             return 1
         return max(1, int(SECONDS_BETWEEN_CHECKS / self._seconds_a_step))
 
     @property
     def steps_per_second(self) -> float | None:
-        """Over the last call; None until one has run without compiling."""
+        """The rate of the last call; None until a call has run without compiling."""
         return 1.0 / self._seconds_a_step if self._seconds_a_step else None
 
     def add(self, steps: int, seconds: float) -> None:
-        """Notes how long a call of the step function took."""
+        """Records that a call of the step function did so many steps in so many seconds."""
         if not self.compiled:
             self.compiled = True
             return
@@ -133,14 +142,14 @@ class Pace:
         self._seconds += seconds
 
     def take_steps_per_second(self) -> float | None:
-        """Mean since the last call; None if there is nothing but compilation to go by."""
+        """The mean rate since this method was called before; None if only compilation has run."""
         rate = self._steps / self._seconds if self._seconds else None
         self._steps, self._seconds = 0, 0.0
         return rate
 
 
 class Steps(Protocol):
-    """What the loop drives: see `training.step.TrainingStep`. Only it looks into `batches`."""
+    """What the loop runs, such as a `training.step.TrainingStep`. The loop only passes `batches` on."""
 
     @property
     def step(self) -> int: ...
@@ -152,14 +161,16 @@ class Steps(Protocol):
 
 @dataclass(frozen=True)
 class Hooks:
-    """What happens at the events. None may change the model.
+    """What the loop calls between steps. None of these functions may change the model.
 
     Attributes:
-      progress: (step, loss of that step, steps a second if known), after every call of the step
-        function.
-      log: (step, metric sums since the last line, further figures).
-      evaluate: step -> whether it was finished; not if a stop was requested meanwhile.
-      agree: (stop requested?, steps wanted) -> what all workers do.
+      progress: called as (step, loss of that step, steps a second if known) after every call of the
+        step function.
+      log: called as (step, metric sums since the last line, further metrics) where a line is due.
+      evaluate: called with the step where an evaluation is due; returns whether it was finished, which
+        it is not if a stop was requested meanwhile.
+      agree: called as (is a stop requested, steps wanted) before every call of the step function;
+        returns what all workers do together.
     """
 
     progress: Callable[[int, float, float | None], None]
@@ -177,16 +188,26 @@ def train(
     hooks: Hooks,
     stop: StopRequest,
 ) -> bool:
-    """Trains from where `steps` is to `schedule.total_steps`, or until stopped.
+    """Trains from the step where `steps` is to `schedule.total_steps`, or until a stop is requested.
 
-    At an event the order is log, evaluate, save: a checkpoint of a step implies the lines before it.
-    How the steps are grouped depends on the clock; the numbers do not depend on the grouping.
+    The order is log, evaluate, save, so a checkpoint of a step implies that its lines of the log are
+    written. How many steps a call does depends on the clock; the numbers do not depend on it.
+
+    Args:
+      steps: does the training steps.
+      batches: passed to `steps`.
+      schedule: at which steps the loop logs, evaluates and saves.
+      checkpoints: where the state is saved.
+      state: the state of the loop, restored if the run continues.
+      hooks: what is called between steps.
+      stop: whether a stop is requested.
 
     Returns:
-      whether training is complete; if not it was stopped, and has been saved.
+      True if training is complete, False if it was stopped and saved.
 
     Raises:
-      NonFiniteLoss: nothing was saved since the last good checkpoint.
+      NonFiniteLoss: the loss or the gradient is not finite. Nothing was saved since the last good
+        checkpoint.
     """
     pace, step = Pace(), steps.step
 

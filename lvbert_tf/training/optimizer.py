@@ -10,8 +10,8 @@ import tensorflow as tf
 
 # LayerNorm's scales and shifts, and all biases, in our names and in the reference's.
 _NOT_DECAYED = re.compile(r"layer_norm|LayerNorm|bias")
-# From this number of elements on, one compiled pass over memory beats the ten of separate operations
-# by more than it costs to compile it.
+# From this number of elements on, one compiled pass over memory is faster than the ten passes of
+# separate operations, by more than the compilation costs.
 _LARGE = 1 << 16
 
 
@@ -32,7 +32,7 @@ def _joined(values):
 
 
 def _constants(values, sizes):
-    """One number a value, or one for all that are equal."""
+    """A constant with a number for each element, or one number if all values are equal."""
     if len(set(values)) == 1:
         return tf.constant(values[0], tf.float32)
     return tf.constant(np.repeat(np.float32(values), sizes))
@@ -42,17 +42,18 @@ class ReferenceAdam(keras.optimizers.Optimizer):
     """Adam without bias correction and with decoupled weight decay (BERT's and ELECTRA's).
 
     `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `w -= rate x (m / (sqrt(v) + eps) + decay x w)`.
-    LayerNorm's weights and biases are not decayed. Does not clip by itself: over replicas the norm
-    is that of the gradients' sum, which no single replica knows; `update_together` takes the factor.
+    The weights of LayerNorms and the biases are not decayed. The optimiser does not clip: the norm is
+    that of the sum of gradients over replicas, which no single replica knows. `update_together` takes
+    the factor of clipping as its `scale`.
 
     Args:
         learning_rate: a float or a schedule.
-        weight_decay_rate: the decay above.
-        beta_1, beta_2, epsilon: as above.
+        weight_decay_rate: `decay` above.
+        beta_1, beta_2, epsilon: `b1`, `b2` and `eps` above.
         rate_multiplier: a function from a variable to the factor of its learning rate (layer-wise
             rates of fine-tuning), or None.
 
-    Reproduces the reference to 1e-6: tests/training/test_optimizer.py.
+    It agrees with the reference within 1e-6 (tests/training/test_optimizer.py).
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         learning_rate: tf.Tensor,
         scale: tf.Tensor | float = 1.0,
     ) -> None:
-        """Updates each variable with `scale` times its gradient; small ones as one array."""
+        """Updates each variable with `scale` times its gradient, small variables as one array."""
         # Look-ups give sparse gradients.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         small = []
@@ -111,7 +112,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
             self._update(small, learning_rate, scale)
 
     def _update(self, pairs, learning_rate, scale):
-        """Updates variables as if they were one."""
+        """Updates several variables as if they were one array."""
         indices = [self._get_variable_index(variable) for _, variable in pairs]
         sizes = [math.prod(variable.shape) for _, variable in pairs]
         slots = [

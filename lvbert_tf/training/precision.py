@@ -54,8 +54,8 @@ def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
 class LossScale(tf.Module):
     """Dynamic loss scaling (Micikevicius et al. 2018, section 3.2).
 
-    The scale doubles after `growth_steps` steps with finite gradients. After a step whose gradients are not
-    finite it halves, down to 1. Outside float16 it is constantly 1.
+    The scale doubles after `growth_steps` steps with finite gradients. It halves, down to 1, after a
+    step whose gradients are not finite. Outside float16 it is constantly 1.
 
     Args:
       dynamic: whether to scale at all.

@@ -14,8 +14,8 @@ class WarmupPolynomialDecay(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: the learning rate that the factors apply to.
         num_train_steps: the step at which the rate becomes zero.
-        num_warmup_steps: steps of warm-up; 0 for none.
-        power: of the decay; 1 is linear.
+        num_warmup_steps: the number of steps of warm-up; 0 means no warm-up.
+        power: the exponent of the decay; 1 is linear.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Stopping politely: SIGTERM and SIGINT ask the loop to save and leave."""
+"""SIGTERM and SIGINT as requests to save and to end."""
 
 import signal
 from types import FrameType
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class StopRequest:
-    """Notes the first SIGTERM or SIGINT while its context is open; a second SIGINT kills.
+    """Records the first SIGTERM or SIGINT while its context is open; a second SIGINT ends the process.
 
     Attributes:
-      signal: the signal's number, or None.
+      signal: the number of the signal, or None.
     """
 
     def __init__(self) -> None:

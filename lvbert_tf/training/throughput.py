@@ -1,4 +1,4 @@
-"""How much of the hardware a run uses."""
+"""Measuring the peak that the speed of a run is compared with."""
 
 import time
 
@@ -6,11 +6,11 @@ import tensorflow as tf
 
 
 def measure_matmul_peak(dtype: str, seconds: float = 0.4) -> float:
-    """The best rate of a large matrix product on the first device, in FLOP/s.
+    """The highest rate of a large matrix product on the first device, in FLOP/s.
 
     Args:
       dtype: `float32`, `bfloat16` or `float16`.
-      seconds: how long to try.
+      seconds: how long the measurement takes.
     """
     accelerated = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
     size = 4096 if accelerated else 1024

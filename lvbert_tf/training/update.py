@@ -1,4 +1,4 @@
-"""Applying gradients that are already summed over replicas."""
+"""Updating variables with gradients that are already summed over replicas."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,20 +16,21 @@ def apply_gradients(
     only_if: tf.Tensor | None = None,
     gates: Sequence[tf.Tensor | None] | None = None,
 ) -> None:
-    """Updates the variables and counts the step. Call it in a replica context.
+    """Updates the variables and counts the step. It has to be called in a replica context.
 
-    Keras's `optimizer.apply` sums gradients over replicas itself. Ours were summed before they were
-    clipped, so with several replicas each variable is updated through the strategy instead.
+    Keras's `optimizer.apply` sums gradients over replicas itself. These gradients were summed before
+    they were clipped, so with several replicas each variable is updated through the strategy.
 
     Args:
       optimizer: built on (at least) these variables.
-      gradients: equal on all replicas.
-      variables: what they belong to.
-      scale: what the gradients are multiplied by, equal on all replicas.
-      only_if: boolean scalar, equal on all replicas; false leaves the variables and the optimizer's
-        slots as they are, but still counts the step, whose data are used up.
-      gates: for each variable such a scalar for it alone, or None where it is always updated; by
-        default it is everywhere. Variables that share a tensor share a conditional.
+      gradients: one for each variable, equal on all replicas.
+      variables: what is updated.
+      scale: the factor of all gradients, equal on all replicas.
+      only_if: a boolean scalar, equal on all replicas. False leaves the variables and the slots of the
+        optimizer as they are; the step still counts, because its data are used up.
+      gates: for each variable a boolean scalar that does the same for this variable alone, or None if
+        the variable is always updated. Variables with the same tensor share one conditional. By
+        default all variables are updated.
     """
     context = tf.distribute.get_replica_context()
     gates = [None] * len(variables) if gates is None else gates

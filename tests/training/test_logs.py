@@ -57,8 +57,8 @@ def plotted(model_dir):
 
 def test_tensorboard_has_the_same_figures_at_once(tmp_path):
     with TrainingLog(tmp_path, total_steps=20) as log:
-        log.figures(10, TRAIN, {"loss": 2.0, "disc_auc": math.nan, "commonest_token": "the"})
-        log.figures(20, EVAL, {"loss": 1.0})
+        log.metrics(10, TRAIN, {"loss": 2.0, "disc_auc": math.nan, "commonest_token": "the"})
+        log.metrics(20, EVAL, {"loss": 1.0})
         assert plotted(tmp_path) == {(TRAIN, 10, "loss"): 2.0, (EVAL, 20, "loss"): 1.0}
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [10, 20]
 
@@ -74,7 +74,7 @@ def test_messages_go_beside_the_bar(tmp_path, capsys):
 def test_other_workers_write_nothing(tmp_path, capsys):
     with TrainingLog(tmp_path, total_steps=20, writer=False) as log:
         log.progress(10, 2.0)
-        log.figures(10, TRAIN, {"loss": 2.0})
+        log.metrics(10, TRAIN, {"loss": 2.0})
         log.message("hello")
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == ""
@@ -85,7 +85,7 @@ def test_a_full_disk_is_one_line(tmp_path, full_disk, room):
     """Whether the JSON line or TensorBoard's events, which are longer, meet its end."""
     values = {f"figure_{number}": 1.0 for number in range(20)}
     with TrainingLog(tmp_path, total_steps=20) as log:
-        log.figures(1, TRAIN, {"loss": 1.0})
+        log.metrics(1, TRAIN, {"loss": 1.0})
         with full_disk(room), pytest.raises(InputError, match="cannot write the fig") as error:
-            log.figures(2, TRAIN, values)
+            log.metrics(2, TRAIN, values)
     assert str(error.value).endswith(f"of step 2 to {tmp_path}: File too large")
