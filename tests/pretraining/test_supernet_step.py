@@ -137,7 +137,7 @@ def test_the_whole_step_compiles(path_sampling, expected):
 def test_a_step_is_that_of_the_encoder_alone():
     supernet = make_step(Fixed("FCA", "FCA"))
     alone = make_step(custom_layer_list="FCA", layer_types=None)
-    networks, single = supernet.pretrainer, alone.pretrainer
+    networks, single = supernet.gradients.pretrainer, alone.gradients.pretrainer
     single.discriminator.set_weights(networks.discriminator.extract("FCA").get_weights())
     single.generator.set_weights(networks.generator.get_weights())
     for name in ("masked_lm_head", "replaced_token_head"):
