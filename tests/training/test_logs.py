@@ -86,6 +86,6 @@ def test_a_full_disk_is_one_line(tmp_path, full_disk, room):
     values = {f"figure_{number}": 1.0 for number in range(20)}
     with TrainingLog(tmp_path, total_steps=20) as log:
         log.metrics(1, TRAIN, {"loss": 1.0})
-        with full_disk(room), pytest.raises(InputError, match="cannot write the fig") as error:
+        with full_disk(room), pytest.raises(InputError, match="cannot write the metrics") as error:
             log.metrics(2, TRAIN, values)
     assert str(error.value).endswith(f"of step 2 to {tmp_path}: File too large")
