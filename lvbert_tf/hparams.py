@@ -195,6 +195,8 @@ def load_hparams(text: str) -> dict[str, Any]:
 def expand_path(path: str, data_dir: str) -> str:
     """The path that an hparam means, or the paths with commas between.
 
+    A path may have commas itself, so it comes back as it is where there is nothing to put in.
+
     Args:
       path: in it, `{data_dir}` stands for the data directory and `~` for a home directory.
       data_dir: the data directory.
@@ -202,8 +204,11 @@ def expand_path(path: str, data_dir: str) -> str:
     Raises:
       InputError: there is no such home directory.
     """
-    parts = (expand_home(part.strip()) for part in path.split(","))
-    return ",".join(parts).replace("{data_dir}", data_dir)
+    parts = path.split(",")
+    expanded = (
+        expand_home(part.strip()) if part.strip().startswith("~") else part for part in parts
+    )
+    return ",".join(expanded).replace("{data_dir}", data_dir)
 
 
 def _parse_json(text: str, where: str) -> dict[str, Any]:

@@ -228,6 +228,16 @@ def test_paths():
     assert own.eval_tfrecords == "/r/held_out.tfrecord*"
 
 
+def test_paths_with_commas_stay_as_they_are():
+    hparams = {"init_checkpoint": "/a , b/c", "vocab_file": "{data_dir}/vocab.txt"}
+    config = PretrainingConfig.create("/d, e~", "m", hparams)
+    assert config.init_checkpoint == "/a , b/c"
+    # Making another of it, as happens when the size of the vocabulary is known, expands it again.
+    for known in (config, config.for_vocabulary(100)):
+        assert known.vocab_file == "/d, e~/vocab.txt"
+        assert known.model_dir == "/d, e~/models/m"
+
+
 def test_home_directories_in_paths(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     paths = {name: f"~/{name}" for name in ("vocab_file", "model_dir", "init_checkpoint")} | {
