@@ -10,7 +10,7 @@ import tensorflow as tf
 import tokenizers
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.models import LVBertTokenizer
+from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.added_tokens import AddedToken
 
@@ -182,7 +182,9 @@ def test_in_a_saved_model_and_a_dataset(tmp_path):
 def test_a_preset_keeps_them(tmp_path):
     _, vocabulary = peer_of(FIXED, True, None)
     tokenizer = LVBertTokenizer(vocabulary, added_tokens=FIXED)
-    tokenizer.save_to_preset(str(tmp_path))
+    backbone = LVBertBackbone(vocabulary.size, "F", 1, hidden_dim=4, intermediate_dim=4)
+    for part in (backbone, tokenizer):
+        part.save_to_preset(str(tmp_path))
     again = LVBertTokenizer.from_preset(str(tmp_path))
     assert again.added_tokens == tuple(FIXED)
     texts = ["covid<e> a", "[NEW]b"]
