@@ -18,13 +18,13 @@ def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Voc
 
     Raises:
       InputError: the vocabulary cannot be read, has more tokens than `vocab_size` says, or is not
-        that of the run or the checkpoint.
+        that of the run or the checkpoint; or their rows are no multiple of `vocab_size_multiple`.
     """
     vocabulary = Vocabulary.load(config.vocab_file)
     config = as_begun(config)
     if config.vocab_size is None and config.init_checkpoint is not None:
         rows = _rows_of_checkpoint(config, config.init_checkpoint, vocabulary)
-        config = dataclasses.replace(config, vocab_size=rows)
+        config = _with_rows(config, rows, config.init_checkpoint)
     config = config.for_vocabulary(vocabulary.size)
     assert config.vocab_size is not None
     if vocabulary.size > config.vocab_size:
@@ -49,9 +49,23 @@ def describe(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
 
 
 def as_begun(config: PretrainingConfig) -> PretrainingConfig:
-    """Gives a null `vocab_size` the value that the run has so far, if it has begun."""
+    """Gives a null `vocab_size` the value that the run has so far, if it has begun.
+
+    Raises:
+      InputError: that is no multiple of `vocab_size_multiple`.
+    """
     begun = read_config(config.model_dir) if config.vocab_size is None else None
-    return config if begun is None else dataclasses.replace(config, vocab_size=begun.vocab_size)
+    return config if begun is None else _with_rows(config, begun.vocab_size, config.model_dir)
+
+
+def _with_rows(config: PretrainingConfig, rows: int | None, where: str) -> PretrainingConfig:
+    multiple = config.vocab_size_multiple
+    if rows is not None and rows % multiple:
+        raise InputError(
+            f"the token table of {where} has {rows} rows, not a multiple of vocab_size_multiple"
+            f" {multiple}; leave vocab_size_multiple out"
+        )
+    return dataclasses.replace(config, vocab_size=rows)
 
 
 def _rows_of_checkpoint(config: PretrainingConfig, path: str, vocabulary: Vocabulary) -> int | None:

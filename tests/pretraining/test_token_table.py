@@ -79,6 +79,23 @@ def test_runs_of_earlier_releases_keep_their_rows(tmp_path):
         assert config.vocab_size == 30522
 
 
+def test_rows_of_a_run_or_a_checkpoint_that_are_no_multiple_are_refused(tmp_path, fixtures):
+    write_vocabulary(tmp_path, 120)
+    begin(tmp_path, "run", vocab_size=120)
+    run, checkpoint = str(tmp_path / "models/run"), str(fixtures / "tiny" / "model.ckpt")
+    for hparams, where in (
+        ({"name": "run"}, run),
+        ({"init_checkpoint": run}, run),
+        ({"init_checkpoint": checkpoint}, checkpoint),
+    ):
+        with pytest.raises(InputError) as refusal:
+            fit_to_vocabulary(config_of(tmp_path, vocab_size_multiple=64, **hparams))
+        assert str(refusal.value) == (
+            f"the token table of {where} has 120 rows, not a multiple of vocab_size_multiple 64;"
+            " leave vocab_size_multiple out"
+        )
+
+
 def test_the_vocabulary_of_a_run_is_known_again(tmp_path):
     begin(tmp_path, "run", write_vocabulary(tmp_path), vocab_size=64)
     assert fit_to_vocabulary(config_of(tmp_path, "run"))[0].vocab_size == 64
