@@ -77,7 +77,12 @@ class Manifest:
 
     def to_json(self) -> str:
         """The file's text."""
-        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+        content = dataclasses.asdict(self)
+        for split in ("training", "held_out"):
+            # Earlier releases had no such count, and searches know their records by this text.
+            if content[split]["counts"]["unknown_tokens"] is None:
+                del content[split]["counts"]["unknown_tokens"]
+        return json.dumps(content, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, path: str | PurePath) -> "Manifest":
