@@ -14,6 +14,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations
 
+# The project is installed where the tests run. Here every import of it fails, as on a server.
+sys.modules["lvbert_tf"] = None
+
 
 def tensor(value):
     if value["dtype"] == "string":
@@ -30,12 +33,6 @@ def plain(output):
 
 
 def main(requests_file, answers_file):
-    try:
-        import lvbert_tf  # noqa: F401
-
-        sys.exit("this process can import the project, so it proves nothing")
-    except ImportError:
-        pass
     with open(requests_file) as file:
         requests = json.load(file)
     loaded, answers = {}, []
