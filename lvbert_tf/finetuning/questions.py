@@ -96,11 +96,12 @@ class Questions:
         impossible = self.rules.role != "test" and self._without_answer(answers, impossible)
         answers = tuple(checked_text(answer, "answer") for answer in answers)
         spans: list[Span] = []
+        bad_so_far = self.bad_rows.count
         for place in marked:
             with self.bad_rows.at(source):
                 spans.extend(find(context, place))
         if self.rules.role == "train" and not spans and not impossible:
-            if marked:  # each of them was counted
+            if self.bad_rows.count > bad_so_far:  # each of its answers was counted
                 return
             raise RowError("no answer has a place in the context")
         self.ids.add(key)

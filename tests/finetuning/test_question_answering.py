@@ -258,6 +258,7 @@ def test_mrqa_marks_normalized_answers(tmp_path):
         (mrqa_question(spans=[(-7, -1)]), "char_spans has [-7, -1], which is no part"),
         (mrqa_question(spans=[(HOUSTON,)]), "char_spans has [22], which is no part"),
         (mrqa_question(detected_answers=[]), "no answer has a place in the context"),
+        (mrqa_question(spans=()), "no answer has a place in the context"),
         (mrqa_question(answers=[]), "no answer"),
         (mrqa_question(answers="Houston"), "answers must be list: 'Houston'"),
         (mrqa_question(7.5), "id must be text or an integer: 7.5"),
