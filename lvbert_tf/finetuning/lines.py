@@ -31,7 +31,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     line costs one row.
 
     Raises:
-      InputError: the file does not exist, cannot be read, is corrupt or in UTF-16.
+      InputError: the file does not exist, cannot be read, is corrupt or in UTF-16; or its lines end in
+        carriage returns alone.
     """
     return number_lines(read_raw_lines(find_file(path)), str(path))
 
@@ -42,6 +43,11 @@ def number_lines(raw_lines: Iterable[bytes], name: str) -> Iterator[tuple[int, s
         if number == 1:
             check_encoding(line, name)
             line = line.removeprefix(_BYTE_ORDER_MARK)
+            if b"\r" in line.removesuffix(b"\r") and not line.endswith(b"\n"):
+                raise InputError(
+                    f"{name} has carriage returns (CR) in place of line ends, as old programs write"
+                    " them; save it with LF or CRLF"
+                )
         yield number, line.rstrip(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
 

@@ -234,6 +234,25 @@ def test_utf_16_is_named(tmp_path, suffix):
     assert f"rows{suffix} is UTF-16 text" in refusal(read, path)
 
 
+@pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        (b"text\tlabel\ra\tyes\r", ".tsv"),
+        (b"text,label\ra,yes", ".csv"),
+        (b'\xef\xbb\xbf{"text": "a", "label": "no"}\r{"text": "b", "label": "no"}\r', ".jsonl"),
+    ],
+)
+def test_lines_that_end_in_carriage_returns_are_named(tmp_path, content, suffix):
+    """Otherwise the file would be one line, which as words in columns can even be read."""
+    path = write(tmp_path, content, suffix)
+    assert f"rows{suffix} has carriage returns" in refusal(read, path)
+
+
+def test_a_carriage_return_in_a_line(tmp_path):
+    path = write(tmp_path, b"text\tlabel\na\rb\tyes\n\r\tno", ".tsv")
+    assert read(path, skip=False)[0] == [("a\rb", 1), ("\r", 0)]
+
+
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "rows.tsv").mkdir()
     assert "rows.tsv does not exist" in refusal(read, tmp_path / "rows.tsv")
