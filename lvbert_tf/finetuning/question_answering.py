@@ -180,7 +180,12 @@ def _as_list(value: Any) -> list[Any]:
 
 def _as_integer(value: Any) -> Any:
     """A number of a text file; anything else stays, to be refused by name."""
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if not isinstance(value, str) or not value.strip().isdecimal():
+        return value
+    try:
+        return int(value)
+    except ValueError:  # more digits than Python converts
+        return value
 
 
 def _is_blank(value: Any) -> bool:

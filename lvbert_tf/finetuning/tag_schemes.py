@@ -1,5 +1,6 @@
 """What a tag means: a part of an entity, or a class of the word."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -205,8 +206,10 @@ def _named(values: Sequence[Any], names: Tags | None) -> Tags:
             return tag
         if tag in names or numbers_are_names or not (number or tag.isdecimal()):
             return tag
-        if not 0 <= int(tag) < len(names):
-            raise RowError(f"tag {shown(value)} is no place in labels, 0 to {len(names) - 1}")
-        return names[int(tag)]
+        # Of more digits than Python converts, or beyond the labels.
+        with contextlib.suppress(ValueError, IndexError):
+            if int(tag) >= 0:
+                return names[int(tag)]
+        raise RowError(f"tag {shown(value)} is no place in labels, 0 to {len(names) - 1}")
 
     return tuple(map(name_of, values))

@@ -350,6 +350,10 @@ def test_spans_or_none_in_tables(tmp_path, answer, none, impossible):
         ({"a": {"text": "did", "start": 4}, "none": "no"}, "is_impossible must be true or false,"),
         ({"a": {"text": ["did", ""], "start": [4, 0]}, "none": None}, "the answer '' is not at 0"),
         ({"a": {"text": [], "start": []}, "none": None, "id": None}, "id must be text or an int"),
+        (
+            {"a": {"text": "did", "start": "9" * 5000}, "none": 0},
+            "answer_start must be integer: '99",
+        ),
     ],
 )
 def test_rows_that_contradict_themselves(tmp_path, row, message):

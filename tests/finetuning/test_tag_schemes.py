@@ -301,6 +301,7 @@ def test_integers_stand_for_tags(scheme, values, tags):
         (EntityTags(HUGGING_FACE), 5, "tag 5 is no place in labels, 0 to 4"),
         (EntityTags(HUGGING_FACE), -100, "tag -100 is no place in labels"),
         (EntityTags(HUGGING_FACE), "7", "tag '7' is no place in labels"),
+        (EntityTags(HUGGING_FACE), "9" * 5000, "tag '999"),  # more digits than Python converts
         (EntityTags(HUGGING_FACE), "S-PER", "tag 'S-PER' is none of O | B-PER | I-PER |"),
         (EntityTags(("PER",)), 1, "tag 1 is a number: list the names of all tags in labels"),
         (EntityTags(), 1, "tag 1 is a number: list"),
