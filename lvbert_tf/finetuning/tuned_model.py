@@ -69,6 +69,8 @@ def load_task_preset(path: Path, dtype: str) -> keras_hub.models.Task | None:
     if not (path / "task.json").exists():
         return None
     name = read_json_object(path / "task.json").get("class_name")
+    if name is None:
+        return None  # reading the encoder says what is wrong with the preset
     classes = {kind.model_class.__name__: kind.model_class for kind in OBJECTIVES.values()}
     if name not in classes:
         raise InputError(f"{path} holds a {name}, not {' | '.join(classes)}")
