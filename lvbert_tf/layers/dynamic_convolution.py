@@ -5,8 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
-from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.depthwise import depthwise_convolution
+from lvbert_tf.layers.merged_dense import MergedDense
 from lvbert_tf.layers.rows import softmax, sum_in_rows, tie_row
 from lvbert_tf.layers.self_attention import DIRECTIONS
 
@@ -136,7 +136,11 @@ class DynamicConvolution(keras.layers.Layer):
         self.mask_padding = mask_padding
         self.direction = direction
         self.initializer_range = initializer_range
-        self.value_gate = dense(2 * hidden_dim, initializer_range, self.dtype_policy, "value_gate")
+        parts = ("value", "gate")
+        self.value_gate = MergedDense(
+            parts, hidden_dim, initializer_range, dtype=self.dtype_policy, name="value_gate"
+        )
+        self.value, self.gate = map(self.value_gate.make_part, parts)
 
     @property
     def output_dim(self) -> int:
@@ -145,7 +149,8 @@ class DynamicConvolution(keras.layers.Layer):
     def build(self, x_shape, padding_mask_shape=None):
         width, taps = self.hidden_dim, self.num_heads * self.kernel_size
         truncated_normal = keras.initializers.TruncatedNormal
-        self.value_gate.build(x_shape)
+        for layer in (self.value_gate, self.value, self.gate):
+            layer.build(x_shape)
         self.depthwise_kernel = self.add_weight(
             shape=(self.kernel_size, width),
             initializer=truncated_normal(stddev=1.0 / self.kernel_size),
@@ -181,10 +186,10 @@ class DynamicConvolution(keras.layers.Layer):
     def call(self, x, padding_mask, training=None):
         mask = padding_mask if self.mask_padding else ops.ones_like(padding_mask)
         batch, length, _ = ops.shape(x)
-        product = ops.matmul(x, self.value_gate.kernel)
+        product, bias = self.value_gate.product(x)
         product, bias = tie_row(
             ops.reshape(product, (batch, length, 2, self.hidden_dim)),
-            ops.reshape(self.value_gate.bias, (2, self.hidden_dim)),
+            ops.reshape(bias, (2, self.hidden_dim)),
         )
         padded_value = _gated_linear_unit(
             product, bias, mask, training=training, window=self.window

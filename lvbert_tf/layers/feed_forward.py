@@ -46,11 +46,10 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, x, padding_mask=None, training=None):
         if training:
-            product = ops.matmul(x, self.intermediate.kernel)
-            return bias_gelu(product, self.intermediate.bias, training=training)
+            return bias_gelu(*self.intermediate.product(x), training=training)
         # Rows of a matrix, and GELU in the layer's own type: TensorFlow merges all three on CPUs.
-        product = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), self.intermediate.kernel)
-        product = exact_gelu(add_row(product, tf.convert_to_tensor(self.intermediate.bias)))
+        product, bias = self.intermediate.product(ops.reshape(x, (-1, x.shape[-1])))
+        product = exact_gelu(add_row(product, tf.convert_to_tensor(bias)))
         return ops.reshape(product, (*ops.shape(x)[:-1], self.intermediate_dim))
 
     def get_config(self):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from lvbert_tf.layers.dense import dense
+from lvbert_tf.layers.dense import dense, output_dense
 from lvbert_tf.layers.gelu import bias_gelu
 from lvbert_tf.layers.layer_norm import LayerNorm
 from lvbert_tf.layers.rows import add_row
@@ -45,7 +45,7 @@ class MaskedLMHead(keras.layers.Layer):
         )
 
     def call(self, x, token_table, training=None):
-        x = bias_gelu(ops.matmul(x, self.dense.kernel), self.dense.bias, training=training)
+        x = bias_gelu(*self.dense.product(x), training=training)
         x = self.layer_norm(x, training=training)
         table = ops.cast(token_table, x.dtype)
         logits = tf.matmul(tf.reshape(x, (-1, self.embedding_dim)), table, transpose_b=True)
@@ -84,15 +84,14 @@ class ReplacedTokenHead(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.initializer_range = initializer_range
         self.dense = dense(hidden_dim, initializer_range, self.dtype_policy, "dense")
-        # The reference leaves the last layer at TensorFlow's default, Glorot.
-        self.logit = keras.layers.Dense(1, dtype=self.dtype_policy, name="logit")
+        self.logit = output_dense(1, "logit", self.dtype_policy)
 
     def build(self, x_shape):
         self.dense.build(x_shape)
         self.logit.build(x_shape)
 
     def call(self, x, training=None):
-        x = bias_gelu(ops.matmul(x, self.dense.kernel), self.dense.bias, training=training)
+        x = bias_gelu(*self.dense.product(x), training=training)
         logits = self.logit(x)
         return ops.cast(ops.squeeze(logits, -1), "float32")
 

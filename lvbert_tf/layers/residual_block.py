@@ -71,8 +71,8 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, x, padding_mask, training=None):
         hidden = self.sublayer(x, padding_mask, training=training)
-        product = ops.matmul(hidden, self.output_dense.kernel)
-        product, bias = tie_row(product, tf.convert_to_tensor(self.output_dense.bias))
+        product, bias = self.output_dense.product(hidden)
+        product, bias = tie_row(product, tf.convert_to_tensor(bias))
         norm, beta = self.layer_norm, tf.convert_to_tensor(self.layer_norm.beta)
         arguments = {"training": training, "epsilon": norm.epsilon}
         if not training or self.dropout == 0:

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.compiled import compiled
-from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout, keep_mask, keep_scale
+from lvbert_tf.layers.merged_dense import MergedDense
 from lvbert_tf.layers.rows import add_row, softmax
 
 DIRECTIONS = ("both", "left_to_right", "right_to_left")
@@ -70,9 +70,11 @@ class SelfAttention(keras.layers.Layer):
         self.dropout = dropout
         self.direction = direction
         self.initializer_range = initializer_range
-        self.query_key_value = dense(
-            3 * hidden_dim, initializer_range, self.dtype_policy, "query_key_value"
+        parts = ("query", "key", "value")
+        self.query_key_value = MergedDense(
+            parts, hidden_dim, initializer_range, dtype=self.dtype_policy, name="query_key_value"
         )
+        self.query, self.key, self.value = map(self.query_key_value.make_part, parts)
         self.dropout_layer = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     @property
@@ -80,7 +82,8 @@ class SelfAttention(keras.layers.Layer):
         return self.hidden_dim
 
     def build(self, x_shape, padding_mask_shape=None):
-        self.query_key_value.build(x_shape)
+        for layer in (self.query_key_value, self.query, self.key, self.value):
+            layer.build(x_shape)
 
     def _visible(self, padding_mask):
         """1 where a query may look at a key, 0 elsewhere; (batch, 1, 1 or length, length)."""
@@ -95,8 +98,8 @@ class SelfAttention(keras.layers.Layer):
         """Query, key and value, each of shape (batch, heads, length, head_dim)."""
         batch, length, _ = ops.shape(x)
         # Rows of a matrix: TensorFlow merges the bias into the product.
-        product = ops.matmul(ops.reshape(x, (-1, self.hidden_dim)), self.query_key_value.kernel)
-        product = add_row(product, tf.convert_to_tensor(self.query_key_value.bias))
+        product, bias = self.query_key_value.product(ops.reshape(x, (-1, self.hidden_dim)))
+        product = add_row(product, tf.convert_to_tensor(bias))
         shape = (batch, length, 3, self.num_heads, self.hidden_dim // self.num_heads)
         parts = tf.unstack(ops.reshape(product, shape), axis=2)
         return [ops.transpose(part, (0, 2, 1, 3)) for part in parts]

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from lvbert_tf.layers.dense import Dense, output_dense
 from lvbert_tf.layers.gelu import bias_gelu
 
 NoAnswer = Literal["likely_starts", "first_vector", "span"]
@@ -67,7 +68,6 @@ class SpanHead(keras.layers.Layer):
         self.joint = joint
         self.beam_size = beam_size
         self.no_answer = no_answer
-        # The reference leaves all of these layers at TensorFlow's default initialiser, Glorot.
         self.start_logit = self._dense(1, "start_logit")
         self.end_hidden = self._dense(_HIDDEN_DIM, "end_hidden") if joint else None
         self.end_logit = self._dense(1, "end_logit")
@@ -76,8 +76,8 @@ class SpanHead(keras.layers.Layer):
         )
         self.no_answer_logit = self._dense(1, "no_answer_logit") if self.classifies else None
 
-    def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        return keras.layers.Dense(units, dtype=self.dtype_policy, name=name)
+    def _dense(self, units: int, name: str) -> Dense:
+        return output_dense(units, name, self.dtype_policy)
 
     @property
     def classifies(self) -> bool:

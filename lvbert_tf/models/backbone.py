@@ -1,11 +1,15 @@
 """The LV-BERT encoder."""
 
+import weakref
+from collections.abc import Sequence
+
 import keras
 from keras_hub.models import Backbone
 
 from lvbert_tf.layer_string import LayerString
 from lvbert_tf.layers import Embeddings
 from lvbert_tf.model_config import ModelConfig
+from lvbert_tf.models.adapters import adaptable_layers, check_targets
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
 from lvbert_tf.presets.classes import preset_class
 
@@ -111,6 +115,8 @@ class LVBertBackbone(Backbone):
             **kwargs,
         )
 
+        self.users = weakref.WeakSet[keras.Model]()  # of its tasks
+
         # === Config ===
         self.vocabulary_size = vocabulary_size
         self.layer_string = str(config.layer_string)
@@ -147,6 +153,35 @@ class LVBertBackbone(Backbone):
             initializer_range=config.initializer_range,
             **kwargs,
         )
+
+    def default_lora_layer_names(self) -> list[str]:
+        """What `enable_lora` adapts: query and value of A; of C its value, but not its gate."""
+        present = {layer.name for layer in adaptable_layers(self)}
+        return [name for name in ("query", "value") if name in present]
+
+    def enable_lora(self, rank: int, target_layer_names: Sequence[str] | None = None) -> None:
+        """Freezes the encoder and adds adapters, which then are all of it that trains.
+
+        Do it before a task is trained, or compile the task again. What is saved of a model has the
+        adapters merged into its weights; `save_lora_weights` and `load_lora_weights` are for adapters
+        alone.
+
+        Args:
+            rank: of the adapters.
+            target_layer_names: the layers that get one, of query, key and value (A), value and gate
+                (C), intermediate (F), output (all) and embeddings_projection; None:
+                `default_lora_layer_names`.
+
+        Raises:
+            InputError: the rank is not a positive integer, there is no layer of such a name, or it
+                can have no adapter; nothing has changed then.
+        """
+        if target_layer_names is None:
+            target_layer_names = self.default_lora_layer_names()
+        check_targets(self, rank, target_layer_names)
+        super().enable_lora(rank, target_layer_names)
+        for model in self.users:  # what they have traced has no adapters
+            model.train_function = model.test_function = model.predict_function = None
 
     def get_config(self):
         return {

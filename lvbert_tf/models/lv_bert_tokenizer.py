@@ -65,6 +65,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         self._tokenizer: Tokenizer | None = None
         if vocabulary is not None:
             self.set_vocabulary(vocabulary)
+        self.built = True
 
     def set_vocabulary(self, vocabulary: str | list[str] | Vocabulary) -> None:
         """Sets the vocabulary; see the constructor."""

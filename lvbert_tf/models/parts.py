@@ -12,6 +12,7 @@ from lvbert_tf.layers import (
     ResidualBlock,
     SelfAttention,
 )
+from lvbert_tf.layers.dense import Dense
 from lvbert_tf.model_config import ModelConfig
 
 
@@ -29,12 +30,12 @@ def make_embeddings(config: ModelConfig, dtype=None) -> Embeddings:
     )
 
 
-def make_projection(config: ModelConfig, dtype=None) -> keras.layers.Dense | None:
+def make_projection(config: ModelConfig, dtype=None) -> Dense | None:
     """The dense layer from the embeddings' width to the layers', where they differ."""
     if not config.has_projection:
         return None
     # The reference leaves this layer at TensorFlow's default initialiser, Glorot.
-    return keras.layers.Dense(config.hidden_dim, dtype=dtype, name="embeddings_projection")
+    return Dense(config.hidden_dim, dtype=dtype, name="embeddings_projection")
 
 
 def make_block(

@@ -13,6 +13,7 @@ from lvbert_tf.layers.span_head import NoAnswer, SpanHead, answer_mask
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.best_answers import best_answers
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.models.task_parts import join_parts
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.vocabulary import CLS, SEP
 from lvbert_tf.text.windows import Windows, WindowSizes, make_windows
@@ -138,9 +139,7 @@ class LVBertSpanPredictor(keras_hub.models.Task):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        if preprocessor is not None:
-            positions = backbone.max_sequence_length
-            preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
+        join_parts(self)
         self.span_head = SpanHead(joint, beam_size, no_answer, dtype="float32", name="span_head")
 
         # === Functional model ===

@@ -10,11 +10,16 @@ from lvbert_tf.models.backbone import LVBertBackbone
 LEARNING_RATE = 5e-5  # of KerasHub's tasks, unless they are compiled otherwise
 
 
-def limit_length(preprocessor: keras_hub.models.Preprocessor | None, backbone: LVBertBackbone):
-    """Makes a preprocessor's sequences no longer than the backbone's positions."""
-    if preprocessor is not None:
-        positions = backbone.max_sequence_length
-        preprocessor.sequence_length = min(preprocessor.sequence_length, positions)
+def join_parts(task: keras_hub.models.Task) -> None:
+    """Makes the preprocessor and the backbone of a task that is being made fit together.
+
+    Sequences become no longer than the backbone's positions, and the task follows when the backbone
+    gets adapters.
+    """
+    if task.preprocessor is not None:
+        positions = task.backbone.max_sequence_length
+        task.preprocessor.sequence_length = min(task.preprocessor.sequence_length, positions)
+    task.backbone.users.add(task)
 
 
 def text_vector(
@@ -28,8 +33,3 @@ def text_vector(
     if hidden_dense is None:
         return vector
     return dropout(ops.gelu(hidden_dense(vector), approximate=False))
-
-
-def output_layer(units: int, name: str, activation=None) -> keras.layers.Dense:
-    """The last layer, in float32. The reference leaves it at TensorFlow's initialiser, Glorot."""
-    return keras.layers.Dense(units, activation=activation, dtype="float32", name=name)

@@ -6,10 +6,11 @@ import keras
 import keras_hub
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.layers.dense import output_dense
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
-from lvbert_tf.models.task_parts import limit_length, output_layer, text_vector
+from lvbert_tf.models.task_parts import join_parts, text_vector
 from lvbert_tf.presets.classes import preset_class
 
 
@@ -102,10 +103,10 @@ class LVBertTextClassifier(keras_hub.models.TextClassifier):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        limit_length(preprocessor, backbone)
+        join_parts(self)
         self.output_dropout = Dropout(dropout, dtype="float32", name="output_dropout")
-        self.hidden_dense = output_layer(backbone.hidden_dim, "hidden") if hidden_layer else None
-        self.output_dense = output_layer(num_classes, "logits", activation)
+        self.hidden_dense = output_dense(backbone.hidden_dim, "hidden") if hidden_layer else None
+        self.output_dense = output_dense(num_classes, "logits", activation=activation)
 
         # === Functional model ===
         vector = text_vector(backbone, self.output_dropout, self.hidden_dense)

@@ -4,9 +4,10 @@ import keras
 import keras_hub
 from keras import ops
 
+from lvbert_tf.layers.dense import output_dense
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
-from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer, text_vector
+from lvbert_tf.models.task_parts import LEARNING_RATE, join_parts, text_vector
 from lvbert_tf.models.text_classifier import LVBertTextClassifierPreprocessor
 from lvbert_tf.presets.classes import preset_class
 
@@ -53,10 +54,10 @@ class LVBertTextRegressor(keras_hub.models.Task):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        limit_length(preprocessor, backbone)
+        join_parts(self)
         self.output_dropout = Dropout(dropout, dtype="float32", name="output_dropout")
-        self.hidden_dense = output_layer(backbone.hidden_dim, "hidden") if hidden_layer else None
-        self.output_dense = output_layer(1, "value")
+        self.hidden_dense = output_dense(backbone.hidden_dim, "hidden") if hidden_layer else None
+        self.output_dense = output_dense(1, "value")
 
         # === Functional model ===
         low, high = map(float, label_range)

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.layers.dense import output_dense
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
-from lvbert_tf.models.task_parts import LEARNING_RATE, limit_length, output_layer
+from lvbert_tf.models.task_parts import LEARNING_RATE, join_parts
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.packing import pack_words
 from lvbert_tf.text.sentence_words import split_words
@@ -176,10 +177,10 @@ class LVBertTokenTagger(keras_hub.models.Task):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        limit_length(preprocessor, backbone)
+        join_parts(self)
         if preprocessor is not None:
             preprocessor.tags = tags
-        self.output_dense = output_layer(len(tags), "logits")
+        self.output_dense = output_dense(len(tags), "logits")
 
         # === Functional model ===
         inputs = backbone.input

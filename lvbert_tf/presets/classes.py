@@ -9,6 +9,7 @@ import keras
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.presets import weight_files
+from lvbert_tf.presets.quantization import quantization_of, quantize_like
 
 _PACKAGE = "lvbert_tf"
 # What makes the weights of one encoder useless to another.
@@ -16,7 +17,10 @@ _ARCHITECTURE = (
     *("layer_string", "vocabulary_size", "hidden_dim", "num_heads", "intermediate_dim"),
     *("embedding_dim", "max_sequence_length", "num_segments"),
 )
-_POLICIES = ("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy")
+_POLICIES = (
+    *("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"),
+    "Int4DTypePolicy",
+)
 _registered: set[str] = set()
 
 Class = TypeVar("Class", bound=type)
@@ -36,7 +40,7 @@ def preset_class(cls: Class) -> Class:
         for kind in ("weights", "task_weights"):
             if hasattr(cls, f"load_{kind}"):
                 methods[f"save_{kind}"] = _sealing(getattr(cls, f"save_{kind}"))
-                methods[f"load_{kind}"] = _checking_weights(getattr(cls, f"load_{kind}"))
+                methods[f"load_{kind}"] = _checking_weights(kind, getattr(cls, f"load_{kind}"))
     for name, method in methods.items():
         setattr(cls, name, method)
     return cls
@@ -102,16 +106,22 @@ def _sealing(save: Callable) -> Callable:
     def sealing(self, filepath, *arguments, **options):
         save(self, filepath, *arguments, **options)
         if weight_files.is_weight_file(filepath):
-            weight_files.seal(filepath, _architecture_of(self))
+            weight_files.seal(filepath, _architecture_of(self), quantization_of(self))
 
     return sealing
 
 
-def _checking_weights(load: Callable) -> Callable:
+def _checking_weights(kind: str, load: Callable) -> Callable:
     @functools.wraps(load)
     def checking(self, filepath, skip_mismatch=False, **options):
         if weight_files.is_weight_file(filepath):
             weight_files.check(filepath, None if skip_mismatch else _architecture_of(self))
+            saved = weight_files.quantization(filepath)
+            if saved is not None and kind == "weights" and not skip_mismatch:
+                try:
+                    quantize_like(self, saved)
+                except InputError as error:
+                    raise InputError(f"{filepath} has weights of another model: {error}") from error
         if skip_mismatch:
             options["skip_mismatch"] = True
         return load(self, filepath, **options)

@@ -20,6 +20,7 @@ _SEAL = "lvbert_tf"  # an attribute of the root group
 _DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
 
 Architecture = Mapping[str, Any]
+Quantization = Mapping[str, str]  # of layers, by their paths
 
 
 def is_weight_file(path: str | Path) -> bool:
@@ -27,11 +28,15 @@ def is_weight_file(path: str | Path) -> bool:
     return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and Path(path).exists()
 
 
-def seal(path: str | Path, architecture: Architecture) -> None:
+def seal(path: str | Path, architecture: Architecture, quantization: Quantization) -> None:
     """Writes into a file, or all of its shards, what its weights are of, and their hash."""
     for file in _files(Path(path)):
         with h5py.File(file, "r+") as opened:
-            record = {"architecture": dict(architecture), "sha256": _hash(opened)}
+            record = {
+                "architecture": dict(architecture),
+                "quantization": dict(quantization),
+                "sha256": _hash(opened),
+            }
             opened.attrs[_SEAL] = json.dumps(record)
 
 
@@ -61,6 +66,18 @@ def check(path: str | Path, architecture: Architecture | None) -> None:
             raise InputError(f"{file} has weights of another model: {'; '.join(differences)}")
         if sha256 != hashed:
             raise InputError(f"{file} is damaged: its weights are not those that were saved")
+
+
+def quantization(path: str | Path) -> Quantization | None:
+    """How the weights of a file that was checked are quantised; None: it has no seal."""
+    with h5py.File(_files(Path(path))[0], "r") as opened:
+        seal = opened.attrs.get(_SEAL)
+    if seal is None:
+        return None
+    quantized = json.loads(seal).get("quantization", {})  # older seals are of float weights
+    if not isinstance(quantized, dict) or not all(isinstance(v, str) for v in quantized.values()):
+        raise InputError(f"{path} is damaged: quantization {quantized!r}")
+    return quantized
 
 
 def _differences(sealed: Architecture, wanted: Architecture) -> list[str]:
