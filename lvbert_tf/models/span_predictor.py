@@ -13,6 +13,7 @@ from lvbert_tf.layers.span_head import NoAnswer, SpanHead, answer_mask
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.best_answers import best_answers
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.models.string_batches import first_row, string_batch
 from lvbert_tf.models.task_parts import join_parts
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.vocabulary import CLS, SEP
@@ -23,9 +24,22 @@ _ROWS_AT_ONCE = 16
 
 @preset_class
 class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
-    """Tuples of questions and contexts to inputs: `[CLS] question [SEP] context [SEP]`.
+    """Questions and contexts to inputs: `[CLS] question [SEP] context [SEP]`.
 
     A call makes one input of each question and cuts long contexts; `windows` reads all of them.
+
+    Call arguments:
+        x: a tuple of questions and contexts, strings of shape (batch,) or one of each. KerasHub takes a
+            tuple of two apart; so `preprocessor((questions, contexts))`, `preprocessor(questions,
+            contexts)` and a dataset of pairs mean the same.
+        y, sample_weight: returned as they are.
+
+    Returns:
+        inputs of shape (batch, sequence_length), or (sequence_length,) for one question; with `y`,
+        (inputs, y) or (inputs, y, sample_weight).
+
+    Raises:
+        InputError: there is no pair of strings; see `string_batch`.
 
     Args:
         tokenizer: an `LVBertTokenizer`.
@@ -72,8 +86,13 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
         self.built = True
 
     def call(self, x, y=None, sample_weight=None):
+        if not isinstance(x, tuple) and sample_weight is None:
+            x, y = (x, y), None
+        if not isinstance(x, tuple) or len(x) != 2 or x[1] is None:
+            raise InputError("expected questions and contexts: ((questions, contexts), y, weights)")
+        (questions, alone), (contexts, _) = map(string_batch, x, ("questions", "contexts"))
         tokenizer = self.tokenizer.tokenizer
-        questions, contexts = map(tokenizer, x)
+        questions, contexts = tokenizer(questions), tokenizer(contexts)
         questions = questions[:, : self.window_sizes.max_query_length]
         segments = tf_text.WaterfallTrimmer(self.sequence_length - 3).trim([questions, contexts])
         cls_id, sep_id = map(tokenizer.vocabulary.id, (CLS, SEP))
@@ -82,6 +101,7 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
         token_ids, segment_ids = (part.to_tensor(shape=shape) for part in packed)
         mask = tf.sequence_mask(packed[0].row_lengths(), self.sequence_length, tf.int32)
         inputs = {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": mask}
+        inputs = first_row(inputs) if alone else inputs
         return keras.utils.pack_x_y_sample_weight(inputs, y, sample_weight)
 
     def get_config(self):

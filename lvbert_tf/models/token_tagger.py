@@ -11,6 +11,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.layers.dense import output_dense
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
+from lvbert_tf.models.string_batches import first_row, string_batch
 from lvbert_tf.models.task_parts import LEARNING_RATE, join_parts
 from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.packing import pack_words
@@ -29,13 +30,17 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
         tags: their names, in the order of the model's logits; the model sets them.
 
     Call arguments:
-        x: strings of shape (batch,): sentences, with ASCII whitespace between words.
-        y: strings of shape (batch,): one tag for each word, with whitespace in between.
-        sample_weight: of shape (batch,).
+        x: strings of shape (batch,): sentences, with ASCII whitespace between words; or one of them.
+        y: strings of the same shape: one tag for each word, with whitespace in between.
+        sample_weight: of the same shape.
 
     Returns:
         inputs, or (inputs, labels, sample weights) if there is `y`, all of shape (batch,
-        sequence_length). Weights are 0 but where a word with a known tag begins.
+        sequence_length), or (sequence_length,) for one sentence. Weights are 0 but where a word with a
+        known tag begins.
+
+    Raises:
+        InputError: see `string_batch`, and `encode`.
     """
 
     backbone_cls = LVBertBackbone
@@ -102,9 +107,9 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
         return dict(zip(names, packed, strict=True))
 
     def call(self, x, y=None, sample_weight=None):
-        words = split_words(tf.convert_to_tensor(x, tf.string))
-        tags = None if y is None else split_words(tf.convert_to_tensor(y, tf.string))
-        columns = self.encode(words, tags)
+        sentences, alone = string_batch(x, "sentences")
+        tags = None if y is None else split_words(string_batch(y, "tags")[0])
+        columns = self.encode(split_words(sentences), tags)
         lengths = columns["token_ids"].row_lengths()
         padded = {
             name: column.to_tensor(shape=[None, self.sequence_length])
@@ -116,11 +121,12 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
             "padding_mask": tf.sequence_mask(lengths, self.sequence_length, dtype=tf.int32),
         }
         if y is None:
-            return inputs
+            return first_row(inputs) if alone else inputs
         weights = tf.cast(padded["label"] > 0, tf.float32)
         if sample_weight is not None:
-            weights *= tf.cast(sample_weight, tf.float32)[:, tf.newaxis]
-        return inputs, tf.maximum(padded["label"] - 1, 0), weights
+            weights *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
+        made = inputs, tf.maximum(padded["label"] - 1, 0), weights
+        return first_row(made) if alone else made
 
     def get_config(self):
         config = super().get_config()
@@ -211,30 +217,38 @@ class LVBertTokenTagger(keras_hub.models.Task):
             **kwargs,
         )
 
-    def tag(self, sentences: Sequence[str], batch_size: int = 32) -> list[list[tuple[str, str]]]:
+    def tag(
+        self, sentences: str | Sequence[str], batch_size: int = 32
+    ) -> list[tuple[str, str]] | list[list[tuple[str, str]]]:
         """The likeliest tag of each word by itself, as it is written.
 
         Args:
-            sentences: with ASCII whitespace between words.
+            sentences: strings with ASCII whitespace between words, or one.
             batch_size: sentences at once.
 
         Returns:
-            (word, tag) of each word of each sentence; words that are cut are missing.
+            (word, tag) of each word of each sentence, or of the one; words that are cut are missing.
 
         Raises:
-            InputError: the tagger was made without a preprocessor.
+            InputError: the tagger was made without a preprocessor; or see `string_batch`.
         """
         if self.preprocessor is None:
             raise InputError("the tagger has no preprocessor to split sentences with")
-        words = split_words(tf.constant(sentences, tf.string))
+        if isinstance(sentences, tuple):
+            sentences = list(sentences)
+        batch, alone = string_batch(sentences, "sentences")
+        if not len(batch):
+            return []
+        words = split_words(batch)
         starts = self.preprocessor.encode(words)["word_starts"]
-        best = np.argmax(self.predict(np.array(sentences), batch_size, verbose=0), axis=-1)
-        return [
+        best = np.argmax(self.predict(batch, batch_size, verbose=0), axis=-1)
+        tagged = [
             [(word.decode(), name) for word, name in zip(row, names, strict=False)]
             for row, names in zip(
                 words.to_list(), tags_of_words(self.written_tags, starts, best), strict=True
             )
         ]
+        return tagged[0] if alone else tagged
 
     def get_config(self):
         return {**super().get_config(), "tags": self.tags, "written_as": self.written_as}
