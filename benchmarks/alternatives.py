@@ -39,14 +39,14 @@ def philox_dropout(x, seed, training):
 
 
 def heads_joined_after(weights, value, training):
-    by_head = dynamic_convolution._average_over_window(weights, value, training=training)
+    by_head = dynamic_convolution.average_over_window(weights, value, training=training)
     return tf.reshape(by_head, (BATCH, LENGTH, WIDTH))
 
 
 @compiled
 def heads_joined_inside(weights, value):
     wide = tf.cast(weights, tf.float32), tf.cast(value, tf.float32)
-    averaged = tf.cast(dynamic_convolution._weighted_window(*wide), value.dtype)
+    averaged = tf.cast(dynamic_convolution.weighted_window(*wide), value.dtype)
     return tf.reshape(averaged, (BATCH, LENGTH, WIDTH))
 
 
@@ -61,12 +61,12 @@ def depthwise_of_tensorflow(x, kernel, training):
 
 @compiled_without_gradient
 def maxima_in_parts(logits):
-    return token_logits._block_maxima(logits)
+    return token_logits.block_maxima(logits)
 
 
 @compiled_without_gradient
 def maxima_of_xla(logits):
-    pieces = token_logits._pieces(logits)
+    pieces = token_logits.blocks_of_logits(logits)
     return tf.concat([tf.reduce_max(piece, -1) for piece in pieces], -1)
 
 

@@ -98,7 +98,7 @@ def texts(runs: Sequence[Contestant], texts: dict[str, dict]) -> str:
 
 
 def _ms(value: float) -> str:
-    """Milliseconds with three figures."""
+    """Milliseconds with three digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -1,4 +1,4 @@
-"""The machine that figures are from."""
+"""The machine that measures."""
 
 import platform
 import re

@@ -6,8 +6,8 @@ Takes the flags of the baseline drivers (see benchmarks/baselines) and, like the
 of JSON; it adds the FLOP rate and its share of the matrix product rate measured in the same process.
 """
 
+import contextlib
 import os
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from benchmarks.baselines import stepping
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.layers import compiled
+from lvbert_tf.layers.compiled import plain_kernels
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
@@ -52,14 +52,17 @@ def build_step(flags, config: PretrainingConfig, precision: str):
     return lambda: float(train_step.run(batches, 1).loss[0])
 
 
+def kernels(flags) -> contextlib.AbstractContextManager[None]:
+    """The context that a step is to be traced in, which its first call does."""
+    return plain_kernels() if flags.plain else contextlib.nullcontext()
+
+
 def parse_flags(description: str):
     """(flags, precision, hyperparameters) of the command line."""
     parser = stepping.argument_parser(description, stepping.LV_BERT_SMALL)
     parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
     parser.add_argument("--plain", action="store_true", help="compile no stretch of the step")
     flags = parser.parse_args()
-    if flags.plain:
-        compiled.SMALLEST_COMPILED = sys.maxsize
     hparams = {
         "custom_layer_list": flags.layers,
         "max_seq_length": flags.max_seq_length,
@@ -72,7 +75,9 @@ def main() -> None:
     flags, precision, hparams = parse_flags(__doc__.splitlines()[0])
     config = PretrainingConfig.create("unused", "benchmark", hparams)
     peaks = [measure_matmul_peak(precision)]
-    timing = stepping.time_steps(build_step(flags, config, precision), flags.warmup, flags.steps)
+    step = build_step(flags, config, precision)
+    with kernels(flags):
+        timing = stepping.time_steps(step, flags.warmup, flags.steps)
     peaks.append(measure_matmul_peak(precision))
     flops = training_flops(config) * flags.batch_size
     rate = flops / sorted(timing["all"])[len(timing["all"]) // 2]

@@ -47,19 +47,19 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
         ),
         (
             "bias, dropout, residual, LayerNorm",
-            residual_block._dropout_add_norm,
+            residual_block.dropout_add_norm,
             (normal(*activations), normal(WIDTH), normal(*activations), seed, *norm),
             {"rate": 0.1, "epsilon": 1e-12},
         ),
         (
             "mask, softmax, dropout",
-            self_attention._softmax_dropout,
+            self_attention.softmax_dropout,
             (normal(*scores), visible, seed),
             {"scale": 0.125, "rate": 0.1},
         ),
         (
             "bias, gated linear unit",
-            dynamic_convolution._gated_linear_unit,
+            dynamic_convolution.gated_linear_unit,
             (
                 normal(BATCH, LENGTH, 2, WIDTH),
                 normal(2, WIDTH),
@@ -69,7 +69,7 @@ def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
         ),
         (
             "average over a window",
-            dynamic_convolution._average_over_window,
+            dynamic_convolution.average_over_window,
             (
                 normal(BATCH, LENGTH, HEADS, TAPS),
                 normal(BATCH, LENGTH + TAPS - 1, HEADS, WIDTH // HEADS),

@@ -5,7 +5,7 @@
 
 Draws a few strings. A supernet of all layer types trains on them one after the other, in turn with
 stand-alone models of the same strings: whole training steps, optimiser included. Then it scores them, in
-turn with the stand-alone models' forward passes and figures on the same batch. Prints medians of the CPU
+turn with the stand-alone models' forward passes and scores on the same batch. Prints medians of the CPU
 time (over all cores, so that a busy machine matters little), their ratio, and how often the supernet's
 functions were traced. With a GPU, `--clock wall`.
 """
@@ -146,27 +146,16 @@ def main() -> None:
     features = corrupt_held_out(
         supernet.strategy, supernet.pretrainer, supernet.objective, [batch], num_batches=1
     )
-    held_out = {name: tf.constant(values[0]) for name, values in features.items()}
     scorer = build_evaluator(supernet, features)
-    paths = [scorer.supernet.path_of(string) for string in strings]
     single = [build_evaluator(step, features) for step in alone]
     pairs = [
-        (
-            lambda own=own: read(own._sums(held_out, None)),
-            lambda path=path: read(scorer._sums(held_out, path)),
-        )
-        for own, path in zip(single, paths, strict=True)
+        (own.evaluate, lambda string=string: scorer.evaluate(string))
+        for own, string in zip(single, strings, strict=True)
     ]
     print(compare("scoring a batch", pairs), flush=True)
     print(
-        f"traces of the supernet: {supernet._run.experimental_get_tracing_count()} in training,"
-        f" {scorer._sums.experimental_get_tracing_count()} in scoring"
+        f"traces of the supernet: {supernet.num_traces} in training, {scorer.num_traces} in scoring"
     )
-
-
-def read(sums: dict[str, tf.Tensor]) -> float:
-    """Waits for the device."""
-    return float(sums["disc_loss"])
 
 
 if __name__ == "__main__":

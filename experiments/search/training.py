@@ -82,8 +82,7 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     if isinstance(training, Shared):
         scores = _score_all(output_dir, training, evaluator, strings)
     else:
-        # The path of an encoder that is no supernet, which has one only.
-        scores = {training.string: evaluator._evaluate(None)}
+        scores = {training.string: evaluator.evaluate()}
     seconds = {"training": trained, "all": time.process_time() - start}
     write_json(result, {"hparams": training.hparams, "seconds": seconds, "scores": scores})
     if isinstance(training, Alone) and not _is_reference(training):

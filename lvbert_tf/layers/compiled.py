@@ -6,16 +6,38 @@ would take minutes; compiling only what lies between two matrix products takes a
 for each shape. Inside a step that is itself compiled (TPU, `jit_compile`) the stretches are inlined.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 # Below, a stretch takes microseconds in any form and is not worth the compiler's time.
 SMALLEST_COMPILED = 1 << 15  # elements of the largest argument
 
+# Of the process and not of the thread: replicas are traced in threads of their own.
+_kernels_are_plain = False
 
-def _is_small(tensors) -> bool:
+
+@contextlib.contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Leaves whatever is traced inside the context to TensorFlow's plain operations.
+
+    It shows what compiling the stretches is worth, and whether a wrong result is the compiler's. A
+    function that was traced before stays as it is.
+    """
+    global _kernels_are_plain
+    outer, _kernels_are_plain = _kernels_are_plain, True
+    try:
+        yield
+    finally:
+        _kernels_are_plain = outer
+
+
+def _stays_plain(tensors) -> bool:
+    """Whether a training step should not compile a stretch of these tensors."""
+    if _kernels_are_plain:
+        return True
     sizes = [tensor.shape.num_elements() for tensor in tensors]
     return None not in sizes and max(sizes) < SMALLEST_COMPILED
 
@@ -44,7 +66,7 @@ def compiled_without_gradient(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*tensors, training, **constants):
-        plain = not training or _is_small(tensors)
+        plain = not training or _stays_plain(tensors)
         return (function if plain else merged)(*tensors, **constants)
 
     return call
@@ -72,7 +94,7 @@ def compiled(function: Callable) -> Callable:
     @functools.wraps(function)
     def call(*arguments, training, **constants):
         tensors = [tf.convert_to_tensor(argument) for argument in arguments]
-        if not training or _is_small(tensors):
+        if not training or _stays_plain(tensors):
             return function(*tensors, **constants)
 
         @tf.custom_gradient

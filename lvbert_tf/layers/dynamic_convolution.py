@@ -12,7 +12,7 @@ from lvbert_tf.layers.self_attention import DIRECTIONS
 
 
 @compiled
-def _gated_linear_unit(product, bias, mask, *, window):
+def gated_linear_unit(product, bias, mask, *, window):
     """`values * sigmoid(gates) * mask`, with zeros around (Dauphin et al., 2017).
 
     Args:
@@ -49,14 +49,14 @@ def _softmax_over_taps(logits, bias, num_heads):
 
 
 @compiled
-def _average_over_window(weights, value):
-    """`_weighted_window` in float32, from and to the type of the value."""
-    averaged = _weighted_window(tf.cast(weights, tf.float32), tf.cast(value, tf.float32))
+def average_over_window(weights, value):
+    """`weighted_window` in float32, from and to the type of the value."""
+    averaged = weighted_window(tf.cast(weights, tf.float32), tf.cast(value, tf.float32))
     return tf.cast(averaged, value.dtype)
 
 
 @tf.custom_gradient
-def _weighted_window(weights: tf.Tensor, value: tf.Tensor):
+def weighted_window(weights: tf.Tensor, value: tf.Tensor):
     """`y[t, h] = sum over k of weights[t, h, k] value[t + k, h]`.
 
     Args:
@@ -191,9 +191,7 @@ class DynamicConvolution(keras.layers.Layer):
             ops.reshape(product, (batch, length, 2, self.hidden_dim)),
             ops.reshape(bias, (2, self.hidden_dim)),
         )
-        padded_value = _gated_linear_unit(
-            product, bias, mask, training=training, window=self.window
-        )
+        padded_value = gated_linear_unit(product, bias, mask, training=training, window=self.window)
         depthwise = depthwise_convolution(padded_value, tf.convert_to_tensor(self.depthwise_kernel))
         kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)
         bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
@@ -203,7 +201,7 @@ class DynamicConvolution(keras.layers.Layer):
         head_dim = self.hidden_dim // self.num_heads
         shape = (batch, length + self.kernel_size - 1, self.num_heads, head_dim)
         by_head = ops.reshape(padded_value, shape)
-        averaged = _average_over_window(weights, by_head, training=training)
+        averaged = average_over_window(weights, by_head, training=training)
         return ops.reshape(averaged, (batch, length, self.hidden_dim))
 
     def get_config(self):

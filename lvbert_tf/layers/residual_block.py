@@ -18,7 +18,7 @@ def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
 
 
 @compiled
-def _dropout_add_norm(x, bias, residual, seed, gamma, beta, *, rate, epsilon):
+def dropout_add_norm(x, bias, residual, seed, gamma, beta, *, rate, epsilon):
     keep = keep_mask(seed, ops.shape(x), rate)
     x = tf.where(keep, _wide_sum(x, bias) * keep_scale(rate), 0.0) + tf.cast(residual, tf.float32)
     return tf.cast(normalize(x, gamma, tf.stop_gradient(beta), epsilon), residual.dtype)
@@ -79,7 +79,7 @@ class ResidualBlock(keras.layers.Layer):
             output = _add_norm(product, bias, x, norm.gamma, beta, **arguments)
         else:
             seed = self.dropout_layer.next_seed()
-            output = _dropout_add_norm(
+            output = dropout_add_norm(
                 product, bias, x, seed, norm.gamma, beta, rate=self.dropout, **arguments
             )
         return tie_row(output, beta)[0]

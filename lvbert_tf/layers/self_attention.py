@@ -25,7 +25,7 @@ def _softmax(scores, visible, *, scale):
 
 
 @compiled
-def _softmax_dropout(scores, visible, seed, *, scale, rate):
+def softmax_dropout(scores, visible, seed, *, scale, rate):
     keep = keep_mask(seed, ops.shape(scores), rate)
     dropped = tf.where(keep, _probabilities(scores, visible, scale) * keep_scale(rate), 0.0)
     return tf.cast(dropped, scores.dtype)
@@ -113,7 +113,7 @@ class SelfAttention(keras.layers.Layer):
             probabilities = _softmax(scores, visible, training=training, scale=scale)
         else:
             seed = self.dropout_layer.next_seed()
-            probabilities = _softmax_dropout(
+            probabilities = softmax_dropout(
                 scores, visible, seed, training=training, scale=scale, rate=self.dropout
             )
         context = ops.transpose(ops.matmul(probabilities, value), (0, 2, 1, 3))

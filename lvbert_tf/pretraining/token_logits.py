@@ -102,14 +102,14 @@ def _loss_gradient(logits, labels, log_partition, upstream):
 
 @compiled_without_gradient
 def _log_partition(logits):
-    top = tf.reduce_max(_block_maxima(logits), -1)
+    top = tf.reduce_max(block_maxima(logits), -1)
     return top + tf.math.log(tf.reduce_sum(_block_masses(logits, top, 1.0), -1))
 
 
 @compiled_without_gradient
 def _read(logits, labels, noise, *, temperature, disallow_correct):
     """Log partition, likeliest and sampled token of each row: of (rows, vocabulary_size)."""
-    maxima = _block_maxima(logits)
+    maxima = block_maxima(logits)
     top = tf.reduce_max(maxima, -1)
     masses = _block_masses(logits, top, 1.0)
     log_partition = top + tf.math.log(tf.reduce_sum(masses, -1))
@@ -118,7 +118,7 @@ def _read(logits, labels, noise, *, temperature, disallow_correct):
     if disallow_correct:
         off = tf.one_hot(labels, logits.shape[-1], -1000.0 * temperature, 0.0)
         logits = tf.cast(logits, tf.float32) + off
-        top = tf.reduce_max(_block_maxima(logits), -1)
+        top = tf.reduce_max(block_maxima(logits), -1)
     if disallow_correct or temperature != 1.0:
         masses = _block_masses(logits, top, temperature)
     return log_partition, likeliest, _sample(logits, top, masses, noise, temperature)
@@ -147,7 +147,7 @@ def _first_beyond(masses, target):
     return index, tf.gather(ends - masses, index, batch_dims=1)
 
 
-def _pieces(logits):
+def blocks_of_logits(logits):
     """The whole blocks, (rows, blocks, _BLOCK), and what is left over, as a shorter block."""
     whole = logits.shape[-1] // _BLOCK * _BLOCK
     pieces = []
@@ -158,14 +158,16 @@ def _pieces(logits):
     return [tf.cast(piece, tf.float32) for piece in pieces]
 
 
-def _block_maxima(logits):
-    return tf.concat([max_in_rows(piece)[..., 0] for piece in _pieces(logits)], -1)
+def block_maxima(logits):
+    return tf.concat([max_in_rows(piece)[..., 0] for piece in blocks_of_logits(logits)], -1)
 
 
 def _block_masses(logits, top, temperature):
     """Sums of exp((logits - top) / temperature) by block: (rows, blocks)."""
     top = top[:, tf.newaxis, tf.newaxis]
-    masses = [sum_in_rows(tf.exp((piece - top) / temperature)) for piece in _pieces(logits)]
+    masses = [
+        sum_in_rows(tf.exp((piece - top) / temperature)) for piece in blocks_of_logits(logits)
+    ]
     return tf.concat(masses, 1)[:, :, 0]
 
 

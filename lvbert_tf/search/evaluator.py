@@ -117,6 +117,11 @@ class CandidateEvaluator:
         """The supernet whose strings are scored."""
         return self.pretrainer.discriminator
 
+    @property
+    def num_traces(self) -> int:
+        """How often TensorFlow has traced the function that scores a batch: once serves all strings."""
+        return self._sums.experimental_get_tracing_count()
+
     def __call__(self, string: str | LayerString) -> dict[str, float]:
         """The scores of a string, by name.
 
@@ -125,8 +130,30 @@ class CandidateEvaluator:
         """
         layers = LayerString.parse(string)
         if layers not in self._scores:
-            self._scores[layers] = self._evaluate(self.supernet.path_of(layers))
+            self._scores[layers] = self.evaluate(layers)
         return dict(self._scores[layers])
+
+    def evaluate(self, string: str | LayerString | None = None) -> dict[str, float]:
+        """The scores of a string, computed anew and not kept.
+
+        Args:
+          string: of the supernet. None scores the encoder as it is configured, which is how an
+            encoder that is no supernet is scored.
+
+        Raises:
+          InputError: the supernet has no such string.
+        """
+        path = None if string is None else self.supernet.path_of(string)
+        batch_sums = [self._sums(batch, path) for batch in self._batches]
+        totals = dict[str, np.ndarray]()
+        for name in batch_sums[0]:
+            rows = [sums[name].numpy() for sums in batch_sums]
+            totals[name] = np.asarray(rows, np.float64).sum(axis=0)
+        if self.pretrainer.replaced_token_head is None:
+            scores = metrics.masked_lm_metrics(totals)
+            return {name: scores[name] for name in MASKED_LM_SCORES}
+        scores = metrics.replaced_token_metrics(totals)
+        return {name: scores[name] for name in REPLACED_TOKEN_SCORES}
 
     def latency(self, string: str | LayerString) -> float:
         """Milliseconds that scoring the first held-out batch takes: the median of several times.
@@ -146,18 +173,6 @@ class CandidateEvaluator:
 
         score()  # traces, or fills the caches
         return statistics.median(score() for _ in range(_LATENCY_REPEATS))
-
-    def _evaluate(self, path: tf.Tensor) -> dict[str, float]:
-        batch_sums = [self._sums(batch, path) for batch in self._batches]
-        totals = dict[str, np.ndarray]()
-        for name in batch_sums[0]:
-            rows = [sums[name].numpy() for sums in batch_sums]
-            totals[name] = np.asarray(rows, np.float64).sum(axis=0)
-        if self.pretrainer.replaced_token_head is None:
-            scores = metrics.masked_lm_metrics(totals)
-            return {name: scores[name] for name in MASKED_LM_SCORES}
-        scores = metrics.replaced_token_metrics(totals)
-        return {name: scores[name] for name in REPLACED_TOKEN_SCORES}
 
     def _batch_sums(self, batch, path):
         return _first_result(

@@ -153,6 +153,11 @@ class TrainingStep:
         """The number of steps done so far."""
         return int(self.optimizer.iterations.numpy())
 
+    @property
+    def num_traces(self) -> int:
+        """How often TensorFlow has traced the loop over steps: once serves any number of steps."""
+        return self._run.experimental_get_tracing_count()
+
     def run(self, iterator: Iterator[Mapping[str, tf.Tensor]], steps: int) -> StepRecords:
         """Does `steps` steps.
 

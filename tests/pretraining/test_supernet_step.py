@@ -113,7 +113,7 @@ def test_only_selected_blocks_move():
     """From the second step on the other blocks have momentum, and all would decay."""
     step = make_step(Fixed("CAF", "CFA"))
     assert moved_by_steps(step, 4) == [set(enumerate("CAF")), set(enumerate("CFA"))] * 2
-    assert step._run.experimental_get_tracing_count() == 1
+    assert step.num_traces == 1
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_fair_paths_share_the_batch_and_move_every_block():
             np.testing.assert_allclose(other, value, atol=1e-5)
 
     assert step.run(source, 40).loss[-5:].mean() < 0.8 * first
-    assert step._run.experimental_get_tracing_count() == 1
+    assert step.num_traces == 1

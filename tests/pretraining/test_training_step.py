@@ -83,7 +83,7 @@ def test_grouping_changes_nothing_and_traces_once():
     for ours, theirs in zip(weights(step), whole_weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert step.step == 7
-    assert step._run.experimental_get_tracing_count() == 1
+    assert step.num_traces == 1
     flat = np.concatenate([np.ravel(w) for w in weights(step)])
     assert norms["parameter_norm"] == pytest.approx(np.linalg.norm(flat), rel=1e-5)
     assert 0 < norms["update_norm"] < norms["parameter_norm"]

@@ -106,8 +106,32 @@ def test_scores_are_those_of_the_encoder_alone(setting):
         correct += (((logits > 0) == is_fake) * real).sum()
         total += real.sum()
     scores = evaluator(string)
+    assert scores == evaluator.evaluate(string)
     assert scores["disc_loss"] == pytest.approx(losses / total, rel=1e-5)
     assert scores["disc_accuracy"] == pytest.approx(correct / total)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_an_encoder_that_is_no_supernet_is_scored(
+    objective, setting, tiny_config, masking_spec, randomize
+):
+    """By itself, with the supernet's weights, it scores what its string does in the supernet."""
+    made, string = setting(objective), "FAC"
+    config = tiny_config(custom_layer_list=string, **OBJECTIVES[objective])
+    alone = randomize(ElectraPretrainer.from_pretraining_config(config))
+    alone.discriminator.set_weights(made.pretrainer.discriminator.extract(string).get_weights())
+    for name in ("replaced_token_head", "masked_lm_head"):
+        if (head := getattr(alone, name)) is not None:
+            head.set_weights(getattr(made.pretrainer, name).get_weights())
+    evaluator = CandidateEvaluator(made.strategy, alone, made.objective, made.corrupted_set())
+    assert evaluator.evaluate() == pytest.approx(made.evaluator()(string), rel=1e-5)
+
+
+def test_a_supernet_without_a_string_is_scored_as_configured(setting):
+    evaluator = setting("electra").evaluator()
+    configured = evaluator.supernet.config.layer_string
+    assert evaluator.evaluate() == pytest.approx(evaluator.evaluate(configured), rel=1e-6)
+    assert evaluator.num_traces == 2  # with a path and without one
 
 
 def test_each_string_is_computed_once_by_one_trace(setting, monkeypatch):
