@@ -19,8 +19,8 @@ from pathlib import Path
 from absl import flags
 
 from experiments.evidence.claims import claim
+from experiments.evidence.jobs import JobRunner
 from experiments.finetuning import experiment
-from experiments.finetuning.programs import Programs
 from experiments.finetuning.report import report
 from experiments.finetuning.training import train_all
 from lvbert_tf import cli
@@ -37,8 +37,8 @@ def main() -> None:
     output_dir = Path(FLAGS.output_dir).resolve()
     claim(output_dir, experiment.settings())
     if not FLAGS.report_only:
-        with Programs(output_dir, FLAGS.jobs) as programs:
-            train_all(programs, Path(FLAGS.sources).resolve())
+        with JobRunner(output_dir, FLAGS.jobs) as runner:
+            train_all(runner, Path(FLAGS.sources).resolve())
     print(report(output_dir, Path(FLAGS.plots_dir)))
 
 

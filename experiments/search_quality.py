@@ -15,8 +15,6 @@ same command; what is complete is only reported: tables on standard output, plot
 job is a process on one core.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -26,9 +24,6 @@ from experiments.search.report import report
 from experiments.search.schedule import run_all
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-
-ROOT = Path(__file__).resolve().parents[1]
-CORPUS = ROOT / "data" / "sotu.jsonl.gz"
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "build/search_quality", "Records, models and results.")
@@ -46,29 +41,8 @@ def main() -> None:
         allowed = ", ".join(experiment.FITNESS)
         raise InputError(f"--objectives {', '.join(sorted(unknown))}: use {allowed}")
     experiment.claim(output_dir)
-    build_records(output_dir)
     run_all(output_dir, FLAGS.jobs, objectives)
     print(report(output_dir, Path(FLAGS.plots_dir), objectives))
-
-
-def build_records(output_dir: Path) -> None:
-    """The vocabulary and records, unless they are there."""
-    records = output_dir / "pretrain_tfrecords"
-    if (records / "manifest.json").exists():
-        return
-    arguments = {
-        "corpus_dir": CORPUS,
-        "vocab_file": output_dir / "vocab.txt",
-        "learn_vocab_size": experiment.VOCABULARY_SIZE,
-        "output_dir": records,
-        "max_seq_length": experiment.LENGTH,
-        "held_out_fraction": experiment.HELD_OUT_FRACTION,
-        "num_processes": FLAGS.jobs,
-    }
-    command = [sys.executable, str(ROOT / "build_pretraining_dataset.py")]
-    command += [f"--{name}={value}" for name, value in arguments.items()]
-    if status := subprocess.run(command, check=False).returncode:
-        raise InputError(f"building the records failed with exit code {status}")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the programs share that gather evidence: claims on directories, estimates, tables, plots."""
+"""What both experiments share: claims on directories, jobs, estimates, tables, plots."""

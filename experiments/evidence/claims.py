@@ -13,8 +13,8 @@ def claim(output_dir: Path, settings: Mapping[str, Any]) -> None:
     """Notes in a directory what its results depend on, or checks that they depend on the same.
 
     Args:
-      output_dir: of the program; made if it is not there.
-      settings: as JSON types.
+      output_dir: the directory of an experiment, which is made if it is not there.
+      settings: what the results depend on, as JSON types.
 
     Raises:
       InputError: it holds results of other settings, naming what differs.

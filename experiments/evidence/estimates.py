@@ -1,4 +1,4 @@
-"""A figure and how sure it is."""
+"""A number that was measured, and how sure it is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Sample = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95% interval."""
+    """A number that was measured, and its 95% interval."""
 
     value: float
     low: float

@@ -1,14 +1,14 @@
-"""Results as Markdown."""
+"""Tables in Markdown."""
 
 from collections.abc import Iterable, Sequence
 
 
 def markdown(header: Sequence[object], rows: Iterable[Sequence[object]], texts: int = 1) -> str:
-    """A table.
+    """Makes a table.
 
     Args:
-      header: of all columns.
-      rows: of as many cells.
+      header: the names of all columns.
+      rows: the rows, each of as many cells.
       texts: how many of the first columns are text; the others are numbers.
     """
     rule = ["---"] * texts + ["--:"] * (len(header) - texts)

@@ -1,4 +1,4 @@
-"""What the tasks give without a neural network: on the same examples, with the same figures."""
+"""What the tasks give without a neural network: on the same examples, with the same metrics."""
 
 import json
 import re
@@ -27,17 +27,17 @@ from lvbert_tf.finetuning.task import Task
 TRIVIAL, LEXICAL = "trivial", "words"
 """Always the same answer; and what single words tell."""
 
-# Chosen by cross-validation, for the main figure.
+# Chosen by cross-validation, for the main metric.
 _GRIDS = {"C": (0.01, 0.1, 1.0, 10.0), "alpha": (1.0, 10.0, 100.0, 1000.0)}
 _SCORERS = {"accuracy": "accuracy", "mcc": "matthews_corrcoef", "pearson": "r2"}
 _SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 
-Figures = dict[str, dict[str, float]]
-"""By baseline and metric."""
+Baselines = dict[str, dict[str, float]]
+"""Metrics by baseline and by name."""
 
 
-def all_baselines(output_dir: Path) -> dict[str, Figures]:
-    """Those of every task, by its name; computed once."""
+def all_baselines(output_dir: Path) -> dict[str, Baselines]:
+    """The baselines of every task, by its name. They are computed once and kept in a file."""
     path = output_dir / "baselines.json"
     if not path.exists():
         tasks = [find_task(plan.name, output_dir) for plan in TASKS]
@@ -45,7 +45,7 @@ def all_baselines(output_dir: Path) -> dict[str, Figures]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _baselines(task: Task) -> Figures:
+def _baselines(task: Task) -> Baselines:
     train, dev = (task.read(split, skip_bad_rows=True).examples for split in ("train", "dev"))
     return {
         "classification": of_classes,
@@ -55,7 +55,7 @@ def _baselines(task: Task) -> Figures:
     }[task.kind](task, train, dev)
 
 
-def of_classes(task: Task, train: Sequence[TextExample], dev: Sequence[TextExample]) -> Figures:
+def of_classes(task: Task, train: Sequence[TextExample], dev: Sequence[TextExample]) -> Baselines:
     """The commonest class; and logistic regression on words and pairs of neighbours."""
     references, labels = _labels(dev), _labels(train)
     commonest = Counter(labels).most_common(1)[0][0]
@@ -68,7 +68,7 @@ def of_classes(task: Task, train: Sequence[TextExample], dev: Sequence[TextExamp
     }
 
 
-def of_numbers(task: Task, train: Sequence[TextExample], dev: Sequence[TextExample]) -> Figures:
+def of_numbers(task: Task, train: Sequence[TextExample], dev: Sequence[TextExample]) -> Baselines:
     """The mean; and ridge regression on words and pairs of neighbours."""
     references, labels = _labels(dev), _labels(train)
     seen, unseen = _bags(train, dev)
@@ -84,7 +84,9 @@ def _tuned(model: BaseEstimator, parameter: str, task: Task) -> GridSearchCV:
     return GridSearchCV(model, {parameter: _GRIDS[parameter]}, scoring=scorer, cv=5)
 
 
-def of_tags(task: Task, train: Sequence[TaggedSentence], dev: Sequence[TaggedSentence]) -> Figures:
+def of_tags(
+    task: Task, train: Sequence[TaggedSentence], dev: Sequence[TaggedSentence]
+) -> Baselines:
     """The commonest tag; and the commonest tag of each word, which was seen in lower case."""
     tags_of: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in train:
@@ -105,7 +107,7 @@ def of_tags(task: Task, train: Sequence[TaggedSentence], dev: Sequence[TaggedSen
     }
 
 
-def of_answers(task: Task, train: Sequence[Question], dev: Sequence[Question]) -> Figures:
+def of_answers(task: Task, train: Sequence[Question], dev: Sequence[Question]) -> Baselines:
     """The first sentence; and the one that has most words of the question. They learn nothing."""
     first = {question.id: _sentences(question.context)[0] for question in dev}
     alike = {question.id: likest_sentence(question) for question in dev}

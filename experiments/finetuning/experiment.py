@@ -1,6 +1,6 @@
 """The experiment as values: the models, the tasks, and how both are trained.
 
-The models, the recipe and the tasks were fixed before the first figure was seen; the numbers of rows
+The models, the recipe and the tasks were fixed before the first metric was seen; the numbers of rows
 were cut after the first trials of one task, for time.
 """
 
@@ -101,8 +101,8 @@ class Finetuning:
 
     Args:
       task: what is learned.
-      model: of `MODELS`.
-      start: of `STARTS`.
+      model: the encoder, a key of `MODELS`.
+      start: what the weights are at first, one of `STARTS`.
     """
 
     task: TaskPlan
@@ -111,7 +111,7 @@ class Finetuning:
 
     @property
     def name(self) -> str:
-        """Of its log."""
+        """The name of its log."""
         return f"{self.task.name}-{self.model}-{self.start.replace(' ', '_')}"
 
     @property
@@ -121,7 +121,7 @@ class Finetuning:
 
     @property
     def hparams(self) -> dict[str, Any]:
-        """For run_finetuning.py."""
+        """The hyperparameters for run_finetuning.py."""
         return {
             **FINETUNING,
             **START_HPARAMS[self.start],
@@ -132,12 +132,12 @@ class Finetuning:
 
 
 def finetunings() -> list[Finetuning]:
-    """All of them, a task after the other."""
+    """All of the fine-tunings, one task after the other."""
     return [Finetuning(*parts) for parts in itertools.product(TASKS, MODELS, STARTS)]
 
 
 def settings() -> dict[str, Any]:
-    """What all results depend on, as JSON types."""
+    """The settings that all results depend on, as JSON types."""
     return {
         "models": MODELS,
         "pretraining": PRETRAINING,

@@ -7,10 +7,10 @@ import numpy as np
 from benchmarks.machine import processor
 from experiments.evidence.estimates import Estimate, bootstrap
 from experiments.evidence.tables import markdown
-from experiments.finetuning import experiment, figures
-from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Figures, all_baselines
+from experiments.finetuning import experiment, plots
+from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Baselines, all_baselines
 from experiments.finetuning.experiment import STARTS, Finetuning, TaskPlan
-from experiments.finetuning.results import Results
+from experiments.finetuning.results import FinetuningResults
 from lvbert_tf.finetuning.registry import find_task
 
 MODEL_NAMES = {"lv_bert": "LV-BERT", "af": "AF x 12"}
@@ -22,9 +22,9 @@ def report(output_dir: Path, plots_dir: Path) -> str:
     Returns:
       Markdown.
     """
-    results, baselines = Results(output_dir), all_baselines(output_dir)
+    results, baselines = FinetuningResults(output_dir), all_baselines(output_dir)
     metrics = {plan: main_metric(output_dir, plan) for plan in experiment.TASKS}
-    figures.by_task(results, baselines, metrics, plots_dir / "finetuning_evidence.svg")
+    plots.by_task(results, baselines, metrics, plots_dir / "finetuning_evidence.svg")
     hours = results.processor_hours
     return "\n\n".join(
         [
@@ -39,37 +39,39 @@ def report(output_dir: Path, plots_dir: Path) -> str:
 
 
 def main_metric(output_dir: Path, plan: TaskPlan) -> str:
-    """The first figure of a task; of SQuAD's F1, as hardly an answer is exact."""
+    """The first metric of a task; of SQuAD's F1, as hardly an answer is exact."""
     metrics = find_task(plan.name, output_dir).metrics
     return "f1" if plan.name == "squadv1" else metrics[0]
 
 
-def pretraining_table(results: Results) -> str:
-    """The held-out figures of both models, and of always guessing the commonest token."""
+def pretraining_table(results: FinetuningResults) -> str:
+    """The held-out metrics of both models, and of always guessing the commonest token."""
     rows, guess = [], 0.0
     for model, string in experiment.MODELS.items():
         held_out = results.held_out(model)
         guess = held_out["baseline_mlm_accuracy"]
-        figures_of = f"{held_out['mlm_loss']:.3f}", f"{held_out['mlm_accuracy']:.3f}"
-        rows.append((MODEL_NAMES[model], string, *figures_of))
+        held_out_metrics = f"{held_out['mlm_loss']:.3f}", f"{held_out['mlm_accuracy']:.3f}"
+        rows.append((MODEL_NAMES[model], string, *held_out_metrics))
     rows.append(("commonest token", "", "", f"{guess:.3f}"))
     return markdown(("", "layers", "held-out mlm_loss", "mlm_accuracy"), rows, texts=2)
 
 
 def finetuning_table(
-    results: Results, baselines: dict[str, Figures], metrics: dict[TaskPlan, str]
+    results: FinetuningResults, baselines: dict[str, Baselines], metrics: dict[TaskPlan, str]
 ) -> str:
     """Medians over the trials of every task, model and start, beside the baselines."""
     rows = []
     for plan, metric in metrics.items():
         simple = [f"{baselines[plan.name][name][metric]:.1f}" for name in (TRIVIAL, LEXICAL)]
         for model in experiment.MODELS:
-            by_start = [results.figures(Finetuning(plan, model, start), metric) for start in STARTS]
+            by_start = [
+                results.metric_values(Finetuning(plan, model, start), metric) for start in STARTS
+            ]
             cells = [median(values).shown(1) if values else "" for values in by_start]
             complete = all(len(values) == experiment.NUM_TRIALS for values in by_start)
             gain = gain_of(*by_start).shown(1) if complete else ""
             rows.append((plan.title, metric, *simple, MODEL_NAMES[model], *cells, gain))
-    header = ("task", "figure", "trivial", "words", "model", *STARTS, "difference")
+    header = ("task", "metric", "trivial", "words", "model", *STARTS, "difference")
     return markdown(header, rows, texts=2)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.evidence import claims
 from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.errors import InputError
 from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
@@ -36,7 +37,7 @@ FITNESS = {
     "electra": REPLACED_TOKEN_FITNESS,
     "masked_lm": ("mlm_loss", "mlm_accuracy"),
 }
-"""The figures of an objective, the loss first. The objectives: to detect replacements that are drawn
+"""The metrics of an objective, the loss first. The objectives: to detect replacements that are drawn
 uniformly from the vocabulary, or from a generator that learns; to fill masks."""
 SECOND_SEEDS = {"uniform_generator": None, "electra": 5, "masked_lm": 5}
 """How many of an objective's strings are trained with a second seed; None: all of them."""
@@ -78,12 +79,12 @@ _SHAPE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Alone:
-    """A string that is trained by itself.
+    """The training of one layer string by itself.
 
     Args:
-      objective: of `FITNESS`.
-      string: its layers.
-      seed: of weights, data order, masks and samples.
+      objective: the pre-training task, a key of `FITNESS`.
+      string: the layer string.
+      seed: the seed of weights, data order, masks and samples.
     """
 
     objective: str
@@ -92,25 +93,25 @@ class Alone:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """The name of its files, which is unique within the experiment."""
         return f"{self.objective}-{self.string}-{self.seed}"
 
     @property
     def hparams(self) -> dict[str, Any]:
-        """What differs from `_HPARAMS`."""
+        """The hyperparameters that differ from `_HPARAMS`."""
         return {"custom_layer_list": self.string, "seed": self.seed}
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A supernet.
+    """The training of a supernet, whose weights all strings of a space share.
 
     Args:
-      objective: of `FITNESS`.
-      label: its name in the tables.
-      layer_types: of every layer.
-      path_sampling: "uniform" or "fair".
-      changes: hparams that differ from those of a stand-alone training.
+      objective: the pre-training task, a key of `FITNESS`.
+      label: what the tables call it.
+      layer_types: the letters that every layer may be.
+      path_sampling: how the path of a step is drawn, "uniform" or "fair".
+      changes: the hyperparameters that differ from those of a string that is trained by itself.
     """
 
     objective: str
@@ -121,12 +122,12 @@ class Shared:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """The name of its files, which is unique within the experiment."""
         return f"{self.objective}-supernet-{self.label}"
 
     @property
     def hparams(self) -> dict[str, Any]:
-        """What differs from `_HPARAMS`."""
+        """The hyperparameters that differ from `_HPARAMS`."""
         return {
             "custom_layer_list": BASELINE,
             "layer_types": self.layer_types,
@@ -159,8 +160,25 @@ TRIALS = (
 
 
 def trials(objective: str) -> list[Shared]:
-    """Supernets that tell what the ranking depends on."""
+    """The supernets of an objective that show what the ranking depends on."""
     return [trial for trial in TRIALS if trial.objective == objective]
+
+
+def training_named(name: str) -> Alone | Shared:
+    """The training whose `name` this is.
+
+    Raises:
+      InputError: there is no such training.
+    """
+    supernets = [supernet for group in SUPERNETS.values() for supernet in group.values()]
+    for shared in (*supernets, ABLATION, *TRIALS):
+        if shared.name == name:
+            return shared
+    objective, _, rest = name.partition("-")
+    string, _, seed = rest.partition("-")
+    if objective not in FITNESS or not seed.isdecimal():
+        raise InputError(f"--training {name}: not OBJECTIVE-STRING-SEED, nor a supernet's name")
+    return Alone(objective, string, int(seed))
 
 
 SEARCH: dict[str, Any] = {
@@ -176,7 +194,7 @@ SEARCH: dict[str, Any] = {
 
 
 def pretraining_config(output_dir: Path, training: Alone | Shared) -> PretrainingConfig:
-    """The configuration of a training."""
+    """The pre-training configuration of a training, whose files are below `output_dir`."""
     hparams = {
         **_HPARAMS,
         **_OBJECTIVE_HPARAMS[training.objective],
@@ -220,12 +238,12 @@ def random_strings() -> list[str]:
 def top_strings(
     tables: Iterable[Mapping[str, Mapping[str, float]]], objective: str, taken: Iterable[str]
 ) -> list[str]:
-    """What the supernets favour: of each the best string by every figure, then 2 more by the loss.
+    """What the supernets favour: of each the best string by every metric, and 2 more by the loss.
 
     So the upper half is well represented, and whatever string a fitness chooses has been trained.
 
     Args:
-      tables: scores by string and figure, one table a supernet.
+      tables: scores by string and metric, one table a supernet.
       objective: of `FITNESS`.
       taken: strings that are trained anyway.
 
@@ -255,7 +273,7 @@ def claim(output_dir: Path) -> None:
 
 
 def _settings() -> dict[str, Any]:
-    """What all results depend on, as JSON types."""
+    """The settings that all results depend on, as JSON types."""
     return {
         "hparams": _HPARAMS,
         "objectives": _OBJECTIVE_HPARAMS,

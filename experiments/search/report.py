@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import processor
-from experiments.search import experiment, figures, tables
+from experiments.search import experiment, plots, tables
 from experiments.search.experiment import SUPERNETS
-from experiments.search.results import Results, processor_hours
+from experiments.search.results import SearchResults, processor_hours
 from experiments.search.schedule import compared_strings
 from experiments.search.searching import curves
 
@@ -15,7 +15,7 @@ def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
     """Runs the searches over the known scores, draws the plots, and makes the tables.
 
     Args:
-      output_dir: of the benchmark, with every training complete.
+      output_dir: the directory of the experiment, in which every training is complete.
       plots_dir: where the plots go.
       objectives: what was trained.
 
@@ -24,15 +24,15 @@ def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
     """
     parts: list[str] = []
     for objective in objectives:
-        results = Results(output_dir, objective)
-        figures.ranking(results, plots_dir / f"search_ranking_{objective}.svg")
+        results = SearchResults(output_dir, objective)
+        plots.ranking(results, plots_dir / f"search_ranking_{objective}.svg")
         parts += [
             f"## {objective}: the supernet's ranking, {len(results.strings)} strings",
             tables.ranking(results),
             "### Standard deviations",
             tables.noise(results),
-            "### Tau of each fitness with each figure of the strings trained by themselves",
-            tables.fitness_by_figure(results),
+            "### Tau of each fitness with each metric of the strings trained by themselves",
+            tables.fitness_by_metric(results),
             "### The strings",
             tables.strings(results),
         ]
@@ -43,7 +43,7 @@ def report(output_dir: Path, plots_dir: Path, objectives: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def _searches(results: Results, plots_dir: Path) -> list[str]:
+def _searches(results: SearchResults, plots_dir: Path) -> list[str]:
     runs, best = {}, {}
     for label, supernet in SUPERNETS[results.objective].items():
         scores, directory = results.supernets[supernet], results.output_dir / "searches"
@@ -53,7 +53,7 @@ def _searches(results: Results, plots_dir: Path) -> list[str]:
         }
         loss = experiment.SEARCH["fitness"]
         best[label] = min(scores_of_string[loss] for scores_of_string in scores.values())
-    figures.samplers(runs, best, plots_dir / "search_samplers.svg")
+    plots.samplers(runs, best, plots_dir / "search_samplers.svg")
     compared = compared_strings(results.output_dir)
     return [
         "### The favourites",

@@ -1,4 +1,4 @@
-"""The results of all trainings, put together from their files."""
+"""The results of all trainings, which are put together from their files."""
 
 import json
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ from lvbert_tf.search.candidate import DIRECTIONS
 
 
 @dataclass(frozen=True)
-class Results:
-    """What was measured under one objective.
+class SearchResults:
+    """What was measured under one objective. The files are read when they are needed.
 
     Args:
-      output_dir: of the benchmark.
-      objective: of `experiment.FITNESS`.
+      output_dir: the directory of the experiment.
+      objective: the pre-training task, a key of `experiment.FITNESS`.
     """
 
     output_dir: Path
@@ -29,12 +29,12 @@ class Results:
 
     @cached_property
     def strings(self) -> list[str]:
-        """Those whose ranking is compared with the supernets'."""
+        """The strings whose ranking is compared with the supernets' rankings."""
         return measured_strings(self.output_dir, self.objective)
 
     @property
     def fitness(self) -> tuple[str, ...]:
-        """The figures under this objective, the loss first."""
+        """The metrics under this objective, the loss first."""
         return experiment.FITNESS[self.objective]
 
     @cached_property
@@ -43,33 +43,33 @@ class Results:
         shared = [*SUPERNETS[self.objective].values(), *experiment.trials(self.objective)]
         return {supernet: read_scores(self.output_dir, supernet) for supernet in shared}
 
-    def alone(self, string: str, figure: str) -> list[float]:
-        """The figure of a string trained by itself, of every seed that was trained."""
+    def alone(self, string: str, metric: str) -> list[float]:
+        """The metric of a string that was trained by itself: a value for every seed so far."""
         seeds = experiment.COMPARISON_SEEDS
         trainings = [Alone(self.objective, string, seed) for seed in seeds]
         return [
-            read_scores(self.output_dir, training)[string][figure]
+            read_scores(self.output_dir, training)[string][metric]
             for training in trainings
             if result_path(self.output_dir, training).exists()
         ]
 
-    def alone_losses(self, figure: str) -> np.ndarray:
-        """Of all strings the mean over their seeds, lower is better: [strings]."""
-        means = [np.mean(self.alone(string, figure)) for string in self.strings]
-        return _sign(figure) * np.array(means)
+    def alone_losses(self, metric: str) -> np.ndarray:
+        """The mean over the seeds of each string, signed so that lower is better: [strings]."""
+        means = [np.mean(self.alone(string, metric)) for string in self.strings]
+        return _sign(metric) * np.array(means)
 
-    def supernet_losses(self, supernet: Shared, figure: str) -> np.ndarray:
-        """Of all strings what a supernet gives, lower is better: [strings]."""
+    def supernet_losses(self, supernet: Shared, metric: str) -> np.ndarray:
+        """A supernet's score of each string, signed so that lower is better: [strings]."""
         scores = self.supernets[supernet]
-        return _sign(figure) * np.array([scores[string][figure] for string in self.strings])
+        return _sign(metric) * np.array([scores[string][metric] for string in self.strings])
 
 
-def _sign(figure: str) -> float:
-    return 1.0 if DIRECTIONS[figure] == "minimize" else -1.0
+def _sign(metric: str) -> float:
+    return 1.0 if DIRECTIONS[metric] == "minimize" else -1.0
 
 
 def processor_hours(output_dir: Path, objectives: Iterable[str]) -> float:
-    """Of all trainings and scorings under these objectives."""
+    """The processor hours of all trainings and scorings under these objectives."""
     files = (output_dir / "results").glob("*.json")
     found = [
         json.loads(path.read_text(encoding="utf-8"))["seconds"]["all"]

@@ -1,13 +1,10 @@
-"""Trainings in worker processes: in which order, and what they gave."""
+"""In which order the trainings run, and what those that are complete gave."""
 
 import json
-import multiprocessing
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
+from experiments.evidence.jobs import ROOT, Job, JobRunner, program_job
 from experiments.search import experiment
 from experiments.search.experiment import (
     ABLATION,
@@ -19,60 +16,10 @@ from experiments.search.experiment import (
     Shared,
 )
 from experiments.search.searching import winner
-from experiments.search.training import (
-    reference,
-    result_path,
-    start_worker,
-    train_and_score,
-)
+from experiments.search.training import reference, result_path, training_job
 
 Scores = Mapping[str, Mapping[str, float]]
-"""By string and figure."""
-
-
-class Schedule:
-    """Runs trainings, each once, `jobs` at a time; the results are files.
-
-    Args:
-      output_dir: of the benchmark.
-      jobs: worker processes.
-    """
-
-    def __init__(self, output_dir: Path, jobs: int):
-        self.output_dir = output_dir
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(jobs, context, start_worker)
-        self._futures: dict[str, Future] = {}
-        self._bar = tqdm(desc="trainings", unit="training", total=0)
-
-    def __enter__(self) -> "Schedule":
-        return self
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is not None:  # the workers save and leave
-            for child in multiprocessing.active_children():
-                child.terminate()
-        self._pool.shutdown(cancel_futures=kind is not None)
-        self._bar.close()
-
-    def submit(self, training: Alone | Shared, strings: Iterable[str] = ()) -> None:
-        """Trains and scores as soon as a worker is free, unless that was done."""
-        if training.name in self._futures or result_path(self.output_dir, training).exists():
-            return
-        self._bar.total = len(self._futures) + 1
-        future = self._pool.submit(train_and_score, self.output_dir, training, list(strings))
-        future.add_done_callback(lambda _: self._bar.update())
-        self._futures[training.name] = future
-
-    def finish(self, training: Alone | Shared) -> None:
-        """Waits for a training that was submitted."""
-        if training.name in self._futures:
-            self._futures[training.name].result()
-
-    def wait(self) -> None:
-        """For everything that was submitted."""
-        for future in list(self._futures.values()):
-            future.result()
+"""Scores by string and by metric."""
 
 
 def read_scores(output_dir: Path, training: Alone | Shared) -> Scores:
@@ -109,40 +56,66 @@ def compared_strings(output_dir: Path) -> dict[str, str]:
     }
 
 
-def run_all(output_dir: Path, jobs: int, objectives: Iterable[str]) -> None:
-    """Trains and scores all that the report needs."""
-    with Schedule(output_dir, jobs) as schedule:
+def run_all(output_dir: Path, num_processes: int, objectives: Iterable[str]) -> None:
+    """Builds the records, then trains and scores all that the report needs.
+
+    Raises:
+      InputError: a job failed or was stopped.
+    """
+    with JobRunner(output_dir, num_processes) as runner:
+        records = _records(output_dir, num_processes)
+        runner.submit(records)
+        runner.finish([records])
         for objective in objectives:
-            _submit_objective(schedule, objective)
-        schedule.wait()
+            _submit_objective(runner, objective)
+        runner.finish()
 
 
-def _submit_objective(schedule: Schedule, objective: str) -> None:
+def _records(output_dir: Path, num_processes: int) -> Job:
+    """Learns the vocabulary and builds the records."""
+    directory = output_dir / "pretrain_tfrecords"
+    flags = {
+        "corpus_dir": ROOT / "data" / "sotu.jsonl.gz",
+        "vocab_file": output_dir / "vocab.txt",
+        "learn_vocab_size": experiment.VOCABULARY_SIZE,
+        "output_dir": directory,
+        "max_seq_length": experiment.LENGTH,
+        "held_out_fraction": experiment.HELD_OUT_FRACTION,
+        "num_processes": num_processes,
+    }
+    results = [directory / "manifest.json"]
+    return program_job("records", "build_pretraining_dataset.py", flags, results)
+
+
+def _submit_objective(runner: JobRunner, objective: str) -> None:
+    """Submits the trainings under an objective, in the order in which they depend on each other."""
+    output_dir = runner.output_dir
+
+    def submit(training: Alone | Shared, strings: Iterable[str] = ()) -> Job:
+        job = training_job(output_dir, training, strings)
+        runner.submit(job)
+        return job
+
     first = experiment.random_strings()
-    schedule.submit(reference(objective))
-    schedule.finish(reference(objective))  # its generator makes what the others are scored on
-    if objective == SEARCHED:
-        _submit_supernets_of_whole_space(schedule)
-    for string in first:
-        schedule.submit(Alone(objective, string, FIRST_SEED))
+    # Its generator makes what all others are scored on.
+    runner.finish([submit(reference(objective))])
+    whole = []
     if objective == SEARCHED:
         for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
-            schedule.finish(supernet)
+            space = experiment.search_space(supernet.layer_types)
+            whole.append(submit(supernet, experiment.all_strings(space)))
+    for string in first:
+        submit(Alone(objective, string, FIRST_SEED))
+    runner.finish(whole)
 
-    strings = measured_strings(schedule.output_dir, objective)
+    strings = measured_strings(output_dir, objective)
     for string in strings:
-        schedule.submit(Alone(objective, string, FIRST_SEED))
+        submit(Alone(objective, string, FIRST_SEED))
     if objective == SEARCHED:
-        for string in compared_strings(schedule.output_dir).values():
+        for string in compared_strings(output_dir).values():
             for seed in experiment.COMPARISON_SEEDS:
-                schedule.submit(Alone(objective, string, seed))
+                submit(Alone(objective, string, seed))
     for string in strings[: experiment.SECOND_SEEDS[objective]]:
-        schedule.submit(Alone(objective, string, FIRST_SEED + 1))
+        submit(Alone(objective, string, FIRST_SEED + 1))
     for supernet in (*SUPERNETS[objective].values(), *experiment.trials(objective)):
-        schedule.submit(supernet, strings)
-
-
-def _submit_supernets_of_whole_space(schedule: Schedule) -> None:
-    for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
-        space = experiment.search_space(supernet.layer_types)
-        schedule.submit(supernet, experiment.all_strings(space))
+        submit(supernet, strings)

@@ -7,19 +7,19 @@ import numpy as np
 from experiments.evidence.estimates import Estimate, bootstrap
 from experiments.evidence.tables import markdown
 from experiments.search import experiment, statistics
-from experiments.search.results import Results
+from experiments.search.results import SearchResults
 from lvbert_tf.layer_string import LayerString
 
 MILESTONES = (10, 20, 40, 60, 80, 110)
 """Evaluations after which searches are compared."""
 
 
-def noise(results: Results) -> str:
+def noise(results: SearchResults) -> str:
     """How much strings differ, how much seeds of a string do, and what tau that leaves attainable."""
     rows = []
-    for figure in results.fitness:
-        losses = results.alone_losses(figure)
-        groups = [results.alone(string, figure) for string in results.strings]
+    for metric in results.fitness:
+        losses = results.alone_losses(metric)
+        groups = [results.alone(string, metric) for string in results.strings]
         within = statistics.pooled_deviation(groups)
         errors = within / np.sqrt([len(group) for group in groups])
         better = statistics.top_half(losses)
@@ -28,18 +28,18 @@ def noise(results: Results) -> str:
             statistics.attainable(losses, errors),
             statistics.attainable(losses[better], errors[better]),
         ]
-        rows.append((figure, *(f"{d:.4f}" for d in deviations), *(f"{tau:.2f}" for tau in taus)))
+        rows.append((metric, *(f"{d:.4f}" for d in deviations), *(f"{tau:.2f}" for tau in taus)))
     header = ("between strings", "of the better half", "between seeds")
     return markdown(("", *header, "attainable tau", "in the better half"), rows)
 
 
-def ranking(results: Results) -> str:
+def ranking(results: SearchResults) -> str:
     """How well each supernet's scores rank the strings."""
     rows = []
     for supernet in results.supernets:
-        for figure in results.fitness:
-            predicted = results.supernet_losses(supernet, figure)
-            losses = results.alone_losses(figure)
+        for metric in results.fitness:
+            predicted = results.supernet_losses(supernet, metric)
+            losses = results.alone_losses(metric)
             better = statistics.top_half(losses)
             estimates = [
                 bootstrap(statistic, predicted[chosen], losses[chosen])
@@ -50,7 +50,7 @@ def ranking(results: Results) -> str:
             rows.append(
                 (
                     supernet.label,
-                    figure,
+                    metric,
                     *map(Estimate.shown, estimates),
                     results.strings[choice.index],
                     choice.place,
@@ -64,22 +64,22 @@ def ranking(results: Results) -> str:
     return markdown(header, rows)
 
 
-def fitness_by_figure(results: Results) -> str:
-    """Kendall's tau of each figure of a supernet with each of the strings trained by themselves."""
+def fitness_by_metric(results: SearchResults) -> str:
+    """Kendall's tau of each metric of a supernet with each of the strings trained by themselves."""
     rows = []
     for label in experiment.SUPERNETS[results.objective]:
         supernet = experiment.SUPERNETS[results.objective][label]
         for fitness in results.fitness:
             predicted = results.supernet_losses(supernet, fitness)
             taus = [
-                statistics.kendall(predicted, results.alone_losses(figure))
-                for figure in results.fitness
+                statistics.kendall(predicted, results.alone_losses(metric))
+                for metric in results.fitness
             ]
             rows.append((label, fitness, *(f"{tau:.3f}" for tau in taus)))
     return markdown(("supernet", "fitness", *results.fitness), rows)
 
 
-def strings(results: Results) -> str:
+def strings(results: SearchResults) -> str:
     """Every string that was trained by itself, from best to worst, and what the supernets say."""
     loss, space = results.fitness[0], experiment.search_space()
     supernets = experiment.SUPERNETS[results.objective].values()
@@ -87,13 +87,13 @@ def strings(results: Results) -> str:
     rows = []
     for index in order:
         string = results.strings[index]
-        figures = [results.alone(string, figure) for figure in results.fitness]
+        by_metric = [results.alone(string, metric) for metric in results.fitness]
         rows.append(
             (
                 string,
                 f"{space.parameters(LayerString(string)):,}",
-                len(figures[0]),
-                *(f"{np.mean(values):.4f}" for values in figures),
+                len(by_metric[0]),
+                *(f"{np.mean(values):.4f}" for values in by_metric),
                 *(f"{results.supernets[net][string][loss]:.4f}" for net in supernets),
             )
         )
@@ -124,22 +124,22 @@ def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, 
     return markdown(("supernet", "sampler", *MILESTONES, "found the best"), rows)
 
 
-def comparison(results: Results, compared: Mapping[str, str]) -> str:
+def comparison(results: SearchResults, compared: Mapping[str, str]) -> str:
     """The strings that were found against A and F in turn, trained by themselves."""
     space, baseline = experiment.search_space(), experiment.BASELINE
     rows = []
     for what, string in compared.items():
         row = [what, string, f"{space.parameters(LayerString(string)):,}"]
         row.append(f"{space.flops(LayerString(string)) / 1e6:.1f}")
-        for figure in results.fitness:
-            row.append(statistics.mean_estimate(results.alone(string, figure)).shown(4))
+        for metric in results.fitness:
+            row.append(statistics.mean_estimate(results.alone(string, metric)).shown(4))
         pair = [results.alone(s, results.fitness[0]) for s in (string, baseline)]
         gain = statistics.difference_estimate(*pair)
         row.append("" if string == baseline else gain.shown(4))
         rows.append(row)
     drawn = experiment.random_strings()[1:]
     means = (
-        np.array([np.mean(results.alone(s, figure)) for s in drawn]) for figure in results.fitness
+        np.array([np.mean(results.alone(s, metric)) for s in drawn]) for metric in results.fitness
     )
     estimates = [statistics.mean_estimate(values).shown(4) for values in means]
     rows.append(["strings drawn at random", str(len(drawn)), "", "", *estimates, ""])
@@ -147,7 +147,7 @@ def comparison(results: Results, compared: Mapping[str, str]) -> str:
     return markdown((*header, f"{results.fitness[0]}, minus A and F in turn"), rows)
 
 
-def favourites(results: Results) -> str:
+def favourites(results: SearchResults) -> str:
     """The strings that each supernet ranks highest of its whole space."""
     loss, rows = results.fitness[0], []
     for supernet in experiment.SUPERNETS[results.objective].values():

@@ -1,18 +1,21 @@
-"""Training and scoring in worker processes: one JSON file a training, written when it is complete."""
+"""Training and scoring, a process for each: one JSON file a training, written when it is complete."""
 
-import contextlib
 import json
-import multiprocessing
 import os
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from absl import flags
+
+from experiments.evidence.jobs import Job
 from experiments.search import experiment
 from experiments.search.experiment import Alone, Shared
+from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import write_json
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
@@ -25,42 +28,34 @@ _STRINGS_BETWEEN_SAVES = 50
 
 
 def result_path(output_dir: Path, training: Alone | Shared) -> Path:
-    """Where the scores of a training are."""
+    """The file that the scores of a training are written to."""
     return output_dir / "results" / f"{training.name}.json"
 
 
-def start_worker() -> None:
-    """Prepares a process that computes on one core, and ends with the one that started it."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import_tensorflow()
-    import tensorflow as tf
+def training_job(output_dir: Path, training: Alone | Shared, strings: Iterable[str] = ()) -> Job:
+    """The job that calls `train_and_score` in a process of its own.
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    Args:
+      output_dir: the directory of the experiment.
+      training: what to train.
+      strings: of a supernet, those to score; none of a string by itself.
+    """
+    command = [sys.executable, "-m", "experiments.search.training", f"--output_dir={output_dir}"]
+    command += [f"--training={training.name}", f"--strings={','.join(strings)}"]
+    return Job(training.name, command, [result_path(output_dir, training)])
 
 
-def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterable[str]) -> str:
+def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterable[str]) -> None:
     """Trains, scores, and writes the result; continues what was interrupted.
 
     Args:
-      output_dir: of the benchmark.
+      output_dir: the directory of the experiment.
       training: what to train.
       strings: of a supernet, those to score; none of a string by itself.
-
-    Returns:
-      the training's name.
 
     Raises:
       InputError: it was asked to stop, and has saved.
     """
-    import keras
     import tensorflow as tf
 
     from lvbert_tf.pretraining.run import run
@@ -68,15 +63,10 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     from lvbert_tf.training.initialization import load_pretrainer
 
     result = result_path(output_dir, training)
-    if result.exists():
-        return training.name
-    keras.backend.clear_session()
     config = experiment.pretraining_config(output_dir, training)
-    log = output_dir / "logs" / f"{training.name}.txt"
     start = time.process_time()  # which other programs on the machine hardly change
-    with _output_in(log):
-        if run(*fit_to_vocabulary(config), tf.distribute.get_strategy()):
-            raise InputError(f"{training.name} was stopped; the same command continues")
+    if run(*fit_to_vocabulary(config), tf.distribute.get_strategy()):
+        raise InputError(f"{training.name} was stopped; the same command continues")
     trained = time.process_time() - start
     evaluator = _evaluator(output_dir, training, load_pretrainer(config.model_dir, print))
     if isinstance(training, Shared):
@@ -87,7 +77,6 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     write_json(result, {"hparams": training.hparams, "seconds": seconds, "scores": scores})
     if isinstance(training, Alone) and not _is_reference(training):
         shutil.rmtree(config.model_dir)
-    return training.name
 
 
 def reference(objective: str) -> Alone:
@@ -102,7 +91,7 @@ def _is_reference(training: Alone | Shared) -> bool:
 def _evaluator(
     output_dir: Path, training: Alone | Shared, pretrainer: "ElectraPretrainer"
 ) -> "CandidateEvaluator":
-    """Scores on the set that the reference made; makes it where this is the reference."""
+    """Makes what scores on the set of the reference, and that set first if this is the reference."""
     import tensorflow as tf
 
     from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
@@ -131,7 +120,7 @@ def _evaluator(
 def _score_all(
     output_dir: Path, training: Shared, evaluator: "CandidateEvaluator", strings: Iterable[str]
 ) -> dict[str, dict[str, float]]:
-    """Scores the strings, saving now and then."""
+    """Scores the strings, and saves the scores now and then, so that a killed process loses few."""
 
     path = output_dir / "models" / training.name / "scores.json"
     scores: dict[str, dict[str, float]] = {}
@@ -145,17 +134,25 @@ def _score_all(
     return scores
 
 
-@contextlib.contextmanager
-def _output_in(path: Path) -> Iterator[None]:
-    """Sends standard output and error to a file, TensorFlow's own too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [os.dup(1), os.dup(2)]
-    with path.open("a", encoding="utf-8") as file:
-        for number in (1, 2):
-            os.dup2(file.fileno(), number)
-    try:
-        yield
-    finally:
-        for number, descriptor in zip((1, 2), kept, strict=True):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+def _define_flags() -> None:
+    flags.DEFINE_string("output_dir", None, "Directory of the experiment.", required=True)
+    flags.DEFINE_string("training", None, "Name of what is trained.", required=True)
+    flags.DEFINE_list("strings", [], "Of a supernet, the strings to score.")
+
+
+def _main() -> None:
+    training = experiment.training_named(flags.FLAGS.training)
+    train_and_score(Path(flags.FLAGS.output_dir), training, flags.FLAGS.strings)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process once its parent has ended, so that no second one works in its directory."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    import_tensorflow()
+    cli.run(_main, _define_flags)

@@ -7,14 +7,13 @@ import pytest
 
 from experiments.finetuning import baselines, experiment, sources
 from experiments.finetuning.experiment import STARTS, Finetuning, TaskPlan
-from experiments.finetuning.programs import Programs, processor_seconds
 from experiments.finetuning.report import (
     finetuning_table,
     gain_of,
     median,
     pretraining_table,
 )
-from experiments.finetuning.results import Results, trial_file
+from experiments.finetuning.results import FinetuningResults, trial_file
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.examples import Question, Source, TaggedSentence, TextExample
 from lvbert_tf.finetuning.registry import find_task
@@ -194,24 +193,24 @@ def results(tmp_path):
             value = 60.0 + trial + (10 if start == STARTS[0] else 0)
             path = trial_file(tmp_path, finetuning, trial)
             path.parent.mkdir(parents=True)
-            path.write_text(json.dumps({"figures": {task: {"dev": {"figure": value}}}}))
+            path.write_text(json.dumps({"figures": {task: {"dev": {"metric": value}}}}))
     for number, model in enumerate(experiment.MODELS):
         (tmp_path / "models" / model).mkdir(exist_ok=True)
         held_out = {"mlm_loss": 4.0 + number, "mlm_accuracy": 0.3, "baseline_mlm_accuracy": 0.07}
         (tmp_path / "models" / model / "eval.json").write_text(json.dumps(held_out))
-    return Results(tmp_path)
+    return FinetuningResults(tmp_path)
 
 
 def test_table_of_fine_tuning(results):
     """Medians of 61..65 and 71..75; the differences of every seed are 10."""
-    metrics = dict.fromkeys(experiment.TASKS, "figure")
+    metrics = dict.fromkeys(experiment.TASKS, "metric")
     simple = {
-        plan.name: {"trivial": {"figure": 50.0}, "words": {"figure": 62.5}} for plan in metrics
+        plan.name: {"trivial": {"metric": 50.0}, "words": {"metric": 62.5}} for plan in metrics
     }
     lines = finetuning_table(results, simple, metrics).splitlines()
     assert len(lines) == 2 + len(experiment.TASKS) * len(experiment.MODELS)
     first = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert first[:5] == ["Brown POS", "figure", "50.0", "62.5", "LV-BERT"]
+    assert first[:5] == ["Brown POS", "metric", "50.0", "62.5", "LV-BERT"]
     assert first[5].startswith("73.0 (71.0 to 75.0)")
     assert first[6].startswith("63.0 (61.0 to 65.0)")
     assert first[7] == "10.0 (10.0 to 10.0)"
@@ -221,8 +220,8 @@ def test_a_run_that_is_not_complete_has_no_difference(results):
     last = Finetuning(experiment.TASKS[0], "lv_bert", STARTS[1])
     for trial in range(1, experiment.NUM_TRIALS + 1):
         trial_file(results.output_dir, last, trial).unlink()
-    metrics = {last.task: "figure"}
-    simple = {last.task.name: {"trivial": {"figure": 0.0}, "words": {"figure": 0.0}}}
+    metrics = {last.task: "metric"}
+    simple = {last.task.name: {"trivial": {"metric": 0.0}, "words": {"metric": 0.0}}}
     line = finetuning_table(results, simple, metrics).splitlines()[2]
     assert line.endswith("| 73.0 (71.0 to 75.0) |  |  |")
 
@@ -252,17 +251,3 @@ def test_both_models_are_trained_alike():
         assert differing == {"init_checkpoint"}
     names = [(f.model_name, f.task.name) for f in experiment.finetunings()]
     assert len(set(names)) == len(names)
-
-
-def test_programs_add_up_their_time_and_name_the_log_when_they_fail(tmp_path):
-    with Programs(tmp_path, jobs=2) as programs:
-        programs.for_all(
-            lambda name: programs.run(name, "benchmarks/machine.py", {}), "ab", "programs"
-        )
-        spent = processor_seconds(tmp_path)
-        assert set(spent) == {"a", "b"} and all(seconds > 0 for seconds in spent.values())
-        (tmp_path / "processor_seconds.json").write_text('{"a": 1000}')
-        programs.run("a", "benchmarks/machine.py", {})
-        assert processor_seconds(tmp_path)["a"] > 1000
-        with pytest.raises(InputError, match=r"nothing\.py ended with exit code 2; see .*c\.txt"):
-            programs.run("c", "nothing.py", {})

@@ -82,7 +82,7 @@ def test_attainable_tau_of_two_strings():
 
 
 def test_strings_are_chosen_by_rule():
-    """The best by every figure, and two more by the loss, unless they are trained anyway."""
+    """The best by every metric, and two more by the loss, unless they are trained anyway."""
     strings = ["AAAAAA", "CCCCCC", "AACCAA", "CAAAAC", "FFCCAA", "ACACAC"]
     table = {
         string: {"disc_loss": loss, "disc_auc": auc, "disc_accuracy": 0.5}

@@ -13,7 +13,7 @@ from experiments.search.experiment import (
     TRIALS,
     Alone,
 )
-from experiments.search.results import Results, processor_hours
+from experiments.search.results import SearchResults, processor_hours
 from experiments.search.schedule import measured_strings
 from experiments.search.training import result_path
 from lvbert_tf.errors import InputError
@@ -25,7 +25,7 @@ def loss(string, seed=1):
     return 0.4 - 0.02 * places + 0.001 * (seed - 1)
 
 
-def figures(value):
+def metrics(value):
     return {"disc_loss": value, "disc_auc": 1 - value, "disc_accuracy": 0.9}
 
 
@@ -41,15 +41,15 @@ def results(tmp_path_factory):
 
     space = experiment.all_strings(experiment.search_space())
     for supernet in (*SUPERNETS[SEARCHED].values(), ABLATION):
-        write(supernet, {string: figures(2 * loss(string)) for string in space})
+        write(supernet, {string: metrics(2 * loss(string)) for string in space})
     strings = measured_strings(output_dir, SEARCHED)
     for trial in TRIALS:
-        write(trial, {string: figures(1 - loss(string)) for string in strings})
+        write(trial, {string: metrics(1 - loss(string)) for string in strings})
     for string in strings:
-        write(Alone(SEARCHED, string, 1), {string: figures(loss(string))})
+        write(Alone(SEARCHED, string, 1), {string: metrics(loss(string))})
     for seed in (2, 3):
-        write(Alone(SEARCHED, BASELINE, seed), {BASELINE: figures(loss(BASELINE, seed))})
-    return Results(output_dir, SEARCHED)
+        write(Alone(SEARCHED, BASELINE, seed), {BASELINE: metrics(loss(BASELINE, seed))})
+    return SearchResults(output_dir, SEARCHED)
 
 
 def row(table, *cells):
@@ -114,3 +114,16 @@ def test_results_of_another_experiment_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "SCORING_BATCHES", 7)
     with pytest.raises(InputError, match=r"another experiment \(it differs in scoring\)"):
         experiment.claim(tmp_path / "new")
+
+
+def test_a_training_is_found_by_its_name():
+    trainings = [
+        Alone("electra", "CAFCAF", 12),
+        *SUPERNETS["masked_lm"].values(),
+        ABLATION,
+        *TRIALS,
+    ]
+    assert [experiment.training_named(training.name) for training in trainings] == trainings
+    for name in ("nothing", "electra-CAFCAF", "electra-CAFCAF-x", "electra-supernet-x"):
+        with pytest.raises(InputError, match=f"--training {name}: not OBJECTIVE-STRING-SEED"):
+            experiment.training_named(name)

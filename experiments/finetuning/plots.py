@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.evidence import plots
+from experiments.evidence import svg
 from experiments.evidence.estimates import bootstrap
-from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Figures
+from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Baselines
 from experiments.finetuning.experiment import MODELS, STARTS, Finetuning, TaskPlan
-from experiments.finetuning.results import Results
+from experiments.finetuning.results import FinetuningResults
 from lvbert_tf.search.report import drawing
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _STYLES = {TRIVIAL: (":", "always the same"), LEXICAL: ("--", "words alone")}
 
 
 def by_task(
-    results: Results,
-    baselines: dict[str, Figures],
+    results: FinetuningResults,
+    baselines: dict[str, Baselines],
     metrics: dict[TaskPlan, str],
     path: Path,
 ) -> None:
@@ -39,7 +39,7 @@ def by_task(
                 value = baselines[plan.name][baseline][metric]
                 axes.axhline(value, color=drawing.GREY, linestyle=style, label=label)
             for x, (model, start) in enumerate(_LABELS):
-                values = results.figures(Finetuning(plan, model, start), metric)
+                values = results.metric_values(Finetuning(plan, model, start), metric)
                 if not values:
                     continue
                 found, colour = bootstrap(np.median, values), _COLOURS[model]
@@ -52,4 +52,4 @@ def by_task(
             axes.set_xlim(-0.5, len(_LABELS) - 0.5)
         panels[0].legend(frameon=False)
 
-    plots.write(path, "Fine-tuned models on six tasks", 11, 6.4, plot)
+    svg.write(path, "Fine-tuned models on six tasks", 11, 6.4, plot)

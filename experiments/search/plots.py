@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.evidence import plots
+from experiments.evidence import svg
 from experiments.search import experiment, statistics
-from experiments.search.results import Results
+from experiments.search.results import SearchResults
 from lvbert_tf.search.report import drawing
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = {"evolution": drawing.SEARCH, "random": drawing.RANDOM}
 
 
-def ranking(results: Results, path: Path) -> None:
+def ranking(results: SearchResults, path: Path) -> None:
     """The loss in each supernet against the loss of the string trained by itself."""
     supernets = list(experiment.SUPERNETS[results.objective].values())
     loss = results.fitness[0]
@@ -39,7 +39,7 @@ def ranking(results: Results, path: Path) -> None:
             axes.set_xlabel(f"held-out {loss} in the supernet")
         panels[0].set_ylabel(f"held-out {loss}, trained alone")
 
-    plots.write(path, "Loss in the supernet against loss alone", 10, 4.4, plot)
+    svg.write(path, "Loss in the supernet against loss alone", 10, 4.4, plot)
 
 
 def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, float], path: Path):
@@ -59,4 +59,4 @@ def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, 
             axes.set(xlabel="evaluations (strings scored)", ylabel="best disc_loss in the supernet")
             axes.legend(frameon=False)
 
-    plots.write(path, "Evolution and random search", 10, 4.2, plot)
+    svg.write(path, "Evolution and random search", 10, 4.2, plot)

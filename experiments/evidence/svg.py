@@ -16,7 +16,7 @@ _NAMESPACES = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w
 def write(
     path: Path, title: str, width: float, height: float, plot: Callable[["Figure"], None]
 ) -> None:
-    """Draws as the pages of a search do, into a file; inches."""
+    """Draws a plot into a file, in the style of a search's report; width and height are in inches."""
     text = drawing.svg(title, width, height, plot).replace("<svg", _NAMESPACES, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text + "\n")
