@@ -144,7 +144,11 @@ def main() -> None:
     print(compare("training step", steps), flush=True)
 
     features = corrupt_held_out(
-        supernet.strategy, supernet.pretrainer, supernet.objective, [batch], num_batches=1
+        supernet.strategy,
+        supernet.gradients.pretrainer,
+        supernet.gradients.objective,
+        [batch],
+        num_batches=1,
     )
     scorer = build_evaluator(supernet, features)
     single = [build_evaluator(step, features) for step in alone]
