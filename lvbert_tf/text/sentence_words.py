@@ -8,7 +8,8 @@ divides no words: its files say where each one ends.
 
 import tensorflow as tf
 
-_WHITESPACE = tf.constant([" ", "\t", "\n", "\v", "\f", "\r"])
+# No tensor: one that is made on import starts TensorFlow before its devices are chosen.
+_WHITESPACE = (" ", "\t", "\n", "\v", "\f", "\r")
 
 
 def words_of(sentence: str) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def word_offsets(sentences: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor
       int64 of shape [batch, (words)], in bytes.
     """
     characters = tf.strings.bytes_split(sentences)
-    is_space = tf.reduce_any(characters.values[:, tf.newaxis] == _WHITESPACE, axis=-1)
+    is_space = tf.reduce_any(characters.values[:, tf.newaxis] == tf.constant(_WHITESPACE), axis=-1)
     is_word = characters.with_values(~is_space)
     outside = tf.fill([characters.nrows(), 1], False)
     before = tf.concat([outside, is_word], axis=1)
