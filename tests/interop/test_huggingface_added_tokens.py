@@ -155,7 +155,6 @@ def spoil(**changes):
         (spoil(lstrip="yes"), "lstrip is 'yes'; expected true or false"),
         (lambda added: added.append("x"), "'x' has no id"),
     ],
-    ids=str,
 )
 def test_added_tokens_that_cannot_be_kept_are_named(copied, spoiled, expected):
     added = added_of(copied)
