@@ -16,8 +16,11 @@ from lvbert_tf.errors import InputError, reason
 
 SUFFIX, SHARDS_SUFFIX = ".weights.h5", ".weights.json"
 _SEAL = "lvbert_tf"  # an attribute of the root group
-# What h5py raises on damaged files.
-_DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
+# What h5py raises on damaged files; SystemError where it meets a second error on its way out of one.
+_DAMAGED = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError),
+    SystemError,
+)
 
 Architecture = Mapping[str, Any]
 Quantization = Mapping[str, str]  # of layers, by their paths
