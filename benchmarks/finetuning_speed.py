@@ -27,8 +27,8 @@ from benchmarks.contestant import Contestant, driver
 from benchmarks.machine import processor
 from benchmarks.rows import COLUMNS, address_rows, glue_rows
 from lvbert_tf import cli
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
 _DEV_SENTENCES = 872  # as many as SST-2 has

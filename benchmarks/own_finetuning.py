@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.baselines import tuning
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.finetuning.features import Features
 from lvbert_tf.finetuning.learner import Learner
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
@@ -24,7 +25,6 @@ from lvbert_tf.finetuning.prediction import Predictor
 from lvbert_tf.finetuning.registry import find_task
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.throughput import measure_matmul_peak

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from benchmarks.contestant import Contestant, driver
 from benchmarks.machine import processor
 from lvbert_tf import cli
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch_size", 32, "Sequences a step.", lower_bound=1)

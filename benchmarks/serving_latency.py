@@ -32,8 +32,8 @@ from benchmarks.machine import processor
 from benchmarks.rows import address_rows, glue_rows
 from benchmarks.serving_accuracy import accuracy_cost
 from lvbert_tf import cli
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertTextClassifier,

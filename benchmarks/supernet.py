@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from benchmarks.baselines import stepping
 from lvbert_tf import cli
+from lvbert_tf.architecture.layer_string import LayerString, interleaved
 from lvbert_tf.architecture.layer_types import letters
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf import hparams
+from lvbert_tf.architecture.layer_string import LayerString, interleaved
+from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.config_checks import check_combinations
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import (
@@ -19,10 +22,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.layer_string import LayerString, interleaved
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.model_overrides import ModelOverrides
-from lvbert_tf.sizes import SIZES
 
 __all__ = ["SIZES", "ModelConfig", "ModelOverrides", "PretrainingConfig"]
 

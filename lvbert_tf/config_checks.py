@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from lvbert_tf.architecture.layer_string import check_layer_types
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import check_layer_types
 
 if TYPE_CHECKING:
     from lvbert_tf.config import PretrainingConfig

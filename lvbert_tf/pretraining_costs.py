@@ -4,9 +4,9 @@ What counts as a FLOP is stated in `architecture.costs`.
 """
 
 from lvbert_tf.architecture.costs import dense_flops, dense_parameters, layer_norm_parameters
+from lvbert_tf.architecture.layer_string import interleaved
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.config import PretrainingConfig
-from lvbert_tf.layer_string import interleaved
-from lvbert_tf.model_config import ModelConfig
 
 
 def num_parameters(config: PretrainingConfig) -> int:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL, LayerString, sandwich
 from lvbert_tf.architecture.layer_types import Widths
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL, LayerString, sandwich
 
 layer_strings = st.text("CAF", min_size=1, max_size=60).map(LayerString)
 seeds = st.integers(0, 2**32 - 1)

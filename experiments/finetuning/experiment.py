@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 
 MODELS = {"lv_bert": str(LV_BERT_SMALL), "af": str(ELECTRA)}
 """Directory -> layers: the searched string, and attention and feed-forward in turn."""

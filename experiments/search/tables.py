@@ -8,7 +8,7 @@ from experiments.evidence.estimates import Estimate, bootstrap
 from experiments.evidence.tables import markdown
 from experiments.search import experiment, statistics
 from experiments.search.results import SearchResults
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 
 MILESTONES = (10, 20, 40, 60, 80, 110)
 """Evaluations after which searches are compared."""

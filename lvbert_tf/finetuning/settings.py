@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf import hparams
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.config import check_directory_name
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.task import Task
@@ -19,9 +21,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.model_overrides import ModelOverrides
-from lvbert_tf.sizes import SIZES
 
 _LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
 _PATHS = ("init_checkpoint", "vocab_file")

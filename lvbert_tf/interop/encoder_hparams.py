@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lvbert_tf.model_config import ModelConfig
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.models import LVBertBackbone
 
 

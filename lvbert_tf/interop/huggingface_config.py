@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, ELECTRA, LV_BERT, Code
-from lvbert_tf.layer_string import LayerString
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import LVBertBackbone
 
 # Our name, theirs, and the value that a config.json without it stands for.

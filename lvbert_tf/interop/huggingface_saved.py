@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import read_json_object
 from lvbert_tf.interop.electra_heads import unpack_head
@@ -24,7 +25,6 @@ from lvbert_tf.interop.huggingface_formats import (
     Code,
 )
 from lvbert_tf.interop.safetensors_files import is_position_ids, read_tensors
-from lvbert_tf.model_config import ModelConfig
 
 _OUTPUT_MATRIX = "generator_lm_head.weight"
 # The kind of a model whose config.json does not name its class: a tensor that it has.

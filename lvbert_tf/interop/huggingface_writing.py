@@ -7,6 +7,7 @@ from typing import Any
 import keras_hub
 import safetensors.numpy
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.interop.electra_heads import pack_head
@@ -29,7 +30,6 @@ from lvbert_tf.interop.huggingface_names import (
 from lvbert_tf.interop.huggingface_tokenizer import write_tokenizer
 from lvbert_tf.interop.reference_writing import is_transformer
 from lvbert_tf.interop.safetensors_files import WEIGHTS
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.models import (
     ElectraPretrainer,
     LVBertBackbone,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import keras
 from keras_hub.models import Backbone
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.layers import Embeddings
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models.adapters import adaptable_layers, check_targets
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
 from lvbert_tf.presets.classes import preset_class

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.layers import (
     DynamicConvolution,
     Embeddings,
@@ -13,7 +14,6 @@ from lvbert_tf.layers import (
     SelfAttention,
 )
 from lvbert_tf.layers.dense import Dense
-from lvbert_tf.model_config import ModelConfig
 
 
 def make_embeddings(config: ModelConfig, dtype=None) -> Embeddings:

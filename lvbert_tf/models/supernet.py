@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from lvbert_tf.architecture.layer_string import LayerString, check_layer_types
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString, check_layer_types
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 import tensorflow as tf
 
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.presets.classes import check_config
 from lvbert_tf.presets.weight_files import SUFFIX
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "disc_loss": "minimize",

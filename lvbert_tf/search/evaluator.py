@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining import metrics

@@ -8,8 +8,8 @@ from typing import Any
 
 import optuna
 
+from lvbert_tf.architecture.layer_string import interleaved
 from lvbert_tf.config import PretrainingConfig, check_directory_name
-from lvbert_tf.layer_string import interleaved
 from lvbert_tf.search.settings import SearchSettings, split_hparams
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study

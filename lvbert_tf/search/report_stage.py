@@ -9,8 +9,8 @@ import keras
 import optuna
 import tensorflow as tf
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.pretraining_costs import training_flops
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.corrupted_set import CorruptedSet

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import SAMPLERS, Proposal
 from lvbert_tf.search.settings import SearchSettings

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from lvbert_tf.architecture.layer_string import LayerString, check_layer_types, interleaved
 from lvbert_tf.architecture.layer_types import LAYER_TYPES
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString, check_layer_types, interleaved
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.search.limit import Limit
 
 MAX_LAYERS = 512

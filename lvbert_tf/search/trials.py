@@ -17,8 +17,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.space import SearchSpace

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.architecture.costs import dense_flops, dense_parameters
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.layer_types import LAYER_TYPES, LayerType, Widths
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import LVBertBackbone, Supernet
 from lvbert_tf.models.parts import SUBLAYERS
 from lvbert_tf.models.supernet import selected_path

@@ -8,8 +8,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lvbert_tf.layer_string import LayerString
-from lvbert_tf.model_config import ModelConfig
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.models import LVBertBackbone
 
 ARGUMENTS = {

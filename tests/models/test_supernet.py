@@ -6,9 +6,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
-from lvbert_tf.model_config import ModelConfig
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, Supernet
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss

@@ -4,7 +4,7 @@ import math
 
 from synthetic import make_settings, make_space
 
-from lvbert_tf.layer_string import LayerString, interleaved, sandwich
+from lvbert_tf.architecture.layer_string import LayerString, interleaved, sandwich
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.limit import UNLIMITED
 from lvbert_tf.search.report.findings import Findings

@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from lvbert_tf.layer_string import LayerString
-from lvbert_tf.model_config import ModelConfig
+from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.search import search as loop
 from lvbert_tf.search.limit import UNLIMITED
 from lvbert_tf.search.settings import SearchSettings

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import COSTS, DIRECTIONS, FITNESS, Candidate, ranked
 from lvbert_tf.search.pareto import (
     crowded_order,

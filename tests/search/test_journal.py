@@ -9,8 +9,8 @@ import optuna
 import pytest
 from synthetic import make_settings, open_synthetic
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search import journal as journal_module
 from lvbert_tf.search.journal import open_journal
 from lvbert_tf.search.samplers import Proposal

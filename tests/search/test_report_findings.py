@@ -7,8 +7,8 @@ import pytest
 from reported import CANDIDATES, WINNER, make_candidate, make_findings
 from synthetic import make_settings, make_space
 
+from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL, LayerString, sandwich
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import ELECTRA, LV_BERT_SMALL, LayerString, sandwich
 from lvbert_tf.search.report.quantities import duration, short_count
 from lvbert_tf.search.report.references import reference_strings
 

@@ -9,7 +9,7 @@ import pytest
 from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_findings
 from synthetic import SEED, Landscape, make_settings, open_synthetic
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search.report import page
 from lvbert_tf.search.report.references import reference_strings
 from lvbert_tf.search.search import search

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import Landscape, make_settings, make_space
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate, ranked
 from lvbert_tf.search.limit import UNLIMITED
 from lvbert_tf.search.pareto import pareto_front

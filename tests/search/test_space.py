@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import MODEL, make_space
 
+from lvbert_tf.architecture.layer_string import LayerString, interleaved
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString, interleaved
 from lvbert_tf.search.limit import UNLIMITED, Limit
 from lvbert_tf.search.space import SearchSpace
 

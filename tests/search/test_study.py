@@ -6,8 +6,8 @@ import optuna
 import pytest
 from synthetic import SEED, make_settings, make_space, open_synthetic
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.limit import UNLIMITED, Limit
 from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.storage import open_storage

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 from synthetic import make_settings, open_synthetic
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search import worker as worker_module
 from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.trials import candidates, counting_trials, enqueue

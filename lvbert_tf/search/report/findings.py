@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.layer_string import LayerString
 from lvbert_tf.search.candidate import DIRECTIONS, Candidate, ranked
 from lvbert_tf.search.pareto import pareto_front
 from lvbert_tf.search.report.references import SANDWICH, reference_strings

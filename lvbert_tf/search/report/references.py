@@ -1,6 +1,6 @@
 """The strings that whoever searches compares with."""
 
-from lvbert_tf.layer_string import LV_BERT_SMALL, LayerString, interleaved, sandwich
+from lvbert_tf.architecture.layer_string import LV_BERT_SMALL, LayerString, interleaved, sandwich
 from lvbert_tf.search.space import SearchSpace
 
 INTERLEAVED = "A and F in turn"

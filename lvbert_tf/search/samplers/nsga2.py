@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.pareto import crowded_order
 from lvbert_tf.search.samplers.proposals import Proposal, collect, proposed, random_strings

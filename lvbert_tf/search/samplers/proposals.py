@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lvbert_tf.layer_string import LayerString
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search.space import SearchSpace
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.architecture import costs
+from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.layer_types import Widths
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_1, DROPOUT, POSITIVE, hparam
-from lvbert_tf.layer_string import LayerString
 
 
 @dataclass(frozen=True)

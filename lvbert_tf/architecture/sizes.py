@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lvbert_tf.layer_string import LV_BERT_SMALL, LayerString
+from lvbert_tf.architecture.layer_string import LV_BERT_SMALL, LayerString
 
 
 @dataclass(frozen=True)
