@@ -14,13 +14,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
 from benchmarks.baselines import stepping
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers.compiled import plain_kernels
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining_costs import training_flops
+from lvbert_tf.settings.costs import training_flops
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
 from lvbert_tf.training.schedules import WarmupPolynomialDecay

@@ -18,7 +18,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from benchmarks import own_step
 from benchmarks.baselines import stepping
-from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 # The first that matches an operation's type or, in compiled stretches, the name of XLA's loop.
 KINDS = {

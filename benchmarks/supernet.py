@@ -26,13 +26,13 @@ from benchmarks.baselines import stepping
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
 from lvbert_tf.architecture.layer_types import letters
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
 from lvbert_tf.training.step import TrainingStep

@@ -42,7 +42,7 @@ def fixtures() -> Path:
 @pytest.fixture(scope="session")
 def tiny_config() -> Callable:
     """Makes the configuration of a tiny model; `overrides` are its `model_hparam_overrides`."""
-    from lvbert_tf.config import PretrainingConfig
+    from lvbert_tf.settings.pretraining import PretrainingConfig
 
     def create(overrides=None, **hparams):
         overrides = {**TINY_OVERRIDES, **(overrides or {})}

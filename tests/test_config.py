@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL, LayerString
-from lvbert_tf.config import ModelConfig, ModelOverrides, PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.pretraining_costs import num_parameters, training_flops
+from lvbert_tf.settings.costs import num_parameters, training_flops
+from lvbert_tf.settings.pretraining import ModelConfig, ModelOverrides, PretrainingConfig
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MODEL = ModelConfig(30522, LV_BERT_SMALL, 256, 4, 1024, 128)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvbert_tf import hparams
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 def create(**user_hparams) -> PretrainingConfig:

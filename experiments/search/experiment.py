@@ -13,11 +13,11 @@ import numpy as np
 
 from experiments.evidence import claims
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.search.candidate import DIRECTIONS
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 NUM_LAYERS = 6
 BASELINE = str(interleaved("AF", NUM_LAYERS))

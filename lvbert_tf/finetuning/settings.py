@@ -9,7 +9,6 @@ from typing import Any
 from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.sizes import SIZES
-from lvbert_tf.config import check_directory_name
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.task import Task
 from lvbert_tf.hparams import (
@@ -21,7 +20,8 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.model_overrides import ModelOverrides
+from lvbert_tf.settings.model_overrides import ModelOverrides
+from lvbert_tf.settings.pretraining import check_directory_name
 
 _LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
 _PATHS = ("init_checkpoint", "vocab_file")

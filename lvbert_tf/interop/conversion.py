@@ -6,7 +6,6 @@ import keras
 import keras_hub
 
 from lvbert_tf import cli, hparams
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, LV_BERT
@@ -24,6 +23,7 @@ from lvbert_tf.interop.reference_writing import (
 )
 from lvbert_tf.interop.sources import Source, load_source
 from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.model_directory import save_preset, write_config

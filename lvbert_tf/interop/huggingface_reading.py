@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
@@ -13,6 +12,7 @@ from lvbert_tf.interop.huggingface_names import (
 )
 from lvbert_tf.interop.huggingface_saved import SavedModel, find_models, same_bits
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 _SIZES = (
     *("layer_string", "hidden_dim", "num_heads", "intermediate_dim"),

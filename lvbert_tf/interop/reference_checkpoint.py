@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import RestoreReport, restore
 from lvbert_tf.interop.reference_names import named_weights
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 # Saved beside the weights, and of no use without the reference's own optimiser.
 _TRAINING_STATE = re.compile(r"(/adam_[mv]|^global_step)$")

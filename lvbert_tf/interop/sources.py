@@ -8,7 +8,6 @@ from typing import Any
 
 import keras_hub
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import read_json_object
 from lvbert_tf.finetuning.tuned_model import find_tuned_preset, load_task_preset
@@ -24,6 +23,7 @@ from lvbert_tf.interop.reference_checkpoint import reference_config, restore_ref
 from lvbert_tf.interop.reference_writing import HPARAMS
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.trained_run import load_trained_run
 
 _NOTHING = RestoreReport((), (), ())

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.supernet import Supernet
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 class ElectraPretrainer(keras.Model):

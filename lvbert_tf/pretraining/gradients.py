@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.layers.dropout import dropout_seed
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.masking import mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep

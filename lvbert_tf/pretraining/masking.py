@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
 SHARE_REPLACED_BY_MASK = 0.85  # the other chosen tokens stay as they are, and are predicted too

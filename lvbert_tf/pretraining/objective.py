@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
 from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
 from lvbert_tf.pretraining.token_logits import TokenReading, read_token_logits, token_cross_entropy
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 _TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 _STREAM = 3  # keeps these random numbers apart from those of masking and dropout
 

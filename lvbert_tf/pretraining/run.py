@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf import cli
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import write_json
 from lvbert_tf.hparams import load_hparams
@@ -22,7 +21,8 @@ from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
-from lvbert_tf.pretraining_costs import num_parameters, training_flops
+from lvbert_tf.settings.costs import num_parameters, training_flops
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution, logs, loop
 from lvbert_tf.training.checkpoints import Checkpoints

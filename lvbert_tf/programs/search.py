@@ -24,10 +24,10 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.hparams import describe, hparam_fields
 from lvbert_tf.pretraining.quiet_import import import_tensorflow
 from lvbert_tf.search.settings import DECIDED, STAGES, SearchSettings
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 FLAGS = flags.FLAGS
 

@@ -9,10 +9,10 @@ from typing import Any
 import optuna
 
 from lvbert_tf.architecture.layer_string import interleaved
-from lvbert_tf.config import PretrainingConfig, check_directory_name
 from lvbert_tf.search.settings import SearchSettings, split_hparams
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study
+from lvbert_tf.settings.pretraining import PretrainingConfig, check_directory_name
 
 # What is of the supernet and not of the model that is trained from scratch afterwards.
 _SUPERNET_ONLY = ("layer_types", "path_sampling", "init_checkpoint")

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining_costs import training_flops
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
@@ -19,6 +18,7 @@ from lvbert_tf.search.report.files import write_report
 from lvbert_tf.search.report.findings import Findings
 from lvbert_tf.search.report.quantities import quantity
 from lvbert_tf.search.trials import candidates
+from lvbert_tf.settings.costs import training_flops
 
 
 def report(experiment: Experiment) -> None:

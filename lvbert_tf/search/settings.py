@@ -7,12 +7,12 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import check_layer_types
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
 from lvbert_tf.search.candidate import COSTS, FITNESS
 from lvbert_tf.search.limit import Limit
 from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 STAGES = ("all", "supernet", "search", "report")
 """What `run_search.py --stage` accepts."""

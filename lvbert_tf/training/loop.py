@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.signals import StopRequest
 

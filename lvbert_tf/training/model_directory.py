@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.files import read_json_object, write_json
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
 _MIXED_POLICY = re.compile(r'"mixed_(bfloat16|float16)"')

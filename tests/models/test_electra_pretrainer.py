@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining_costs import num_parameters
+from lvbert_tf.settings.costs import num_parameters
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 OPTIONS = {
     "electra": {},

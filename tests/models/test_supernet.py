@@ -12,7 +12,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, Supernet
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
-from lvbert_tf.pretraining_costs import num_parameters, training_flops
+from lvbert_tf.settings.costs import num_parameters, training_flops
 
 LAYERS = 4
 CONFIG = ModelConfig(

@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 from tiny_run import LENGTH, hparams
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 VOCABULARY = 60
 COMMON = 7

@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 from tiny_run import LENGTH, NO_DROPOUT, hparams
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec, mask_tokens
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep

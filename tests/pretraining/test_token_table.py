@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.token_table import as_begun, describe, fit_to_vocabulary
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from lvbert_tf.training.model_directory import write_config
 

@@ -4,11 +4,11 @@ import pytest
 import tensorflow as tf
 from tiny_run import LENGTH, NO_DROPOUT, hparams
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
 from lvbert_tf.training.step import StepRecords, TrainingStep

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
+from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.distribution import make_strategy
 
 BATCH, LENGTH, BATCHES = 4, 12, 2

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
@@ -20,6 +19,7 @@ from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.search.candidate import FITNESS
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 BATCH, LENGTH, BATCHES, VOCABULARY = 4, 12, 3, 50
 OBJECTIVES = {

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from reported import CANDIDATES, HPARAMS, WINNER, make_candidate, make_findings
 
 from lvbert_tf.architecture.layer_string import LayerString
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.report.files import best_toml, candidates_csv, report_json, write_report
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 HOSTILE = "\n[x]\ny = 1 # \"'\\ \x7f\x1b\u2028</script>"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf import hparams
-from lvbert_tf.config import PretrainingConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.search.limit import UNLIMITED, Limit
 from lvbert_tf.search.settings import SearchSettings, split_hparams
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 def test_the_defaults_are_those_of_single_path_one_shot():

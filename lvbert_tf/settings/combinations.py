@@ -6,7 +6,7 @@ from lvbert_tf.architecture.layer_string import check_layer_types
 from lvbert_tf.errors import InputError
 
 if TYPE_CHECKING:
-    from lvbert_tf.config import PretrainingConfig
+    from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 def check_combinations(config: "PretrainingConfig") -> None:

@@ -11,7 +11,6 @@ from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
 from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.architecture.sizes import SIZES
-from lvbert_tf.config_checks import check_combinations
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import (
     AT_LEAST_0,
@@ -22,7 +21,8 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.model_overrides import ModelOverrides
+from lvbert_tf.settings.combinations import check_combinations
+from lvbert_tf.settings.model_overrides import ModelOverrides
 
 __all__ = ["SIZES", "ModelConfig", "ModelOverrides", "PretrainingConfig"]
 

@@ -6,7 +6,7 @@ What counts as a FLOP is stated in `architecture.costs`.
 from lvbert_tf.architecture.costs import dense_flops, dense_parameters, layer_norm_parameters
 from lvbert_tf.architecture.layer_string import interleaved
 from lvbert_tf.architecture.model_config import ModelConfig
-from lvbert_tf.config import PretrainingConfig
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 def num_parameters(config: PretrainingConfig) -> int:

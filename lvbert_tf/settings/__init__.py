@@ -1,0 +1,1 @@
+"""What a user sets for a run, checked. Nothing here knows TensorFlow."""
