@@ -12,7 +12,7 @@ from absl import app, flags
 
 from lvbert_tf.commands import named_as_called
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import expand_home
+from lvbert_tf.io.files import expand_home
 
 # The flags that functions here define are the program's: --help lists them there.
 flags.disclaim_key_flags()

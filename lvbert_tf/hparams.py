@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lvbert_tf.errors import InputError, nearest
-from lvbert_tf.files import check_ordinary, expand_home, text_of
+from lvbert_tf.io.files import check_ordinary, expand_home, text_of
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import changing, read_json_object, replace_file, text_of, write_json
+from lvbert_tf.io.files import changing, read_json_object, replace_file, text_of, write_json
 
 
 def test_text_and_bytes(tmp_path):

@@ -51,7 +51,7 @@ def keras_home(directory, content: str) -> Path:
 )
 def test_programs_have_the_defaults_of_keras(tmp_path, content):
     code = (
-        "from lvbert_tf.pretraining.quiet_import import import_tensorflow; import_tensorflow();"
+        "from lvbert_tf.quiet_import import import_tensorflow; import_tensorflow();"
         "import os; from keras import config as c;"
         "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), os.environ['KERAS_HOME'])"
     )

@@ -14,7 +14,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from experiments.finetuning.experiment import TASKS
-from lvbert_tf.files import write_json
 from lvbert_tf.finetuning.examples import Question, TaggedSentence, TextExample
 from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
 from lvbert_tf.finetuning.metrics.classification import score_classes
@@ -23,6 +22,7 @@ from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_word_tags
 from lvbert_tf.finetuning.registry import find_task
 from lvbert_tf.finetuning.task import Task
+from lvbert_tf.io.files import write_json
 
 TRIVIAL, LEXICAL = "trivial", "words"
 """Always the same answer; and what single words tell."""

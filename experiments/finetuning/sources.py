@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.finetuning.experiment import TaskPlan
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import replace_file
+from lvbert_tf.io.files import replace_file
 
 WIKIPEDIA = "wikipedia_leads.jsonl.gz"
 

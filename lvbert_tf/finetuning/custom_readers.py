@@ -17,7 +17,7 @@ from lvbert_tf.finetuning.task import Example, Role
 from lvbert_tf.finetuning.task_settings import TaskSettings
 from lvbert_tf.finetuning.text_examples import ParseLabel, read_text_examples
 from lvbert_tf.finetuning.tfds_rows import read_tfds
-from lvbert_tf.pretraining.sources import uncompressed_name
+from lvbert_tf.io.streams import uncompressed_name
 
 ReadExamples = Callable[[BadRows], Iterator[Example]]
 ReadRows = Callable[[BadRows], Iterator[tuple[Source, Row]]]

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import changing, replace_file
 from lvbert_tf.finetuning.bad_rows import shown
 from lvbert_tf.finetuning.glue import glue_task
+from lvbert_tf.io.files import changing, replace_file
 
 _HEADER = "index\tprediction\n"
 

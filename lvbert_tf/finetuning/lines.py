@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import check_encoding, text_of
 from lvbert_tf.finetuning.bad_rows import RowError, shown
-from lvbert_tf.pretraining.sources import COMPRESSED_SUFFIXES, open_streams, reading
+from lvbert_tf.io.files import check_encoding, text_of
+from lvbert_tf.io.streams import COMPRESSED_SUFFIXES, open_streams, reading
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -12,7 +12,6 @@ from typing import TextIO
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import new_text_file
 from lvbert_tf.finetuning.evaluation import TaskPredictor
 from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.line_requests import LineFormat, RequestReader
@@ -22,6 +21,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.tuned_model import load_tuned_model
 from lvbert_tf.hparams import load_hparams
+from lvbert_tf.io.files import new_text_file
 
 STANDARD = "-"  # for standard input and output
 # Lines are read, predicted and written in portions, so that a pipe of any length works.

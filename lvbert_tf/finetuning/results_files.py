@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.finetuning.results import Figures, TrialResult
 from lvbert_tf.finetuning.summary import Summary, summarize_trials
+from lvbert_tf.io.files import replace_file, write_json
 
 
 def write_results(

@@ -29,7 +29,7 @@ def read_tfds(
         not UTF-8, unless `bad_rows` skips it.
     """
     # TensorFlow starts only if a task reads from it.
-    from lvbert_tf.pretraining.tfds_source import open_builder
+    from lvbert_tf.io.tfds import open_builder
 
     builder, split = open_builder(location)
     features = {}

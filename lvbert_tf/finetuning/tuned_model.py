@@ -5,11 +5,11 @@ from pathlib import Path
 import keras_hub
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.task import Task
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
+from lvbert_tf.io.files import read_json_object
 from lvbert_tf.presets.directory import is_preset, load_preset
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object
 from lvbert_tf.interop.electra_heads import unpack_head
 from lvbert_tf.interop.foreign_weights import ForeignWeight, RestoreReport, restore
 from lvbert_tf.interop.huggingface_config import read_code, read_model_config
@@ -25,6 +24,7 @@ from lvbert_tf.interop.huggingface_formats import (
     Code,
 )
 from lvbert_tf.interop.safetensors_files import is_position_ids, read_tensors
+from lvbert_tf.io.files import read_json_object
 
 _OUTPUT_MATRIX = "generator_lm_head.weight"
 # The kind of a model whose config.json does not name its class: a tensor that it has.

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object, write_json
 from lvbert_tf.interop.huggingface_added_tokens import (
     SPECIAL,
     added_tokens_decoder,
     read_added_tokens,
 )
+from lvbert_tf.io.files import read_json_object, write_json
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.text.wordpiece_learner import write_vocabulary

@@ -9,7 +9,6 @@ import safetensors.numpy
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.interop.electra_heads import pack_head
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_config import make_model_config
@@ -30,6 +29,7 @@ from lvbert_tf.interop.huggingface_names import (
 from lvbert_tf.interop.huggingface_tokenizer import write_tokenizer
 from lvbert_tf.interop.reference_writing import is_transformer
 from lvbert_tf.interop.safetensors_files import WEIGHTS
+from lvbert_tf.io.files import replace_file, write_json
 from lvbert_tf.models import (
     ElectraPretrainer,
     LVBertBackbone,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object
 from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
+from lvbert_tf.io.files import read_json_object
 
 
 def check_format(kind: str, path: str) -> None:

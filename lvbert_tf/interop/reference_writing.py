@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import replace_file, write_json
 from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.reference_names import named_weights
+from lvbert_tf.io.files import replace_file, write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
 CHECKPOINT = "model.ckpt"

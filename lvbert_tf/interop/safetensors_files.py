@@ -12,7 +12,7 @@ import numpy as np
 import safetensors
 
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import read_json_object
+from lvbert_tf.io.files import read_json_object
 
 WEIGHTS = "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"

@@ -9,7 +9,6 @@ from typing import Any
 import keras_hub
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object
 from lvbert_tf.finetuning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
@@ -21,6 +20,7 @@ from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
 from lvbert_tf.interop.recognition import check_format
 from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
 from lvbert_tf.interop.reference_writing import HPARAMS
+from lvbert_tf.io.files import read_json_object
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
 from lvbert_tf.settings.pretraining import PretrainingConfig

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import check_encoding, expand_home
-from lvbert_tf.pretraining import sources, tfds_source
+from lvbert_tf.io import streams as sources
+from lvbert_tf.io import tfds as tfds_source
+from lvbert_tf.io.files import check_encoding, expand_home
 
 CHUNK_BYTES = 1 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import write_json
 from lvbert_tf.hparams import load_hparams
+from lvbert_tf.io.files import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out, token_table
 from lvbert_tf.pretraining.evaluation import Evaluator

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.manifest import Counts
-from lvbert_tf.pretraining.quiet_import import import_tensorflow
 from lvbert_tf.pretraining.units import EncodingSettings, Unit
+from lvbert_tf.quiet_import import import_tensorflow
 
 WARNING_SHARE = 0.05  # BERT's own vocabulary has under 0.1% on English text
 REFUSED_SHARE = 0.5

@@ -34,7 +34,7 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.pretraining.quiet_import import import_tensorflow
+from lvbert_tf.quiet_import import import_tensorflow
 
 _FORMATS = ["reference", "huggingface", "preset"]
 

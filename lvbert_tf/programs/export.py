@@ -27,7 +27,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.pretraining.quiet_import import import_tensorflow
+from lvbert_tf.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
 

@@ -33,7 +33,7 @@ from absl import flags, logging
 from lvbert_tf import cli
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.hparams import describe
-from lvbert_tf.pretraining.quiet_import import import_tensorflow
+from lvbert_tf.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
 

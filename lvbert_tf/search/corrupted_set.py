@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import changing, replace_file
+from lvbert_tf.io.files import changing, replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.record_set import RecordSet

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import check_encoding, check_ordinary, packed_format, text_of
+from lvbert_tf.io.files import check_encoding, check_ordinary, packed_format, text_of
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)

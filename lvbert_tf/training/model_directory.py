@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import read_json_object, write_json
+from lvbert_tf.io.files import read_json_object, write_json
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 

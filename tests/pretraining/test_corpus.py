@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io import streams as sources
 from lvbert_tf.pretraining import corpus as corpus_module
-from lvbert_tf.pretraining import sources
 from lvbert_tf.pretraining.corpus import Corpus
 
 TEXT = "one two\nthree\n\n  \nfour\nfive\n"

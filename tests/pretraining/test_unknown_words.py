@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining import corpus, sources, units, unknown_words
+from lvbert_tf.io import streams as sources
+from lvbert_tf.pretraining import corpus, units, unknown_words
 from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
 from lvbert_tf.pretraining.corpus import Corpus
 from lvbert_tf.pretraining.manifest import Counts, Manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.files import write_json
+from lvbert_tf.io.files import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints

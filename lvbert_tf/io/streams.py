@@ -20,8 +20,8 @@ from typing import Any, BinaryIO, cast
 import zstandard
 
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.files import check_ordinary, packed_format
-from lvbert_tf.pretraining.zstandard_reader import open_zstandard
+from lvbert_tf.io.files import check_ordinary, packed_format
+from lvbert_tf.io.zstandard_reader import open_zstandard
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
 # What compressed data begins with -> how it is read.

@@ -1,0 +1,1 @@
+"""Files and streams, whatever they hold. Nothing here knows TensorFlow, but for data sets of its own."""
