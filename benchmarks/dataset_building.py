@@ -22,7 +22,7 @@ from absl import flags
 from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.records.corpus import Corpus
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("corpus", None, "The text: what --corpus_dir takes.", required=True)

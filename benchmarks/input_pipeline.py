@@ -22,11 +22,11 @@ from tqdm import tqdm
 from benchmarks.contestant import Contestant, driver
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
-from lvbert_tf.pretraining.corpus import Corpus
-from lvbert_tf.pretraining.input_pipeline import training_dataset
-from lvbert_tf.pretraining.manifest import TRAINING_PREFIX
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.input_pipeline import training_dataset
+from lvbert_tf.records.manifest import TRAINING_PREFIX
+from lvbert_tf.records.record_set import RecordSet
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Records to read; --corpus and --vocab_file build some.")

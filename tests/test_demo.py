@@ -8,8 +8,8 @@ from absl import flags
 import demo
 from examples import movie_reviews
 from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.pretraining.corpus import Corpus
-from lvbert_tf.pretraining.units import is_held_out
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.units import is_held_out
 
 FIGURES = {
     "examples": 1280.0,

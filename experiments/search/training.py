@@ -94,11 +94,11 @@ def _evaluator(
     """Makes what scores on the set of the reference, and that set first if this is the reference."""
     import tensorflow as tf
 
-    from lvbert_tf.pretraining.input_pipeline import evaluation_dataset
     from lvbert_tf.pretraining.masking import MaskingSpec
     from lvbert_tf.pretraining.objective import Objective
-    from lvbert_tf.pretraining.record_set import RecordSet
     from lvbert_tf.pretraining.token_table import fit_to_vocabulary
+    from lvbert_tf.records.input_pipeline import evaluation_dataset
+    from lvbert_tf.records.record_set import RecordSet
     from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
     from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 

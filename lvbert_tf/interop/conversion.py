@@ -22,7 +22,7 @@ from lvbert_tf.interop.reference_writing import (
     write_reference_checkpoint,
 )
 from lvbert_tf.interop.sources import Source, load_source
-from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
+from lvbert_tf.records.output_directory import check_replaceable, new_directory
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints

@@ -7,8 +7,8 @@ from typing import Any
 from tqdm import tqdm
 
 from lvbert_tf.pretraining.evaluation import Evaluator
-from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, num_evaluation_batches
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 

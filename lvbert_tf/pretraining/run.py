@@ -16,11 +16,11 @@ from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out, token_table
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.gradients import pretraining_step
-from lvbert_tf.pretraining.input_pipeline import training_dataset
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.path_sampling import PathSampler
-from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
+from lvbert_tf.records.input_pipeline import training_dataset
+from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.costs import num_parameters, training_flops
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary

@@ -13,7 +13,7 @@ import functools
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.pretraining import build_program
+from lvbert_tf.records import build_program
 
 FLAGS = flags.FLAGS
 

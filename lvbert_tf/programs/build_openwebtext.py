@@ -12,7 +12,7 @@ import os
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.pretraining import build_program
+from lvbert_tf.records import build_program
 
 FLAGS = flags.FLAGS
 

@@ -16,7 +16,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import changing, replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.training.named_weights import named_weights
 
 _ORIGIN = "origin"

@@ -7,8 +7,8 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
-from lvbert_tf.pretraining.record_set import RecordSet
 from lvbert_tf.pretraining.token_table import as_begun, fit_to_vocabulary
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report_stage import report

@@ -14,10 +14,10 @@ from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import write_json
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.search.candidate import ranked
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out

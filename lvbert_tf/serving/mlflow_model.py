@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import replace_file, write_json
-from lvbert_tf.pretraining.output_directory import check_replaceable
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.records.output_directory import check_replaceable
 
 _DESCRIPTION = "MLmodel"
 _LOADER = '''\

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
-from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.records.corpus import Corpus
 
 WORDS = [f"{a}{b}{c}" for a in "bdg" for b in "aeiou" for c in "lmnrst"]
 

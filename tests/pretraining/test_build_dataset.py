@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining import build_dataset as build_module
-from lvbert_tf.pretraining import units
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
-from lvbert_tf.pretraining.corpus import Corpus
-from lvbert_tf.pretraining.manifest import Manifest
-from lvbert_tf.pretraining.shard_writer import ShardWriter
+from lvbert_tf.records import build_dataset as build_module
+from lvbert_tf.records import units
+from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.manifest import Manifest
+from lvbert_tf.records.shard_writer import ShardWriter
 from lvbert_tf.text.vocabulary import Vocabulary
 
 PROGRAM = Path(__file__).parents[2] / "build_pretraining_dataset.py"
@@ -134,7 +134,7 @@ def test_small_units_and_many_shards_keep_all_examples(
 
 
 def test_shards_list_where_blocks_start(tmp_path, monkeypatch):
-    monkeypatch.setattr("lvbert_tf.pretraining.shard_writer.BLOCK_EXAMPLES", 3)
+    monkeypatch.setattr("lvbert_tf.records.shard_writer.BLOCK_EXAMPLES", 3)
     writer = ShardWriter(tmp_path, "data", files_at_once=2, shard_bytes=None)
     records = [bytes([n]) * (n + 1) for n in range(15)]
     writer.write(records[:4])

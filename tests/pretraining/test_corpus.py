@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import streams as sources
-from lvbert_tf.pretraining import corpus as corpus_module
-from lvbert_tf.pretraining.corpus import Corpus
+from lvbert_tf.records import corpus as corpus_module
+from lvbert_tf.records.corpus import Corpus
 
 TEXT = "one two\nthree\n\n  \nfour\nfive\n"
 COMPRESS = {

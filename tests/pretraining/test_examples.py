@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvbert_tf.pretraining.examples import as_spans, pack, random_draws
+from lvbert_tf.records.examples import as_spans, pack, random_draws
 
 
 @given(

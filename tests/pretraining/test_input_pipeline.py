@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining import input_pipeline
-from lvbert_tf.pretraining.input_pipeline import evaluation_dataset, training_dataset
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records import input_pipeline
+from lvbert_tf.records.input_pipeline import evaluation_dataset, training_dataset
+from lvbert_tf.records.record_set import RecordSet
 
 BATCH = 8
 

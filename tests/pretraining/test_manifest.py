@@ -2,7 +2,7 @@
 
 import pytest
 
-from lvbert_tf.pretraining.manifest import Counts, Manifest, Split
+from lvbert_tf.records.manifest import Counts, Manifest, Split
 
 
 @pytest.mark.parametrize("unknown", [None, 0, 3])

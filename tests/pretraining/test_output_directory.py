@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.output_directory import new_directory
+from lvbert_tf.records.output_directory import new_directory
 
 
 def make(path, text="new", overwrite=False):
@@ -93,7 +93,7 @@ def test_a_run_killed_between_the_renames_loses_nothing(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from lvbert_tf.pretraining.output_directory import new_directory
+from lvbert_tf.records.output_directory import new_directory
 with new_directory(Path(sys.argv[1]), False, bool) as directory:
     (directory / "data-0").write_text("half")
     print("ready", flush=True)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.input_pipeline import training_dataset
-from lvbert_tf.pretraining.record_set import RecordSet, explain_data_error
+from lvbert_tf.records.input_pipeline import training_dataset
+from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.text.vocabulary import Vocabulary
 
 LENGTH = 24

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.pretraining import record_scan
-from lvbert_tf.pretraining.examples import Spans
-from lvbert_tf.pretraining.records import MAX_VOCABULARY_SIZE, ExampleEncoder, frame
+from lvbert_tf.records import record_scan
+from lvbert_tf.records.examples import Spans
+from lvbert_tf.records.records import MAX_VOCABULARY_SIZE, ExampleEncoder, frame
 
 
 def values(record: bytes) -> dict[str, list[int]]:

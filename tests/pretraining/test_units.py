@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvbert_tf.pretraining import units
-from lvbert_tf.pretraining.units import Unit, divide, is_held_out
+from lvbert_tf.records import units
+from lvbert_tf.records.units import Unit, divide, is_held_out
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import streams as sources
-from lvbert_tf.pretraining import corpus, units, unknown_words
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset
-from lvbert_tf.pretraining.corpus import Corpus
-from lvbert_tf.pretraining.manifest import Counts, Manifest
+from lvbert_tf.records import corpus, units, unknown_words
+from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.manifest import Counts, Manifest
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 WORDS = ["bal", "bel", "bil"]

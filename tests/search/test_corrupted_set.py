@@ -9,7 +9,7 @@ import pytest
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
 
 ORIGIN = Origin(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True, "float32")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.manifest import Counts
-from lvbert_tf.pretraining.units import EncodingSettings, Unit
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.records.manifest import Counts
+from lvbert_tf.records.units import EncodingSettings, Unit
 
 WARNING_SHARE = 0.05  # BERT's own vocabulary has under 0.1% on English text
 REFUSED_SHARE = 0.5

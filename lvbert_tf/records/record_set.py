@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining import record_scan
-from lvbert_tf.pretraining.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
+from lvbert_tf.records import record_scan
+from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
 from lvbert_tf.text.vocabulary import Vocabulary
 
 

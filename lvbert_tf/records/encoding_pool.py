@@ -12,8 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, Unit, UnitEncoder
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.records.units import EncodedSplit, EncodingSettings, Unit, UnitEncoder
 
 # Units waiting or at work, for each process: bounds the memory and keeps every process busy.
 _UNITS_AHEAD = 3

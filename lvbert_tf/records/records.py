@@ -11,7 +11,7 @@ from functools import lru_cache
 import google_crc32c
 import numpy as np
 
-from lvbert_tf.pretraining.examples import Spans
+from lvbert_tf.records.examples import Spans
 
 MAX_VOCABULARY_SIZE = 1 << 21  # ids are encoded in at most three bytes
 FRAME_BYTES = 16  # length, its checksum, the data's checksum

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lvbert_tf.pretraining import examples, records
-from lvbert_tf.pretraining.manifest import Counts
+from lvbert_tf.records import examples, records
+from lvbert_tf.records.manifest import Counts
 
 UNIT_CHARACTERS = 1 << 20
 # A longer document is divided, at the price of one example that is not full.

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining import examples, manifest, records
-from lvbert_tf.pretraining.corpus import Corpus
-from lvbert_tf.pretraining.encoding_pool import encode_units
-from lvbert_tf.pretraining.manifest import Counts, Manifest, Split
-from lvbert_tf.pretraining.output_directory import check_replaceable, new_directory
-from lvbert_tf.pretraining.shard_writer import SHARD_BYTES, ShardWriter
-from lvbert_tf.pretraining.units import EncodedSplit, EncodingSettings, Unit, divide
-from lvbert_tf.pretraining.unknown_words import VocabularyFit
+from lvbert_tf.records import examples, manifest, records
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.encoding_pool import encode_units
+from lvbert_tf.records.manifest import Counts, Manifest, Split
+from lvbert_tf.records.output_directory import check_replaceable, new_directory
+from lvbert_tf.records.shard_writer import SHARD_BYTES, ShardWriter
+from lvbert_tf.records.units import EncodedSplit, EncodingSettings, Unit, divide
+from lvbert_tf.records.unknown_words import VocabularyFit
 from lvbert_tf.text.vocabulary import Vocabulary
 
 MAX_LENGTH = 4096

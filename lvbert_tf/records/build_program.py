@@ -10,9 +10,9 @@ from tqdm import tqdm
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import changing
-from lvbert_tf.pretraining.build_dataset import BuildSettings, build_dataset, check_output
-from lvbert_tf.pretraining.corpus import JSON_SUFFIXES, Corpus
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
+from lvbert_tf.records.corpus import JSON_SUFFIXES, Corpus
 from lvbert_tf.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS

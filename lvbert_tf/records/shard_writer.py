@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from lvbert_tf.pretraining.manifest import BLOCK_EXAMPLES, Shard
+from lvbert_tf.records.manifest import BLOCK_EXAMPLES, Shard
 
 # About 115,000 examples of 128 tokens: small enough to copy and check, few enough to list.
 SHARD_BYTES = 64 << 20

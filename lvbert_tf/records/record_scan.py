@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import tensorflow as tf
 
-from lvbert_tf.pretraining.manifest import BLOCK_EXAMPLES
-from lvbert_tf.pretraining.records import FRAME_BYTES, masked_crc32c
+from lvbert_tf.records.manifest import BLOCK_EXAMPLES
+from lvbert_tf.records.records import FRAME_BYTES, masked_crc32c
 
 _CHUNK_BYTES = 16 << 20
 _HEADER_BYTES = 12

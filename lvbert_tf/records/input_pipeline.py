@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.record_set import RecordSet
+from lvbert_tf.records.record_set import RecordSet
 
 WINDOW_EXAMPLES = 1 << 16
 _FEATURES = ("input_ids", "input_mask", "segment_ids")

@@ -1,0 +1,1 @@
+"""From a corpus to records, and from records to batches."""
