@@ -192,8 +192,8 @@ def held_out_table(figures: Mapping[str, Any]) -> str:
 def _look_at(vocabulary_file: Path, model_dir: Path) -> None:
     import_tensorflow()
     from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
+    from lvbert_tf.runs.initialization import load_pretrainer
     from lvbert_tf.text import Tokenizer
-    from lvbert_tf.training.initialization import load_pretrainer
 
     tokenizer = Tokenizer(vocabulary_file)
     pretrainer = load_pretrainer(model_dir, print)

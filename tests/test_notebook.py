@@ -8,8 +8,8 @@ import nbclient
 import nbformat
 
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-from lvbert_tf.training.model_directory import save_preset
 
 ROOT = Path(__file__).parents[1]
 

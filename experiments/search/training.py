@@ -59,8 +59,8 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
     import tensorflow as tf
 
     from lvbert_tf.pretraining.run import run
-    from lvbert_tf.pretraining.token_table import fit_to_vocabulary
-    from lvbert_tf.training.initialization import load_pretrainer
+    from lvbert_tf.runs.initialization import load_pretrainer
+    from lvbert_tf.runs.token_table import fit_to_vocabulary
 
     result = result_path(output_dir, training)
     config = experiment.pretraining_config(output_dir, training)
@@ -96,9 +96,9 @@ def _evaluator(
 
     from lvbert_tf.pretraining.masking import MaskingSpec
     from lvbert_tf.pretraining.objective import Objective
-    from lvbert_tf.pretraining.token_table import fit_to_vocabulary
     from lvbert_tf.records.input_pipeline import evaluation_dataset
     from lvbert_tf.records.record_set import RecordSet
+    from lvbert_tf.runs.token_table import fit_to_vocabulary
     from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
     from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 

@@ -24,8 +24,8 @@ from lvbert_tf.finetuning.trial import Trainer
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.tuned_model import load_tuned_model
 from lvbert_tf.hparams import load_hparams
+from lvbert_tf.runs.model_directory import locked
 from lvbert_tf.training import distribution, loop
-from lvbert_tf.training.model_directory import locked
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
 

@@ -15,9 +15,9 @@ from lvbert_tf.interop.reference_checkpoint import (
 )
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.runs.trained_run import load_trained_run
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.text import Vocabulary
-from lvbert_tf.training.trained_run import load_trained_run
 
 StartingModel = tuple[LVBertBackbone, LVBertTokenizer]
 

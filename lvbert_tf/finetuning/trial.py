@@ -12,9 +12,9 @@ from lvbert_tf.finetuning.learner import Learner
 from lvbert_tf.finetuning.results import TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.finetuning.trial_directory import TrialDirectory
+from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.training import logs, loop
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.model_directory import save_preset
 
 
 @dataclass(frozen=True)

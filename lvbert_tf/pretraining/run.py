@@ -13,7 +13,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.io.files import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
-from lvbert_tf.pretraining import held_out, token_table
+from lvbert_tf.pretraining import held_out
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
@@ -21,19 +21,20 @@ from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.records.input_pipeline import training_dataset
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
-from lvbert_tf.settings.costs import num_parameters, training_flops
-from lvbert_tf.settings.pretraining import PretrainingConfig
-from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training import distribution, logs, loop
-from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.initialization import initialize
-from lvbert_tf.training.model_directory import (
+from lvbert_tf.runs import token_table
+from lvbert_tf.runs.initialization import initialize
+from lvbert_tf.runs.model_directory import (
     check_architecture,
     locked,
     save_preset,
     write_config,
 )
-from lvbert_tf.training.named_weights import named_weights
+from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.settings.costs import num_parameters, training_flops
+from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training import distribution, logs, loop
+from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
 from lvbert_tf.training.schedules import WarmupPolynomialDecay

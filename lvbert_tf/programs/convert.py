@@ -85,7 +85,7 @@ def main() -> int:
     if FLAGS.to != "reference":
         cli.refuse_unused(("reference_code",), f"with --to {FLAGS.to}")
     import_tensorflow()  # here, so that --help need not wait for it
-    from lvbert_tf.interop.conversion import convert
+    from lvbert_tf.conversion.conversion import convert
 
     logging.set_verbosity(logging.WARNING)
     return convert(

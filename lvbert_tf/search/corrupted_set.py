@@ -17,7 +17,7 @@ from lvbert_tf.io.files import changing, replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.records.record_set import RecordSet
-from lvbert_tf.training.named_weights import named_weights
+from lvbert_tf.runs.named_weights import named_weights
 
 _ORIGIN = "origin"
 

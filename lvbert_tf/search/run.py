@@ -7,8 +7,9 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
-from lvbert_tf.pretraining.token_table import as_begun, fit_to_vocabulary
 from lvbert_tf.records.record_set import RecordSet
+from lvbert_tf.runs.model_directory import check_architecture
+from lvbert_tf.runs.token_table import as_begun, fit_to_vocabulary
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report_stage import report
@@ -17,7 +18,6 @@ from lvbert_tf.search.settings import STAGES
 from lvbert_tf.search.storage import open_storage
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution
-from lvbert_tf.training.model_directory import check_architecture
 
 
 def run_search(

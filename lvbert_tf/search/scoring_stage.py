@@ -18,6 +18,7 @@ from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.records.record_set import RecordSet
+from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.search.candidate import ranked
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
@@ -30,7 +31,6 @@ from lvbert_tf.search.trials import candidates
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.checkpoints import step_of, step_paths
 from lvbert_tf.training.distribution import check_batch
-from lvbert_tf.training.initialization import load_pretrainer
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
 

@@ -19,6 +19,7 @@ from lvbert_tf.models import (
     LVBertTokenTagger,
 )
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.runs.trained_run import load_trained_run
 from lvbert_tf.serving.encoder import encoder_signatures
 from lvbert_tf.serving.inputs import Signature, takes_ids
 from lvbert_tf.serving.pretrained import pretrainer_signatures
@@ -26,7 +27,6 @@ from lvbert_tf.serving.question_answering import span_predictor_signatures
 from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.serving.texts import classifier_signatures, regressor_signatures
 from lvbert_tf.text import Tokenizer
-from lvbert_tf.training.trained_run import load_trained_run
 
 # kind of model -> what it does, its signatures, and which of its values are told as its outputs.
 _TASKS: Mapping[type, tuple[str, Callable[[Any], dict[str, Signature]], Mapping[str, str]]] = {

@@ -13,7 +13,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.starting_model import fingerprint, fresh_values, load_starting_model
 from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.pretraining.run import pretrain
-from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.runs.initialization import load_pretrainer
 
 
 def load(data_dir, name, said=None, **hparams):

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-from lvbert_tf.training.model_directory import save_preset
 
 GOOD, BAD = ("fine", "great", "lovely", "good"), ("dull", "poor", "awful", "bad")
 PLAIN = ("film", "the", "a", "was", "is", "plot", "and", "it", "cast", "story")

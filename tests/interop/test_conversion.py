@@ -12,14 +12,14 @@ import pytest
 import safetensors.numpy
 import tensorflow as tf
 
+from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop import load_reference_checkpoint
-from lvbert_tf.interop.conversion import convert
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.runs.initialization import initialize, load_pretrainer
+from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.initialization import initialize, load_pretrainer
-from lvbert_tf.training.named_weights import named_weights
 
 ROOT = Path(__file__).parents[2]
 CODES = {"tiny": "lv_bert", "electra_order": "lv_bert", "official_electra": "electra"}

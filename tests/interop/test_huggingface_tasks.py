@@ -8,9 +8,9 @@ import pytest
 import safetensors.numpy
 import scipy.special
 
+from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tuned_model import load_task_preset
-from lvbert_tf.interop.conversion import convert
 from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT, TASKS
 from lvbert_tf.interop.huggingface_saved import SavedModel
 from lvbert_tf.interop.huggingface_tasks import load_task

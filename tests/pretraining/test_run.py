@@ -13,9 +13,9 @@ from tiny_run import LENGTH, hparams_json, make_data, saved_steps, vocabulary_si
 from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.runs.initialization import load_pretrainer
+from lvbert_tf.runs.model_directory import locked
 from lvbert_tf.training.checkpoints import read_weights
-from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import locked
 
 FIGURES = (
     *("loss", "mlm_loss", "mlm_accuracy", "disc_loss", "disc_accuracy", "disc_auc"),

@@ -8,7 +8,7 @@ from tiny_run import hparams_json, make_data
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import Supernet
 from lvbert_tf.pretraining.run import pretrain
-from lvbert_tf.training.initialization import load_pretrainer
+from lvbert_tf.runs.initialization import load_pretrainer
 
 
 def settings(**changes):

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.pretraining.token_table import as_begun, describe, fit_to_vocabulary
+from lvbert_tf.runs.model_directory import write_config
+from lvbert_tf.runs.token_table import as_begun, describe, fit_to_vocabulary
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from lvbert_tf.training.model_directory import write_config
 
 TOKENS = 40
 

@@ -13,9 +13,9 @@ from tiny_search import CANDIDATES, hparams_json
 from lvbert_tf.errors import InputError
 from lvbert_tf.models.supernet import Supernet
 from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.search import scoring_stage
 from lvbert_tf.search.run import run_search
-from lvbert_tf.training.initialization import load_pretrainer
 
 REPORT = ("report.html", "report.json", "candidates.csv", "best.toml")
 

@@ -16,8 +16,8 @@ from servable_models import LABELS, LENGTH
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
-from lvbert_tf.interop.conversion import convert
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertTextClassifier,

@@ -8,8 +8,8 @@ import pytest
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
+from lvbert_tf.runs.model_directory import locked, read_config, save_preset
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-from lvbert_tf.training.model_directory import locked, read_config, save_preset
 
 
 def test_the_lock_is_free_again_after_its_run(tmp_path):

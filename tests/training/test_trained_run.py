@@ -8,11 +8,11 @@ import pytest
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.runs.model_directory import read_config, save_preset, write_config
+from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.runs.trained_run import load_trained_run
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.model_directory import read_config, save_preset, write_config
-from lvbert_tf.training.named_weights import named_weights
-from lvbert_tf.training.trained_run import load_trained_run
 
 VOCABULARY = Path(__file__).parents[1] / "fixtures" / "tiny" / "vocab.txt"
 

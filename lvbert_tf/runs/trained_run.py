@@ -7,10 +7,10 @@ from pathlib import Path
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer, Supernet
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.runs.initialization import load_pretrainer
+from lvbert_tf.runs.model_directory import check_vocabulary, model_dir_of, read_config
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.initialization import load_pretrainer
-from lvbert_tf.training.model_directory import check_vocabulary, model_dir_of, read_config
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import keras
 import keras_hub
 
 from lvbert_tf import cli, hparams
+from lvbert_tf.conversion.sources import Source, load_source
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, LV_BERT
@@ -21,13 +22,12 @@ from lvbert_tf.interop.reference_writing import (
     reference_weights,
     write_reference_checkpoint,
 )
-from lvbert_tf.interop.sources import Source, load_source
 from lvbert_tf.records.output_directory import check_replaceable, new_directory
+from lvbert_tf.runs.model_directory import save_preset, write_config
+from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
-from lvbert_tf.training.model_directory import save_preset, write_config
-from lvbert_tf.training.named_weights import named_weights
 
 FORMATS = ("reference", "huggingface", "preset")
 REFERENCE_CODES = ("lv_bert", "electra")

@@ -9,9 +9,9 @@ from lvbert_tf.interop.reference_checkpoint import (
     restore_reference_weights,
 )
 from lvbert_tf.models import ElectraPretrainer, Supernet
+from lvbert_tf.runs.model_directory import model_dir_of, read_config
+from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
-from lvbert_tf.training.model_directory import model_dir_of, read_config
-from lvbert_tf.training.named_weights import named_weights
 
 
 def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str], None]) -> None:

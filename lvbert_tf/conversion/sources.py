@@ -23,8 +23,8 @@ from lvbert_tf.interop.reference_writing import HPARAMS
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
 from lvbert_tf.presets.directory import is_preset, load_preset
+from lvbert_tf.runs.trained_run import load_trained_run
 from lvbert_tf.settings.pretraining import PretrainingConfig
-from lvbert_tf.training.trained_run import load_trained_run
 
 _NOTHING = RestoreReport((), (), ())
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import count_token_embeddings
+from lvbert_tf.runs.model_directory import check_vocabulary, model_dir_of, read_config
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.model_directory import check_vocabulary, model_dir_of, read_config
 
 
 def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Vocabulary]:

@@ -1,0 +1,1 @@
+"""Converting checkpoints between this package, the reference and Hugging Face."""
