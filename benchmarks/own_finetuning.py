@@ -18,13 +18,13 @@ import tensorflow as tf
 
 from benchmarks.baselines import tuning
 from lvbert_tf.architecture.model_config import ModelConfig
-from lvbert_tf.finetuning.features import Features
-from lvbert_tf.finetuning.learner import Learner
+from lvbert_tf.finetuning.learning.learner import Learner
+from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
-from lvbert_tf.finetuning.prediction import Predictor
-from lvbert_tf.finetuning.registry import find_task
+from lvbert_tf.finetuning.objectives.features import Features
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
+from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.throughput import measure_matmul_peak

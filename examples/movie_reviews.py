@@ -10,8 +10,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.finetuning.task import Reading
+from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.task import Reading
 from lvbert_tf.io.files import replace_file
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "movie_reviews.tsv.gz"

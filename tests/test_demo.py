@@ -7,7 +7,7 @@ from absl import flags
 
 import demo
 from examples import movie_reviews
-from lvbert_tf.finetuning.registry import find_task
+from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.units import is_held_out
 

@@ -20,8 +20,8 @@ from lvbert_tf.finetuning.metrics.classification import score_classes
 from lvbert_tf.finetuning.metrics.question_answering import score_answers
 from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_word_tags
-from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.finetuning.task import Task
+from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.io.files import write_json
 
 TRIVIAL, LEXICAL = "trivial", "words"

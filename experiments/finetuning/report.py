@@ -11,7 +11,7 @@ from experiments.finetuning import experiment, plots
 from experiments.finetuning.baselines import LEXICAL, TRIVIAL, Baselines, all_baselines
 from experiments.finetuning.experiment import STARTS, Finetuning, TaskPlan
 from experiments.finetuning.results import FinetuningResults
-from lvbert_tf.finetuning.registry import find_task
+from lvbert_tf.finetuning.tasks.registry import find_task
 
 MODEL_NAMES = {"lv_bert": "LV-BERT", "af": "AF x 12"}
 

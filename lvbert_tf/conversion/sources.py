@@ -9,7 +9,7 @@ from typing import Any
 import keras_hub
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.tuned_model import find_tuned_preset, load_task_preset
+from lvbert_tf.finetuning.learning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_formats import TASKS

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.examples import Question, Source, TaggedSentence, TextExample
-from lvbert_tf.finetuning.lines import checked_text
-from lvbert_tf.finetuning.rows import parse_json
-from lvbert_tf.finetuning.task import Example, Kind
-from lvbert_tf.finetuning.text_examples import check_pair
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
+from lvbert_tf.finetuning.tasks.lines import checked_text
+from lvbert_tf.finetuning.tasks.rows import parse_json
+from lvbert_tf.finetuning.tasks.task import Example, Kind
+from lvbert_tf.finetuning.tasks.text_examples import check_pair
 from lvbert_tf.text.sentence_words import words_of
 
 LineFormat = Literal["auto", "text", "json"]

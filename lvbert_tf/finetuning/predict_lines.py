@@ -12,14 +12,14 @@ from typing import TextIO
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.evaluation import TaskPredictor
 from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.learning.evaluation import TaskPredictor
+from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.line_requests import LineFormat, RequestReader
-from lvbert_tf.finetuning.lines import number_lines, read_raw_lines
-from lvbert_tf.finetuning.registry import find_task
+from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.trial_directory import TrialDirectory
-from lvbert_tf.finetuning.tuned_model import load_tuned_model
+from lvbert_tf.finetuning.tasks.lines import number_lines, read_raw_lines
+from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.io.files import new_text_file
 

@@ -8,21 +8,21 @@ import keras
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.evaluation import TaskPredictor, evaluate
-from lvbert_tf.finetuning.learner import Learner
+from lvbert_tf.finetuning.learning.evaluation import TaskPredictor, evaluate
+from lvbert_tf.finetuning.learning.learner import Learner
+from lvbert_tf.finetuning.learning.starting_model import load_starting_model
+from lvbert_tf.finetuning.learning.trial import Trainer
+from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
-from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.finetuning.reporting import finish, keep_best_model, write_figures
-from lvbert_tf.finetuning.results import TrialResult
+from lvbert_tf.finetuning.results.reporting import finish, keep_best_model, write_figures
+from lvbert_tf.finetuning.results.results import TrialResult
+from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.starting_model import load_starting_model
-from lvbert_tf.finetuning.task import Task
 from lvbert_tf.finetuning.task_data import read_task_data
-from lvbert_tf.finetuning.trial import Trainer
-from lvbert_tf.finetuning.trial_directory import TrialDirectory
-from lvbert_tf.finetuning.tuned_model import load_tuned_model
+from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.runs.model_directory import locked
 from lvbert_tf.training import distribution, loop

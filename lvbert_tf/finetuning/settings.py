@@ -10,7 +10,7 @@ from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.task import Task
+from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.examples import TextExample
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.task import Example, Reading, Role, Task
-from lvbert_tf.finetuning.text_examples import double_unordered
+from lvbert_tf.finetuning.tasks.task import Example, Reading, Role, Task
+from lvbert_tf.finetuning.tasks.text_examples import double_unordered
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.tuned_model import find_tuned_preset, load_task_preset
+from lvbert_tf.finetuning.learning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.models import (
     LVBertBackbone,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.finetuning.task import Task
+from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.task import Task
 
 
 def task_with(data_dir: Path, name: str, files: Mapping[str, str | bytes]) -> Task:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.answer_files import write_answers
+from lvbert_tf.finetuning.results.answer_files import write_answers
 
 FIGURES = {"exact": 50.0, "f1": 62.5}
 

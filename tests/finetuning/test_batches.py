@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.finetuning.batches import (
+from lvbert_tf.finetuning.learning.batches import (
     batches,
     compilation_price,
     padded_lengths,
     prediction_plan,
     training_plan,
 )
-from lvbert_tf.finetuning.features import Features
+from lvbert_tf.finetuning.objectives.features import Features
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
 

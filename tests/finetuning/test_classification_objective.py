@@ -10,8 +10,8 @@ from task_files import refusal, task_with
 from tiny_objectives import make_objective, outputs_of, overfit, predict, whole_batch
 
 from lvbert_tf.finetuning.examples import Source
-from lvbert_tf.finetuning.features import model_inputs
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
+from lvbert_tf.finetuning.objectives.features import model_inputs
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 

@@ -11,8 +11,8 @@ from task_files import json_lines, refusal, task_with, texts_of, tsv
 
 from lvbert_tf import hparams
 from lvbert_tf.finetuning.examples import Span
-from lvbert_tf.finetuning.registry import BUILT_IN_TASKS, find_task
-from lvbert_tf.finetuning.task_settings import Columns, Files, TaskSettings
+from lvbert_tf.finetuning.tasks.registry import BUILT_IN_TASKS, find_task
+from lvbert_tf.finetuning.tasks.task_settings import Columns, Files, TaskSettings
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "tasks.md"
 
@@ -504,7 +504,7 @@ def test_all_tasks_of_the_reference_are_built_in(tmp_path):
 def test_tasks_are_read_without_tensorflow():
     """Its start would be most of the time of reading a task."""
     script = (
-        "import sys; from lvbert_tf.finetuning.registry import find_task; find_task('sst', '.');"
+        "import sys; from lvbert_tf.finetuning.tasks.registry import find_task; find_task('sst', '.');"
         " sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=DOCUMENTATION.parents[1])

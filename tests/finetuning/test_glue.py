@@ -3,8 +3,8 @@
 import pytest
 from task_files import refusal, task_with, texts_of, tsv
 
-from lvbert_tf.finetuning.glue import GLUE_TASKS
-from lvbert_tf.finetuning.text_examples import double_unordered
+from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
+from lvbert_tf.finetuning.tasks.text_examples import double_unordered
 
 _MNLI = (
     "index|promptID|pairID|genre|sentence1_binary_parse|sentence2_binary_parse|sentence1_parse"

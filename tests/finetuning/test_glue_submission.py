@@ -7,9 +7,9 @@ import pytest
 from task_files import refusal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning import glue_submission
-from lvbert_tf.finetuning.glue import GLUE_TASKS, glue_task
-from lvbert_tf.finetuning.glue_submission import GLUE_TEST_SETS, write_glue_submission
+from lvbert_tf.finetuning.results import glue_submission
+from lvbert_tf.finetuning.results.glue_submission import GLUE_TEST_SETS, write_glue_submission
+from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS, glue_task
 
 # Rows of the test sets as Hugging Face's dataset card counts them, and the site's labels.
 SITE = {

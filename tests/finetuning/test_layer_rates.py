@@ -1,6 +1,6 @@
 import pytest
 
-from lvbert_tf.finetuning.layer_rates import rate_multiplier
+from lvbert_tf.finetuning.learning.layer_rates import rate_multiplier
 from lvbert_tf.models import LVBertBackbone, LVBertTextClassifier
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 from task_files import refusal, task_with
 from tiny_objectives import make_objective, outputs_of, overfit, predict, whole_batch
 
-from lvbert_tf.finetuning.features import model_inputs
+from lvbert_tf.finetuning.objectives.features import model_inputs
 from lvbert_tf.finetuning.objectives.regression import RegressionObjective
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 

@@ -8,10 +8,10 @@ import pytest
 from task_files import refusal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.results import TrialResult
-from lvbert_tf.finetuning.results_files import results_text, write_results
-from lvbert_tf.finetuning.results_table import results_table
-from lvbert_tf.finetuning.summary import best_trial, summarize, summarize_trials
+from lvbert_tf.finetuning.results.results import TrialResult
+from lvbert_tf.finetuning.results.results_files import results_text, write_results
+from lvbert_tf.finetuning.results.results_table import results_table
+from lvbert_tf.finetuning.results.summary import best_trial, summarize, summarize_trials
 
 MCC = (57.04, 50.0, 61.5, 55.25)
 

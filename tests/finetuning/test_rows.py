@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from task_files import refusal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning import csv_rows
-from lvbert_tf.finetuning.bad_rows import BadRows
-from lvbert_tf.finetuning.rows import read_csv, read_json_lines, read_tsv
-from lvbert_tf.finetuning.text_examples import ClassLabels, read_text_examples
+from lvbert_tf.finetuning.tasks import csv_rows
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows
+from lvbert_tf.finetuning.tasks.rows import read_csv, read_json_lines, read_tsv
+from lvbert_tf.finetuning.tasks.text_examples import ClassLabels, read_text_examples
 
 COLUMNS = {"text": "text", "label": "label"}
 LABELS = ClassLabels(("no", "yes"))

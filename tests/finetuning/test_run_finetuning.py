@@ -13,9 +13,9 @@ import tensorflow as tf
 from tiny_tuning import NAME, make_data, settings
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.learning.trial import Trainer
 from lvbert_tf.finetuning.predict_lines import predict_lines
 from lvbert_tf.finetuning.run import finetune
-from lvbert_tf.finetuning.trial import Trainer
 from lvbert_tf.models import LVBertTextClassifier
 from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.source import load_servable_model

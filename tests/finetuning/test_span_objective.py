@@ -11,8 +11,8 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.examples import Question, Source, Span
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.span import SpanObjective
-from lvbert_tf.finetuning.question_answering import span_task
 from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.tasks.question_answering import span_task
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 

@@ -9,8 +9,12 @@ import tiny_run
 import tiny_tuning
 from task_files import refusal
 
+from lvbert_tf.finetuning.learning.starting_model import (
+    fingerprint,
+    fresh_values,
+    load_starting_model,
+)
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.starting_model import fingerprint, fresh_values, load_starting_model
 from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer

@@ -11,10 +11,10 @@ from seqeval.metrics import v1 as strict
 from task_files import json_lines, refusal, task_with
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.bad_rows import RowError
 from lvbert_tf.finetuning.entity_schemes import BIOES, LETTERS, SCHEMES, find_scheme, scheme_of
 from lvbert_tf.finetuning.metrics.tagging import score_entities
-from lvbert_tf.finetuning.tag_schemes import EntityTags, WordTags
+from lvbert_tf.finetuning.tasks.bad_rows import RowError
+from lvbert_tf.finetuning.tasks.tag_schemes import EntityTags, WordTags
 
 # Of seqeval; it lacks two, whose letters only are others.
 THEIRS = {

@@ -9,7 +9,7 @@ from task_files import task_with
 from tiny_objectives import LENGTH, make_objective, outputs_of, overfit, predict, whole_batch
 
 from lvbert_tf.finetuning.examples import Source, TaggedSentence
-from lvbert_tf.finetuning.features import model_inputs
+from lvbert_tf.finetuning.objectives.features import model_inputs
 from lvbert_tf.finetuning.objectives.tagging import TaggingObjective
 from lvbert_tf.models import LVBertTokenTagger
 from lvbert_tf.serving.tagger import tagger_signatures

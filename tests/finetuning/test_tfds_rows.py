@@ -3,9 +3,9 @@
 import pytest
 from task_files import refusal, task_with, texts_of
 
-from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import Span
-from lvbert_tf.finetuning.tfds_rows import read_tfds
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows
+from lvbert_tf.finetuning.tasks.tfds_rows import read_tfds
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ import pytest
 import requests
 from task_files import json_lines, refusal, task_with, texts_of, tsv
 
-from lvbert_tf.finetuning import tfds_rows
-from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import Source
-from lvbert_tf.finetuning.glue import GLUE_TASKS
-from lvbert_tf.finetuning.registry import find_task
-from lvbert_tf.finetuning.tfds_tasks import TFDS_TASKS
+from lvbert_tf.finetuning.tasks import tfds_rows
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows
+from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
+from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.tfds_tasks import TFDS_TASKS
 
 ROWS = range(6)  # enough that TFDS, which shuffles by a hash, changes their order in every split
 

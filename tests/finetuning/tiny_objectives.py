@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.batches import batches, prediction_plan
+from lvbert_tf.finetuning.learning.batches import batches, prediction_plan
+from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.objectives import OBJECTIVES
-from lvbert_tf.finetuning.prediction import Predictor
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 

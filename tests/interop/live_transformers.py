@@ -17,7 +17,7 @@ from test_huggingface import assert_same_logits
 from test_huggingface_tasks import assert_same_outputs
 
 from lvbert_tf.conversion.conversion import convert
-from lvbert_tf.finetuning.tuned_model import load_task_preset
+from lvbert_tf.finetuning.learning.tuned_model import load_task_preset
 from lvbert_tf.interop.huggingface_formats import TASKS
 from lvbert_tf.interop.huggingface_reading import load_huggingface
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer, write_tokenizer

@@ -10,7 +10,7 @@ import scipy.special
 
 from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.tuned_model import load_task_preset
+from lvbert_tf.finetuning.learning.tuned_model import load_task_preset
 from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT, TASKS
 from lvbert_tf.interop.huggingface_saved import SavedModel
 from lvbert_tf.interop.huggingface_tasks import load_task

@@ -7,7 +7,7 @@ from lvbert_tf.finetuning.objectives.classification import ClassificationObjecti
 from lvbert_tf.finetuning.objectives.regression import RegressionObjective
 from lvbert_tf.finetuning.objectives.span import SpanObjective
 from lvbert_tf.finetuning.objectives.tagging import TaggingObjective
-from lvbert_tf.finetuning.task import Kind
+from lvbert_tf.finetuning.tasks.task import Kind
 
 # Each makes an `Objective` of a task and a model, and with `new_model` the model.
 OBJECTIVES: Mapping[Kind, Any] = {

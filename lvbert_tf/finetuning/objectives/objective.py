@@ -7,8 +7,8 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.features import Batch, Features
-from lvbert_tf.finetuning.task import Example, Role, Task
+from lvbert_tf.finetuning.objectives.features import Batch, Features
+from lvbert_tf.finetuning.tasks.task import Example, Role, Task
 
 # What is predicted of an example, of JSON's types. Each objective says which keys it has.
 Prediction = Mapping[str, Any]

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.examples import TextExample
-from lvbert_tf.finetuning.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.metrics.regression import score_numbers
+from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.texts import text_example_features
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.task import Role, Task
+from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertTextClassifierPreprocessor,

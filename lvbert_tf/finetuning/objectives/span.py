@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.finetuning.examples import Question
-from lvbert_tf.finetuning.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES
 from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
+from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.span_features import WindowFeatures, window_features
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.task import Role, Task
+from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.layers.span_head import NoAnswer
 from lvbert_tf.models import (
     LVBertBackbone,

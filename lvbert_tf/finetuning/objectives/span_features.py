@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.finetuning.examples import Question
-from lvbert_tf.finetuning.features import Features
+from lvbert_tf.finetuning.objectives.features import Features
 from lvbert_tf.text.windows import Windows
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.finetuning.examples import TaggedSentence
-from lvbert_tf.finetuning.features import Batch, Features, model_inputs, token_columns
 from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
+from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs, token_columns
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.tag_schemes import EntityTags
-from lvbert_tf.finetuning.task import Role, Task
+from lvbert_tf.finetuning.tasks.tag_schemes import EntityTags
+from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertTokenizer,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from lvbert_tf.finetuning.bad_rows import BadRows
 from lvbert_tf.finetuning.examples import TextExample
-from lvbert_tf.finetuning.features import Features, text_features
-from lvbert_tf.finetuning.text_examples import check_pair
+from lvbert_tf.finetuning.objectives.features import Features, text_features
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows
+from lvbert_tf.finetuning.tasks.text_examples import check_pair
 from lvbert_tf.models import LVBertTextClassifierPreprocessor
 
 

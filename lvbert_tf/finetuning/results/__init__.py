@@ -1,0 +1,1 @@
+"""What a fine-tuning run writes: results, tables, answers, submissions."""

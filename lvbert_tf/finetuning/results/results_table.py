@@ -1,0 +1,105 @@
+"""The trials of a run as a table for the terminal."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from lvbert_tf.finetuning.results.results import TrialResult
+from lvbert_tf.finetuning.results.summary import Summary, summarize
+
+_SUMMARY_ROWS = ("median", "mean", "std")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A header of several lines, and a figure for each trial, None where it has none."""
+
+    header: str
+    figures: tuple[float | None, ...]
+
+    @property
+    def summary(self) -> Summary | None:
+        known = [figure for figure in self.figures if figure is not None]
+        return summarize(known) if known else None
+
+
+def results_table(
+    trials: Sequence[TrialResult], metrics: Mapping[str, Sequence[str]], width: int = 100
+) -> str:
+    """A row for every trial with its seed, then the median, mean and standard deviation.
+
+    Args:
+      trials: one or more.
+      metrics: task -> the metrics to show of each of its splits. The header names the task if there
+        are several, and the split if the task has several.
+      width: characters of a line at most. What does not fit beside each other comes in tables below
+        each other.
+    """
+    columns = _columns(trials, metrics)
+    tables: list[list[_Column]] = [[]]
+    for column in columns:
+        if tables[-1] and _width(_table(trials, [*tables[-1], column])) > width:
+            tables.append([])
+        tables[-1].append(column)
+    return "\n".join(_text(_table(trials, part), width) for part in tables)
+
+
+def _columns(trials: Sequence[TrialResult], metrics: Mapping[str, Sequence[str]]) -> list[_Column]:
+    columns = []
+    for task, names in metrics.items():
+        # A dictionary, as a set has no order.
+        splits = list(dict.fromkeys(split for t in trials for split in t.figures.get(task, {})))
+        for split in splits:
+            for metric in names:
+                header = [task] * (len(metrics) > 1) + [split] * (len(splits) > 1) + [metric]
+                figures = [t.figures.get(task, {}).get(split, {}).get(metric) for t in trials]
+                columns.append(_Column("\n".join(header), tuple(figures)))
+    return columns
+
+
+def _table(trials: Sequence[TrialResult], columns: Sequence[_Column]) -> Table:
+    table = Table(box=box.HORIZONTALS, pad_edge=False)
+    for header in ("trial", "seed", *(column.header for column in columns)):
+        table.add_column(header, justify="right", vertical="bottom", no_wrap=True)
+    for index, trial in enumerate(trials):
+        cells = [_cell(column.figures[index]) for column in columns]
+        table.add_row(str(trial.trial), str(trial.seed), *cells)
+    table.add_section()
+    for name in _SUMMARY_ROWS:
+        summaries = [column.summary for column in columns]
+        cells = [_cell(getattr(summary, name) if summary else None) for summary in summaries]
+        table.add_row(name, "", *cells)
+    return table
+
+
+def _cell(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.2f}"
+
+
+def _console(width: int) -> Console:
+    # Plain text: no colours, and brackets in a name are no markup.
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def _width(table: Table) -> int:
+    console = _console(width=10_000)  # wider than any table, which is not to be squeezed
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _text(table: Table, width: int) -> str:
+    console = _console(max(width, _width(table)))
+    with console.capture() as captured:
+        console.print(table)
+    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())

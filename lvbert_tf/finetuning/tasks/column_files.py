@@ -1,0 +1,153 @@
+"""Files with a word a line in columns, as in the shared tasks of CoNLL and in CoNLL-U."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lvbert_tf.finetuning.tasks.bad_rows import RowError, shown
+from lvbert_tf.finetuning.tasks.lines import checked_text, read_lines
+
+Line = tuple[int, str]  # number and text
+_Cells = tuple[int, list[str]]  # number of the line and its columns
+
+_BLANKS = re.compile(r"[ \t]+")
+_DOCUMENT_START = re.compile(r"[ \t]*-DOCSTART-(?:[ \t]|$)")
+# A range such as 3-4 is the text of words that follow one by one, 8.1 a word that the text lacks.
+_NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
+
+
+@dataclass(frozen=True)
+class ColumnFormat:
+    """Where a file has words and tags.
+
+    Args:
+      word, tag: their columns, from 0; negative ones count from the end.
+      comments: lines that begin with one of them are left out, and so are those of -DOCSTART-.
+      tabs: whether tabs separate columns. None: they do if there is one in the file's first line,
+        otherwise spaces do. Between tabs a cell may hold spaces, or nothing. Spaces and tabs alone are
+        blank: a no-break space or an ideographic one is part of a word.
+      conllu: whether the file is CoNLL-U, which numbers words in its first column, and writes `_` for
+        a tag that is not known.
+    """
+
+    word: int = 0
+    tag: int = -1
+    comments: tuple[str, ...] = ()
+    tabs: bool | None = None
+    conllu: bool = False
+
+    @classmethod
+    def of_suffix(
+        cls, suffix: str, word: int | None = None, tag: int | None = None, comment: str = ""
+    ) -> "ColumnFormat":
+        """The format that the suffix of a file stands for.
+
+        Args:
+          word, tag: None for the usual ones: first and last, or FORM and UPOS of CoNLL-U.
+          comment: what comments begin with; besides those of CoNLL-U.
+        """
+        conllu = suffix == ".conllu"
+        usual_word, usual_tag = (1, 3) if conllu else (0, -1)
+        return cls(
+            usual_word if word is None else word,
+            usual_tag if tag is None else tag,
+            tuple(prefix for prefix in (comment, "#" * conllu) if prefix),
+            True if suffix in (".tsv", ".conllu") else None,
+            conllu,
+        )
+
+
+class ColumnFile:
+    """The sentences of one file.
+
+    Args:
+      path: of the file, which may be compressed.
+      form: where it has words and tags.
+    """
+
+    def __init__(self, path: Path, form: ColumnFormat):
+        self.path = path
+        self.form = form
+        self._tabs = form.tabs
+        self._first: _Cells | None = None
+
+    def sentences(self) -> Iterator[list[Line]]:
+        """Yields the lines of each sentence; a blank line ends one.
+
+        Raises:
+          InputError: the file cannot be read.
+        """
+        sentence: list[Line] = []
+        for number, line in read_lines(self.path):
+            if not line.strip(" \t"):
+                if sentence:
+                    yield sentence
+                sentence = []
+            elif not (line.startswith(self.form.comments) or _DOCUMENT_START.match(line)):
+                if self._tabs is None:
+                    self._tabs = "\t" in line
+                sentence.append((number, line))
+        if sentence:
+            yield sentence
+
+    def read(self, lines: list[Line], labelled: bool) -> tuple[list[str], list[str] | None]:
+        """The words of a sentence and, if it is `labelled`, as many tags.
+
+        Raises:
+          RowError: a line has no word or no tag, or more or fewer columns than others.
+        """
+        rows = [(number, self._split(number, line)) for number, line in lines]
+        self._first = self._first or rows[0]
+        if labelled:
+            for number, cells in rows:
+                if len(cells) < 2:
+                    raise RowError(f"line {number} has no tag: {shown(cells[0])}{self._separator}")
+        self._check_widths(rows)
+        if self.form.conllu:
+            rows = [row for row in rows if not _NO_WORD.fullmatch(row[1][0])]
+        words = [self._cell(row, self.form.word, "word") for row in rows]
+        tags = [self._cell(row, self.form.tag, "tag") for row in rows] if labelled else None
+        if tags and self.form.conllu and "_" in tags:
+            raise RowError(f"line {rows[tags.index('_')][0]} has no tag: '_'")
+        return words, tags
+
+    def _split(self, number: int, line: str) -> list[str]:
+        if self._tabs:
+            return [cell.strip(" ") for cell in line.split("\t")]
+        line = line.strip(" \t")
+        if "\t" in line:
+            raise RowError(
+                f"line {number} has a tab, but the first line has none, so spaces separate columns;"
+                " use one of the two throughout"
+            )
+        return _BLANKS.split(line)
+
+    def _check_widths(self, rows: Sequence[_Cells]) -> None:
+        """A column that is missing, or one too many, moves those that are counted from the end, and
+        where spaces separate columns a word with a space in it is two."""
+        assert self._first is not None
+        from_front = self.form.word >= 0 and self.form.tag >= 0
+        # CoNLL-2012 has more columns in some sentences than in others, but the same in each.
+        first_number, first = rows[0] if from_front else self._first
+        for number, cells in rows:
+            if len(cells) != len(first):
+                raise RowError(
+                    f"line {number} has {len(cells)} columns where line {first_number} has"
+                    f" {len(first)}{self._separator}"
+                )
+
+    def _cell(self, row: _Cells, index: int, what: str) -> str:
+        number, cells = row
+        if not -len(cells) <= index < len(cells):
+            raise RowError(
+                f"line {number} has no column {index}: {shown(' '.join(cells))}{self._separator}"
+            )
+        if not cells[index]:
+            raise RowError(f"line {number} has an empty {what}: {shown(' '.join(cells))}")
+        return checked_text(cells[index], f"column {index} of line {number}")
+
+    @property
+    def _separator(self) -> str:
+        """What a message adds, so that a reader sees why a line has few columns or many."""
+        return f"; {'tabs' if self._tabs else 'spaces'} separate columns"

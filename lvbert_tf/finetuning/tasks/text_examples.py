@@ -1,0 +1,130 @@
+"""Texts and pairs of texts with a class or a number."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.examples import Source, TextExample
+from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
+from lvbert_tf.finetuning.tasks.lines import checked_text
+from lvbert_tf.finetuning.tasks.rows import Row
+
+ParseLabel = Callable[[Any], int | float]
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """The classes of a task, in the order of the model's outputs; reads a label to its index.
+
+    Raises:
+      InputError: fewer than two, or one twice.
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2 or len(set(self.names)) < len(self.names):
+            raise InputError(
+                f"labels: expected two or more different ones, got {shown(self.names)}"
+            )
+
+    def __call__(self, value: Any) -> int:
+        """Raises RowError: no such label. JSON's numbers and booleans are read as text."""
+        if isinstance(value, bool):
+            value = str(value).lower()
+        name = str(value).strip() if isinstance(value, str | int) else None
+        if name not in self.names:
+            raise RowError(f"label {shown(value)} is none of {' | '.join(self.names)}")
+        return self.names.index(name)
+
+
+@dataclass(frozen=True)
+class LabelRange:
+    """The least and the greatest label of a regression task; reads a label to its number.
+
+    A model is trained on labels brought to 0..1, as the reference does for sts.
+
+    Raises:
+      InputError: `low` is not below `high`, or either is not finite.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low < self.high < math.inf:
+            raise InputError(
+                f"label_range: expected two rising numbers, got {self.low}, {self.high}"
+            )
+
+    @classmethod
+    def parse(cls, value: Any) -> "LabelRange":
+        """Reads [low, high]; raises InputError otherwise."""
+        match value:
+            case LabelRange():
+                return value
+            case [int() | float() as low, int() | float() as high]:
+                return cls(float(low), float(high))
+        raise InputError(f"expected [least, greatest], got {shown(value)}")
+
+    def __call__(self, value: Any) -> float:
+        """Raises RowError: no number, or outside the range."""
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not self.low <= number <= self.high:
+            raise RowError(f"label {shown(value)} is no number from {self.low:g} to {self.high:g}")
+        return number
+
+    def to_unit(self, label: float) -> float:
+        """Brings a label to 0..1."""
+        return (label - self.low) / (self.high - self.low)
+
+    def from_unit(self, prediction: float) -> float:
+        """Brings a prediction back to the units of the file."""
+        return self.low + prediction * (self.high - self.low)
+
+
+def read_text_examples(
+    rows: Iterable[tuple[Source, Row]], parse_label: ParseLabel, bad_rows: BadRows
+) -> Iterator[TextExample]:
+    """Makes examples of rows with the roles `text` and, where there are any, `text_pair` and `label`.
+
+    Raises:
+      InputError: a text that cannot be tokenized or an illegal label, unless `bad_rows` skips it.
+    """
+    for source, row in rows:
+        with bad_rows.at(source):
+            yield TextExample(
+                checked_text(row["text"], "text"),
+                checked_text(row["text_pair"], "text_pair") if "text_pair" in row else None,
+                parse_label(row["label"]) if "label" in row else None,
+                source,
+            )
+
+
+def check_pair(example: TextExample, paired: bool) -> None:
+    """Refuses a pair of texts for a model that reads single ones, and the other way round.
+
+    Raises:
+      RowError: says what to do about it.
+    """
+    if paired and example.text_pair is None:
+        raise RowError("a single text, but the model reads pairs; add text_pair")
+    if not paired and example.text_pair is not None:
+        raise RowError("a pair of texts, but the model reads single ones; leave text_pair out")
+
+
+def double_unordered(examples: Iterable[TextExample]) -> Iterator[TextExample]:
+    """Yields all pairs, then all of them with text and text_pair swapped.
+
+    For training on tasks whose pairs have no order (mrpc, sts).
+    """
+    examples = tuple(examples)
+    yield from examples
+    for example in examples:
+        assert example.text_pair is not None
+        yield replace(example, text=example.text_pair, text_pair=example.text)
