@@ -189,6 +189,6 @@ def test_the_configuration_modules_need_no_tensorflow():
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
     assert loaded.stdout.strip() == "[]"

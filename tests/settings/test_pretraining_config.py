@@ -11,7 +11,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.settings.costs import num_parameters, training_flops
 from lvbert_tf.settings.pretraining import ModelConfig, ModelOverrides, PretrainingConfig
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 MODEL = ModelConfig(30522, LV_BERT_SMALL, 256, 4, 1024, 128)
 
 
