@@ -1,6 +1,7 @@
 """A study in a database, which several machines share, and which may be away for a while."""
 
 import functools
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -57,8 +58,8 @@ class PatientStorage(_CachedStorage):
 
     Trying again is safe where the first attempt was carried out and only its answer was lost: a
     second trial of a place does not count, and a trial that nobody has signed is taken again.
-    After `RETRY_SECONDS` in which no operation of any thread went well, and at once if the database
-    is there but refuses, an operation raises an InputError.
+    An operation raises an InputError at once if the database refuses it (an SQLite file may be
+    read-only, say), and otherwise after `RETRY_SECONDS` in which no operation of any thread succeeded.
     """
 
     def __init__(self, backend: RDBStorage) -> None:
@@ -103,9 +104,16 @@ for _name in BaseStorage.__abstractmethods__:
 
 
 def _is_connection_loss(error: Exception) -> bool:
+    """Whether the database may answer if it is asked again."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    # Without an answer from the server, drivers raise these two.
-    return isinstance(cause, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError))
+    # Drivers raise these two when the server does not answer.
+    if not isinstance(cause, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)):
+        return False
+    # SQLite has no server, and raises the same for a file that is full, read-only or missing. Waiting
+    # helps only where another process is writing to the file.
+    if isinstance(cause.orig, sqlite3.Error):
+        return getattr(cause.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return True
 
 
 def _reason(error: Exception) -> str:

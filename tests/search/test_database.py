@@ -1,6 +1,7 @@
 """Databases that are none, cannot be reached, or go away for a while; PostgreSQL is a real one."""
 
 import builtins
+import sqlite3
 import threading
 import time
 
@@ -108,6 +109,30 @@ def test_a_database_that_is_damaged_later_is_reported_at_once_in_one_line(tmp_pa
     with pytest.raises(InputError, match="the study's database failed") as caught:
         study.get_trials(states=(TrialState.RUNNING,))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_written_to_is_reported_at_once_in_one_line(tmp_path, monkeypatch):
+    path = tmp_path / "x.db"
+    open_synthetic(tmp_path, make_settings(), f"sqlite:///{path}")
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
+    with pytest.raises(
+        InputError, match=r"failed .*attempt to write a readonly database"
+    ) as caught:
+        open_synthetic(tmp_path, make_settings(), f"sqlite:///file:{path}?mode=ro&uri=true")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_another_process_writes_to_is_waited_for(tmp_path):
+    path = tmp_path / "x.db"
+    study, _ = open_synthetic(tmp_path, make_settings(), f"sqlite:///{path}?timeout=0.01")
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN EXCLUSIVE")
+    leaving = threading.Timer(0.5, writer.execute, ["COMMIT"])
+    leaving.start()
+    study.set_user_attr("note", 1)
+    assert study.user_attrs["note"] == 1
+    leaving.join()
+    writer.close()
 
 
 def test_a_wrong_password_is_one_line_without_it(server):
