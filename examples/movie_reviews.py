@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Reading
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import replace_file
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "movie_reviews.tsv.gz"
 TASK = "movie_reviews"

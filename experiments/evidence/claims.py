@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 
 
 def claim(output_dir: Path, settings: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 _ONE_CORE = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}

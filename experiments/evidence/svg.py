@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import replace_file
 from lvbert_tf.search.report import drawing
 
 if TYPE_CHECKING:

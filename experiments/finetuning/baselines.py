@@ -22,7 +22,7 @@ from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_word_tags
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Task
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 
 TRIVIAL, LEXICAL = "trivial", "words"
 """Always the same answer; and what single words tell."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.finetuning.experiment import TaskPlan
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import new_directory, replace_file
 
 WIKIPEDIA = "wikipedia_leads.jsonl.gz"
 
@@ -47,16 +47,14 @@ def lay_out(plan: TaskPlan, sources: Path, folder: Path) -> None:
     """
     if folder.exists():
         return
-    temporary = folder.with_name(f".{folder.name}.writing")
-    temporary.mkdir(parents=True, exist_ok=True)
     try:
-        if plan.name in _GLUE:
-            _lay_out_glue(plan, sources, temporary)
-        else:
-            _LAYOUTS[plan.name](plan, sources, temporary)
+        with new_directory(folder) as temporary:
+            if plan.name in _GLUE:
+                _lay_out_glue(plan, sources, temporary)
+            else:
+                _LAYOUTS[plan.name](plan, sources, temporary)
     except OSError as error:
         raise InputError(f"{plan.name}: {error.filename}: {reason(error)}") from error
-    temporary.rename(folder)
 
 
 def some(items: Sequence[T], count: int) -> list[T]:

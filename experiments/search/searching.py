@@ -12,7 +12,7 @@ from experiments.search.experiment import (
     search_settings,
     search_space,
 )
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.search.candidate import Candidate, ranked
 from lvbert_tf.search.search import search
 from lvbert_tf.search.study import open_study

@@ -17,7 +17,7 @@ from experiments.search import experiment
 from experiments.search.experiment import Alone, Shared
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from lvbert_tf.interop.reference_writing import (
     reference_weights,
     write_reference_checkpoint,
 )
-from lvbert_tf.records.output_directory import check_replaceable, new_directory
+from lvbert_tf.io.whole import check_replaceable, new_output
 from lvbert_tf.runs.model_directory import save_preset, write_config
 from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -89,7 +89,7 @@ def convert(
     else:
         listed = None
     _check_complete(path, source, target_format, listed, allow_partial)
-    with new_directory(target, overwrite, _is_ours) as directory:
+    with new_output(target, overwrite, _is_ours) as directory:
         if target_format == "reference":
             written = _write_reference(source, reference_code == "lv_bert", directory)
         elif target_format == "huggingface":

@@ -24,7 +24,7 @@ from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.hparams import load_hparams
-from lvbert_tf.runs.model_directory import locked
+from lvbert_tf.io.locks import training_in
 from lvbert_tf.training import distribution, loop
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
@@ -69,7 +69,7 @@ def finetune(
         if chief:
             # Other tasks may be learned at the same time.
             models = config.model_dir / "finetuning_models"
-            stack.enter_context(locked(models, str(config.task_names)))
+            stack.enter_context(training_in(models, str(config.task_names)))
         stack.enter_context(distribution.explained_worker_errors())
         directories = [TrialDirectory(config, trial + 1) for trial in range(config.num_trials)]
         try:

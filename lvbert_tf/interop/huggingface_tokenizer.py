@@ -10,7 +10,8 @@ from lvbert_tf.interop.huggingface_added_tokens import (
     added_tokens_decoder,
     read_added_tokens,
 )
-from lvbert_tf.io.files import read_json_object, write_json
+from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.text.wordpiece_learner import write_vocabulary

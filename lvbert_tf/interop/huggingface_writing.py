@@ -29,7 +29,7 @@ from lvbert_tf.interop.huggingface_names import (
 from lvbert_tf.interop.huggingface_tokenizer import write_tokenizer
 from lvbert_tf.interop.reference_writing import is_transformer
 from lvbert_tf.interop.safetensors_files import WEIGHTS
-from lvbert_tf.io.files import replace_file, write_json
+from lvbert_tf.io.whole import replace_file, write_json
 from lvbert_tf.models import (
     ElectraPretrainer,
     LVBertBackbone,

@@ -11,7 +11,7 @@ from lvbert_tf.errors import InputError, reason
 from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.reference_names import named_weights
-from lvbert_tf.io.files import replace_file, write_json
+from lvbert_tf.io.whole import replace_file, write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 
 CHECKPOINT = "model.ckpt"

@@ -1,15 +1,12 @@
-"""Writing a file whole or not at all, reading JSON that others wrote, and refusing what is no file."""
+"""Reading files that others wrote: refusing what is not an ordinary file of UTF-8 text, and JSON."""
 
 import codecs
-import contextlib
-import fcntl
 import json
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from lvbert_tf.errors import InputError, reason
 
@@ -98,82 +95,6 @@ def text_of(content: bytes, what: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{what} is not UTF-8 text: bad byte at offset {error.start}") from error
-
-
-def replace_file(path: str | Path, content: str | bytes) -> None:
-    """Writes a temporary file, waits for the disk and renames: readers see the old file or the new.
-
-    Raises:
-      InputError: it cannot be written, e.g. on a full disk; the old file is untouched.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def new_text_file(path: str | Path) -> Iterator[TextIO]:
-    """A text file that appears under its name when it is whole; after an exception nothing is left.
-
-    Raises:
-      InputError: there is a file of that name already, or it cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    try:
-        if os.path.lexists(path):
-            raise FileExistsError
-        with temporary.open("w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.lexists(path):  # by now
-            raise FileExistsError
-        os.rename(temporary, path)
-    except FileExistsError as error:
-        raise InputError(f"{path} exists; move it away, or name another file") from error
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def changing(path: str | Path) -> Iterator[None]:
-    """Waits until no other process is in this context with the same file.
-
-    For whoever writes what depends on what is there: nothing that another one writes at the same time
-    is lost. The lock is a file beside it that stays; the system frees it when its holder is killed.
-
-    Args:
-      path: of the file; its folder is created if need be.
-
-    Raises:
-      InputError: the lock cannot be had, e.g. in a folder that may not be written to.
-    """
-    path = Path(path)
-    lock = path.with_name(f".{path.name}.lock")
-    with contextlib.ExitStack() as stack:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(stack.enter_context(lock.open("w")), fcntl.LOCK_EX)
-        except OSError as error:
-            raise InputError(f"cannot lock {lock}: {reason(error)}") from error
-        yield
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Writes JSON; see `replace_file`."""
-    replace_file(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

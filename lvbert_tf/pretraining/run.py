@@ -11,7 +11,8 @@ import tensorflow as tf
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.locks import training_in
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining import held_out
 from lvbert_tf.pretraining.evaluation import Evaluator
@@ -25,7 +26,6 @@ from lvbert_tf.runs import token_table
 from lvbert_tf.runs.initialization import initialize
 from lvbert_tf.runs.model_directory import (
     check_architecture,
-    locked,
     save_preset,
     write_config,
 )
@@ -136,7 +136,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         if chief:
-            stack.enter_context(locked(model_dir))
+            stack.enter_context(training_in(model_dir))
 
         # === Restore: the run's own newest readable checkpoint, else init_checkpoint, else random ===
         step = checkpoints.restore_latest(say)

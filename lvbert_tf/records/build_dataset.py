@@ -2,17 +2,16 @@
 
 import collections
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.whole import check_replaceable, new_output
 from lvbert_tf.records import examples, manifest, records
 from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.encoding_pool import encode_units
 from lvbert_tf.records.manifest import Counts, Manifest, Split
-from lvbert_tf.records.output_directory import check_replaceable, new_directory
 from lvbert_tf.records.shard_writer import SHARD_BYTES, ShardWriter
 from lvbert_tf.records.units import EncodedSplit, EncodingSettings, Unit, divide
 from lvbert_tf.records.unknown_words import VocabularyFit
@@ -101,7 +100,7 @@ def build_dataset(
             f" {records.MAX_VOCABULARY_SIZE} are supported"
         )
     output = Path(settings.output_dir).resolve()
-    with new_directory(output, settings.overwrite, _is_ours) as directory:
+    with new_output(output, settings.overwrite, _is_ours) as directory:
         training, held_out = _write_splits(directory, corpus, settings, on_bytes, on_warning)
         if not training.counts.examples:
             raise InputError(f"no text in the corpus: {corpus.location}")
@@ -125,10 +124,7 @@ def build_dataset(
                 "allow_unknown_words": settings.allow_unknown_words,
             },
         )
-        with (directory / manifest.MANIFEST_NAME).open("x", encoding="utf-8") as file:
-            file.write(result.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+        (directory / manifest.MANIFEST_NAME).write_text(result.to_json(), encoding="utf-8")
     return result
 
 

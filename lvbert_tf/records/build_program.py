@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import changing
+from lvbert_tf.io.locks import changing
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.records.corpus import JSON_SUFFIXES, Corpus

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +76,7 @@ class ShardWriter:
             self._close_files()
 
     def finish(self) -> tuple[Shard, ...]:
-        """Makes the files durable, names them and returns them; those left empty are removed."""
+        """Closes the files, names them and returns them; those left empty are removed."""
         self._close_files()
         filled = [index for index, shard in enumerate(self._closed) if shard.examples]
         shards: list[Shard] = []
@@ -105,8 +104,6 @@ class ShardWriter:
 
     def _close_files(self) -> None:
         for shard in self._open:
-            shard.file.flush()
-            os.fsync(shard.file.fileno())
             shard.file.close()
         self._closed += self._open
         self._open = []

@@ -1,17 +1,16 @@
-"""`models/<model_name>/`: who may write there, and which run it belongs to."""
+"""`models/<model_name>/`: which run it belongs to, and its preset."""
 
-import contextlib
-import fcntl
 import json
 import math
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import read_json_object, write_json
+from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.whole import new_directory, write_json
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -106,49 +105,16 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
     stamp = directory / "step.json"
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == {"step": step}:
         return
-    temporary = directory.with_name(f".{directory.name}.writing")
-    replaced = directory.with_name(f".{directory.name}.replaced")
-    for leftover in (temporary, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
     # Asked first, because HDF5 crashes where a write fails.
     elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
     needed = 4 * elements + _PRESET_OVERHEAD
     directory.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(directory.parent).free < needed:
         raise InputError(f"cannot write {directory}: it needs {needed / 1e6:,.0f} MB of free space")
-    temporary.mkdir()
-    for part in parts:
-        part.save_to_preset(str(temporary))
-    for file in temporary.glob("*.json"):
-        text = file.read_text(encoding="utf-8")
-        file.write_text(_MIXED_POLICY.sub('"float32"', text), encoding="utf-8")
-    write_json(temporary / "step.json", {"step": step})
-    if directory.exists():
-        directory.rename(replaced)
-    temporary.rename(directory)
-    shutil.rmtree(replaced, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def locked(directory: str | Path, what: str = "") -> Iterator[None]:
-    """Creates a directory and holds it against a second run; the system frees it on a kill.
-
-    Args:
-      directory: where the run writes.
-      what: the part of it that is held, by a name, if others may train other parts meanwhile.
-
-    Raises:
-      InputError: another process is training there, or the directory cannot be made.
-    """
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot create {directory}: {error.strerror}") from error
-    with (directory / (f".{what}.lock" if what else ".lock")).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            training = f"training {what}" if what else "training"
-            raise InputError(f"another process is {training} in {directory}") from None
-        yield
+    with new_directory(directory, replace=True) as temporary:
+        for part in parts:
+            part.save_to_preset(str(temporary))
+        for file in temporary.glob("*.json"):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(_MIXED_POLICY.sub('"float32"', text), encoding="utf-8")
+        write_json(temporary / "step.json", {"step": step})

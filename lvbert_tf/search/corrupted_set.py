@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import changing, replace_file
+from lvbert_tf.io.locks import changing
+from lvbert_tf.io.whole import replace_file
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import Objective
 from lvbert_tf.records.record_set import RecordSet

@@ -1,15 +1,14 @@
 """A study in a journal file, which the processes of one machine share."""
 
-import fcntl
 import json
 import os
-import time
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io import locks
 
 LOCK_SECONDS = 30.0  # a write takes milliseconds, so whoever holds the lock longer is stuck
 _RECORD_START = b'{"op_code":'
@@ -86,7 +85,7 @@ class JournalLock(JournalFileOpenLock):
         except OSError as error:
             raise InputError(f"cannot write to {self._path}: {error.strerror}") from error
         try:
-            self._wait(descriptor)
+            self._lock(descriptor)
             _cut_torn_tail(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -100,26 +99,19 @@ class JournalLock(JournalFileOpenLock):
         os.close(self._descriptor)
         self._descriptor = None
 
-    def _wait(self, descriptor: int) -> None:
-        deadline = time.monotonic() + LOCK_SECONDS
-        pause = 0.001
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"{self._path} has been locked by another process for"
-                        f" {LOCK_SECONDS:g} seconds; nothing was changed"
-                    ) from None
-            except OSError as error:
-                raise InputError(
-                    f"{self._path} cannot be locked ({error.strerror}); a file system without locks"
-                    " cannot hold a study, a database can (--storage)"
-                ) from error
-            time.sleep(pause)
-            pause = min(2 * pause, 0.05)
+    def _lock(self, descriptor: int) -> None:
+        try:
+            locks.take(descriptor, LOCK_SECONDS)
+        except locks.Held:
+            raise InputError(
+                f"{self._path} has been locked by another process for"
+                f" {LOCK_SECONDS:g} seconds; nothing was changed"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{self._path} cannot be locked ({error.strerror}); a file system without locks"
+                " cannot hold a study, a database can (--storage)"
+            ) from error
 
 
 def _cut_torn_tail(descriptor: int) -> None:

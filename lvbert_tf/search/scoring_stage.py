@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective

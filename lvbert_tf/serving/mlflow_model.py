@@ -6,9 +6,8 @@ import platform
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import replace_file, write_json
+from lvbert_tf.io.whole import check_replaceable, replace_file, write_json
 from lvbert_tf.quiet_import import import_tensorflow
-from lvbert_tf.records.output_directory import check_replaceable
 
 _DESCRIPTION = "MLmodel"
 _LOADER = '''\

@@ -1,15 +1,12 @@
 """Writing a version of a SavedModel that a server may be watching for."""
 
-import contextlib
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io import whole
 from lvbert_tf.serving.model_card import model_card
 from lvbert_tf.serving.source import ServableModel
 from lvbert_tf.serving.warmup import write_warmup_requests
@@ -38,17 +35,25 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
     Raises:
       InputError: it cannot be written.
     """
-    with _new_version(output_dir) as directory:
-        graphs = {name: graph.get_concrete_function() for name, graph in model.signatures.items()}
-        module = tf.Module()
-        module.weights = [weight.value for weight in model.weights]
-        tf.saved_model.save(module, str(directory), graphs, _OPTIONS)
-        _forget_gradients(directory / "saved_model.pb")
-        write_warmup_requests(directory, output_dir.name, model.signatures)
-        write_vocabulary(directory / VOCABULARY_FILE, model.tokenizer.vocabulary.tokens)
-        card = model_card(model, output_dir.name, license_name)
-        (directory / CARD_FILE).write_text(card, encoding="utf-8")
-        return _publish(directory, output_dir)
+    try:
+        # Several exports may be at work at the same time.
+        with whole.draft(output_dir / "version", alone=False) as directory:
+            _write(model, directory, output_dir.name, license_name)
+            return _publish(directory, output_dir)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"cannot write {output_dir}: {reason(error)}") from error
+
+
+def _write(model: ServableModel, directory: Path, name: str, license_name: str) -> None:
+    graphs = {key: graph.get_concrete_function() for key, graph in model.signatures.items()}
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    tf.saved_model.save(module, str(directory), graphs, _OPTIONS)
+    _forget_gradients(directory / "saved_model.pb")
+    write_warmup_requests(directory, name, model.signatures)
+    write_vocabulary(directory / VOCABULARY_FILE, model.tokenizer.vocabulary.tokens)
+    card = model_card(model, name, license_name)
+    (directory / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def _forget_gradients(path: Path) -> None:
@@ -61,27 +66,13 @@ def _forget_gradients(path: Path) -> None:
     path.write_bytes(saved.SerializeToString())
 
 
-@contextlib.contextmanager
-def _new_version(output_dir: Path) -> Iterator[Path]:
-    """A directory to write to, which is gone afterwards."""
-    directory = output_dir / f".{os.getpid()}.writing"
-    try:
-        directory.mkdir(parents=True)
-        yield directory
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"cannot write {output_dir}: {reason(error)}") from error
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def _publish(directory: Path, output_dir: Path) -> Path:
     """Gives a directory the number after the last version's."""
-    os.sync()  # the name must not reach the disk before the files
     while True:
-        version = max(versions(output_dir), default=0) + 1
-        target = output_dir / str(version)
+        target = output_dir / str(max(versions(output_dir), default=0) + 1)
         try:
-            return directory.rename(target)
+            whole.publish(directory, target)
+            return target
         except OSError:
             if not target.exists():  # else another export was faster
                 raise

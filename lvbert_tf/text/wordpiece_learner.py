@@ -10,7 +10,7 @@ import tensorflow as tf
 import tokenizers
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
 from lvbert_tf.text.words import WordSplitter
 

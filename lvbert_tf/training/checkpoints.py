@@ -4,7 +4,6 @@ A checkpoint is a directory `step-00001234/` holding one TensorFlow checkpoint. 
 a temporary name, flushed to disk and renamed, so a directory with the final name is always whole.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -14,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io import whole
 
 _NAME = re.compile(r"step-\d+")
-_TEMPORARY = ".writing-"
 _PREFIX = "state"
 # What TensorFlow raises on a truncated, altered or missing file (IndexError: shorter than its index).
 _UNREADABLE = (tf.errors.OpError, OSError, ValueError, RuntimeError, IndexError)
@@ -57,21 +56,17 @@ class Checkpoints:
         path = self.path(step)
         if not self.writer or path.exists():
             return path
-        temporary = self.directory / f"{_TEMPORARY}{step}"
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers()
-            temporary.mkdir()
-            self._checkpoint.write(str(temporary / _PREFIX))
-            for file in (*temporary.iterdir(), temporary):
-                _flush(file)
-            temporary.rename(path)
-            _flush(self.directory)
+            # One name for all steps, so that a save removes what a kill has left of another step's.
+            with whole.draft(self.directory / "checkpoint") as temporary:
+                self._checkpoint.write(str(temporary / _PREFIX))
+                whole.publish(temporary, path)
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             raise InputError(f"cannot write {path}: {reason(error)}") from error
         for old in self.steps()[: -self.keep] if self.keep else []:
             shutil.rmtree(self.path(old))
+        for leftover in self.directory.glob(".writing-*"):  # of earlier releases
+            shutil.rmtree(leftover)
         return path
 
     def restore_latest(self, report: Callable[[str], None]) -> int | None:
@@ -107,10 +102,6 @@ class Checkpoints:
                 " the directory away to start from the beginning"
             )
         return None
-
-    def _remove_leftovers(self) -> None:
-        for leftover in self.directory.glob(f"{_TEMPORARY}*"):
-            shutil.rmtree(leftover)
 
 
 def step_paths(directory: str | Path) -> list[Path]:
@@ -149,12 +140,3 @@ def find_damage(path: Path) -> str | None:
 def step_of(path: Path) -> int:
     """The step that a checkpoint's directory is named after."""
     return int(path.name.removeprefix("step-"))
-
-
-def _flush(path: Path) -> None:
-    """Waits until a file or a directory is on the disk and not only in the system's cache."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError, reason
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import replace_file
 
 TRAIN, EVAL = "train", "eval"
 

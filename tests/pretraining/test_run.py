@@ -11,10 +11,10 @@ import tensorflow as tf
 from tiny_run import LENGTH, hparams_json, make_data, saved_steps, vocabulary_size, write_records
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.locks import training_in
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
-from lvbert_tf.runs.model_directory import locked
 from lvbert_tf.training.checkpoints import read_weights
 
 FIGURES = (
@@ -148,7 +148,7 @@ def test_another_architecture_is_refused(data, trained):
 
 
 def test_a_second_run_is_refused(data, trained):
-    with locked(trained), pytest.raises(InputError, match=r"another process is training in"):
+    with training_in(trained), pytest.raises(InputError, match=r"another process is training in"):
         pretrain(str(data), "trained", settings(num_train_steps=8))
 
 

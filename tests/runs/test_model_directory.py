@@ -1,4 +1,4 @@
-"""What is in a model directory is whole, and belongs to one run at a time."""
+"""What is in a model directory is whole."""
 
 import shutil
 from collections import namedtuple
@@ -8,37 +8,8 @@ import pytest
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
-from lvbert_tf.runs.model_directory import locked, read_config, save_preset
+from lvbert_tf.runs.model_directory import read_config, save_preset
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-
-
-def test_the_lock_is_free_again_after_its_run(tmp_path):
-    for _ in range(2):
-        with (
-            locked(tmp_path / "m"),
-            pytest.raises(InputError, match="another process is training"),
-            locked(tmp_path / "m"),
-        ):
-            pass
-
-
-def test_parts_are_held_one_by_one(tmp_path):
-    with (
-        locked(tmp_path / "m", "sst"),
-        locked(tmp_path / "m", "sst,sts"),
-        pytest.raises(InputError, match=r"another process is training sst in .*m$"),
-        locked(tmp_path / "m", "sst"),
-    ):
-        pass
-
-
-def test_a_place_that_cannot_be_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(InputError, match=r"cannot create .*file/m: Not a directory"),
-        locked(tmp_path / "file" / "m"),
-    ):
-        pass
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.runs.model_directory import read_config, save_preset, write_config
 from lvbert_tf.runs.named_weights import named_weights

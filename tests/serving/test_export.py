@@ -1,7 +1,6 @@
 """Versions, warm-up requests, the model card, the program, and TensorFlow's C API."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -70,14 +69,13 @@ def test_a_version_has_its_name_when_it_is_whole(model, exported, monkeypatch):
     write = tf.saved_model.save
 
     def save(*arguments):
-        seen.append(sorted(child.name for child in folder.iterdir()))
+        seen.append(sorted(child.name[:5] for child in folder.iterdir()))
         write(*arguments)
-        seen.append(sorted(child.name for child in folder.iterdir()))
+        seen.append(sorted(child.name[:5] for child in folder.iterdir()))
 
     monkeypatch.setattr(tf.saved_model, "save", save)
     assert export(servable_task(model), folder, "MIT").name == "2"
-    hidden = f".{os.getpid()}.writing"  # servers look for numbers alone
-    assert seen == [[hidden, "1"], [hidden, "1"]]
+    assert seen == 2 * [[".tmp-", "1"]]  # servers look for numbers alone
     assert sorted(child.name for child in folder.iterdir()) == ["1", "2"]
     (folder / "9").mkdir()
     assert export(servable_task(model), folder, "MIT").name == "10"

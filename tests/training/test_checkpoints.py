@@ -101,7 +101,7 @@ def test_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "rename", note_rename)
     saved = Run(tmp_path).save(1)
     before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
-    assert set(before) == {path.stat().st_ino for path in (saved, *saved.iterdir())}
+    assert set(before) >= {path.stat().st_ino for path in (saved, *saved.iterdir())}
     assert after == [tmp_path.stat().st_ino]
 
 
@@ -150,14 +150,15 @@ def test_refuses_to_start_anew_when_all_are_damaged(tmp_path):
 def test_a_kill_while_writing_leaves_no_checkpoint(tmp_path):
     run = Run(tmp_path)
     saved = run.save(1)
-    half_written = tmp_path / ".writing-2"
+    half_written = tmp_path / ".tmp-checkpoint-of-step-2"
     half_written.mkdir()
+    (tmp_path / ".writing-2").mkdir()  # of earlier releases
     (half_written / "state.data-00000-of-00001").write_bytes(data_file(saved).read_bytes()[:50])
     run = Run(tmp_path)
     assert run.restore() == 1
     run.save(2)
     assert run.checkpoints.steps() == [1, 2]
-    assert not half_written.exists()
+    assert len(list(tmp_path.iterdir())) == 2
     assert find_damage(run.checkpoints.path(2)) is None
 
 

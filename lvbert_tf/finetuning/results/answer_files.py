@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lvbert_tf.io.files import write_json
+from lvbert_tf.io.whole import write_json
 
 
 def write_answers(

@@ -17,7 +17,8 @@ from pathlib import Path
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tasks.bad_rows import shown
 from lvbert_tf.finetuning.tasks.glue import glue_task
-from lvbert_tf.io.files import changing, replace_file
+from lvbert_tf.io.locks import changing
+from lvbert_tf.io.whole import replace_file
 
 _HEADER = "index\tprediction\n"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lvbert_tf.finetuning.results.results import Figures, TrialResult
 from lvbert_tf.finetuning.results.summary import Summary, summarize_trials
-from lvbert_tf.io.files import replace_file, write_json
+from lvbert_tf.io.whole import replace_file, write_json
 
 
 def write_results(

@@ -10,7 +10,7 @@ from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.results.results import TrialResult
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.io.files import replace_file, write_json
+from lvbert_tf.io.whole import replace_file, write_json
 
 # Hparams that change neither what a trial learns nor what is measured of it.
 _FREE = frozenset(

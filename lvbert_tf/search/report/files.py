@@ -12,7 +12,7 @@ from typing import Any
 import tomli_w
 
 from lvbert_tf import hparams
-from lvbert_tf.io.files import replace_file
+from lvbert_tf.io.whole import replace_file
 from lvbert_tf.search.candidate import DIRECTIONS, Candidate
 from lvbert_tf.search.report.findings import Findings
 from lvbert_tf.search.report.page import report_html

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -7,11 +8,56 @@ import sys
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.records.output_directory import new_directory
+from lvbert_tf.io.whole import draft, new_output, new_text_file, publish, replace_file, write_json
+
+
+def test_text_and_bytes(tmp_path):
+    for content, written in (("é\n", b"\xc3\xa9\n"), (b"\0\xff", b"\0\xff")):
+        replace_file(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == written
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    replace, done = os.replace, []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("flushed"))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("renamed"), replace(*paths)))
+    replace_file(tmp_path / "file", "new")
+    assert done == ["flushed", "renamed"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path, full_disk):
+    path = tmp_path / "file"
+    replace_file(path, "old")
+    with full_disk(5), pytest.raises(InputError, match=r"cannot write .*file: File too large"):
+        replace_file(path, "much longer than five bytes")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_json_keeps_the_old_file(tmp_path):
+    path = tmp_path / "eval.json"
+    write_json(path, {"step": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"step": 2, "of no JSON type": object()})
+    assert json.loads(path.read_text()) == {"step": 1}
+
+
+def test_a_new_file_replaces_none(tmp_path):
+    path = tmp_path / "file"
+    with pytest.raises(InputError, match="file exists; move it away"), new_text_file(path) as file:
+        file.write("ours")
+        path.write_text("another's")
+    with pytest.raises(InputError, match="file exists; move it away"), new_text_file(path):
+        pytest.fail("there was a file before")
+    assert path.read_text() == "another's" and names(tmp_path) == ["file"]
+    with new_text_file(tmp_path / "new") as file:
+        file.write("é")
+    assert (tmp_path / "new").read_text() == "é"
 
 
 def make(path, text="new", overwrite=False):
-    with new_directory(path, overwrite, lambda name: name.startswith("data")) as directory:
+    with new_output(path, overwrite, lambda name: name.startswith("data")) as directory:
         (directory / "data-0").write_text(text)
         assert not (path / "data-0").exists() or (path / "data-0").read_text() != text
 
@@ -34,7 +80,7 @@ def _umask():
 
 
 def test_nothing_is_left_after_a_failure(tmp_path):
-    with pytest.raises(RuntimeError), new_directory(tmp_path / "set", False, bool) as directory:
+    with pytest.raises(RuntimeError), new_output(tmp_path / "set", False, bool) as directory:
         (directory / "data-0").write_text("half")
         raise RuntimeError
     assert names(tmp_path) == []
@@ -55,7 +101,7 @@ def test_an_existing_set_is_kept_unless_overwritten(tmp_path):
 def test_a_failure_keeps_what_was_to_be_overwritten(tmp_path):
     path = tmp_path / "set"
     make(path, "old")
-    with pytest.raises(RuntimeError), new_directory(path, True, bool):
+    with pytest.raises(RuntimeError), new_output(path, True, bool):
         raise RuntimeError
     assert (path / "data-0").read_text() == "old" and names(tmp_path) == ["set"]
 
@@ -75,7 +121,7 @@ def test_other_files_are_never_overwritten(tmp_path):
 def test_a_full_disk_is_one_line(tmp_path):
     with (
         pytest.raises(InputError, match=r"No space left on device: .*set; nothing was written"),
-        new_directory(tmp_path / "set", False, bool),
+        new_output(tmp_path / "set", False, bool),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert names(tmp_path) == []
@@ -93,8 +139,8 @@ def test_a_run_killed_between_the_renames_loses_nothing(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from lvbert_tf.records.output_directory import new_directory
-with new_directory(Path(sys.argv[1]), False, bool) as directory:
+from lvbert_tf.io.whole import new_output
+with new_output(Path(sys.argv[1]), False, bool) as directory:
     (directory / "data-0").write_text("half")
     print("ready", flush=True)
     time.sleep(60)
@@ -117,3 +163,21 @@ def test_a_second_run_is_refused_and_a_killed_one_cleaned_up(tmp_path):
         holder.stdout.close()
     make(path)
     assert names(tmp_path) == ["set"]
+
+
+def test_two_drafts_of_one_path_need_not_be_alone(tmp_path):
+    with draft(tmp_path / "set", alone=False) as one, draft(tmp_path / "set", alone=False) as other:
+        (one / "data-0").write_text("one")
+        publish(one, tmp_path / "1")
+        with pytest.raises(OSError, match="not empty"):
+            publish(other, tmp_path / "1")
+        publish(other, tmp_path / "2")
+    assert names(tmp_path) == ["1", "2"] and names(tmp_path / "1") == ["data-0"]
+
+
+def test_a_kill_before_the_lock_file_was_removed_does_not_matter(tmp_path):
+    path = tmp_path / "set"
+    make(path, "old")
+    (path / ".lock").touch()
+    make(path, "new", overwrite=True)
+    assert names(path) == ["data-0"]

@@ -1,0 +1,220 @@
+"""Files and directories that appear whole or not at all.
+
+A file or a directory is written under a temporary name beside its place, flushed to the disk and
+renamed. Whoever reads meanwhile sees the old one or the new one, and so does whoever reads after a kill
+or a crash of the machine.
+"""
+
+import contextlib
+import errno
+import glob
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, TextIO, cast
+
+from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io import locks
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LOCK_NAME = ".lock"
+
+
+def replace_file(path: str | Path, content: str | bytes) -> None:
+    """Writes a file, in place of the old one if there is one.
+
+    Raises:
+      InputError: it cannot be written, e.g. on a full disk; the old file is untouched.
+    """
+    with _appearing_file(Path(path), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes a value as JSON; see `replace_file`."""
+    replace_file(path, json.dumps(value, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def new_text_file(path: str | Path) -> Iterator[TextIO]:
+    """Yields a text file that gets its name when the block ends; after an exception nothing is left.
+
+    Raises:
+      InputError: there is a file of that name already, or it cannot be written.
+    """
+    path = Path(path)
+
+    def check_free() -> None:
+        if os.path.lexists(path):
+            raise InputError(f"{path} exists; move it away, or name another file")
+
+    check_free()
+    with _appearing_file(path, "w", check_free) as file:
+        yield cast(TextIO, file)
+
+
+@contextlib.contextmanager
+def _appearing_file(
+    path: Path, mode: str, before_renaming: Callable[[], None] = lambda: None
+) -> Iterator[IO]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        before_renaming()
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(path: Path, replace: bool = False) -> Iterator[Path]:
+    """Yields an empty directory that gets the name `path` when the block ends.
+
+    Args:
+      path: the directory to make. Its parent is created if there is none.
+      replace: whether a directory at `path` may be replaced, which stays until the new one is whole.
+
+    Raises:
+      InputError: another process is writing the same directory.
+      OSError: it cannot be written, or there is something at `path` and `replace` is false.
+    """
+    with draft(path) as directory:
+        yield directory
+        publish(directory, path, replace)
+
+
+@contextlib.contextmanager
+def new_output(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> Iterator[Path]:
+    """`new_directory` at a place that a user has named, where something else may be.
+
+    Args:
+      path: the directory to make. An empty one may exist.
+      overwrite: whether to replace one that is not empty.
+      is_ours: says by a file's name whether the file may be replaced.
+
+    Raises:
+      InputError: the directory exists, holds other files, is being written by another process, cannot
+        be created, or the disk is full.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            directory = stack.enter_context(draft(path))
+        except OSError as error:
+            raise InputError(f"cannot write to {path}: {error.strerror}") from error
+        check_replaceable(path, overwrite, is_ours)
+        try:
+            yield directory
+            publish(directory, path, replace=overwrite)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise InputError(f"{error.strerror}: {path}; nothing was written") from error
+            raise
+
+
+def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> None:
+    """Raises the InputError that `new_output` would raise for what is at `path`."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise InputError(f"{path} exists and is not a directory")
+    names = sorted(entry.name for entry in path.iterdir())
+    if names and not overwrite:
+        raise InputError(f"{path} is not empty; name another directory or give --overwrite")
+    if others := [name for name in names if name != _LOCK_NAME and not is_ours(name)]:
+        raise InputError(f"{path} holds {others[0]!r}, which --overwrite would lose; move it away")
+
+
+@contextlib.contextmanager
+def draft(path: Path, alone: bool = True) -> Iterator[Path]:
+    """Yields an empty directory `.tmp-NAME-*` beside `path`, for `publish`.
+
+    Nothing is left of it after the block, unless it was published. A process that is killed leaves
+    it behind, and the next call for the same path removes it.
+
+    Args:
+      path: names the directory. Its parent is created if there is none.
+      alone: refuse if another process has a draft of the same path.
+
+    Raises:
+      InputError: another process has a draft of the same path.
+      OSError: it cannot be created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _restore_replaced(path)
+    for leftover in path.parent.glob(f".tmp-{glob.escape(path.name)}-*"):
+        try:
+            with locks.holding(leftover / _LOCK_NAME):
+                shutil.rmtree(leftover)
+        except FileNotFoundError:  # another process has just published or removed it
+            pass
+        except locks.Held:
+            if alone:
+                raise InputError(f"{path} is being written by another process") from None
+    directory = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
+    try:
+        with locks.holding(directory / _LOCK_NAME):
+            yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def publish(directory: Path, path: Path, replace: bool = False) -> None:
+    """Gives a whole draft its name.
+
+    Args:
+      directory: what `draft` gave.
+      path: the name, in the same parent directory.
+      replace: whether a directory of that name may be replaced. An empty one is in any case.
+
+    Raises:
+      OSError: it cannot be flushed to the disk, or there is a directory of that name.
+    """
+    directory.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
+    # The name must not reach the disk before the files.
+    for file in directory.rglob("*"):
+        _flush(file)
+    _flush(directory)
+    replaced = _replaced(path)
+    if replace and path.exists() and any(path.iterdir()):
+        path.rename(replaced)
+    directory.rename(path)
+    _flush(path.parent)
+    # Not before: a directory of a temporary name that nobody holds is taken for a leftover.
+    (path / _LOCK_NAME).unlink()
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _restore_replaced(path: Path) -> None:
+    """Undoes the first of the two renames of `publish`, if a process was killed between them."""
+    replaced = _replaced(path)
+    if replaced.exists() and not path.exists():
+        replaced.rename(path)
+    elif replaced.exists():
+        shutil.rmtree(replaced)
+
+
+def _replaced(path: Path) -> Path:
+    return path.parent / f".tmp-{path.name}-retired"
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file or a directory is on the disk and not only in the system's cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
