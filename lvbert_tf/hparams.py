@@ -274,8 +274,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "parse"):
+        return str(value)
     if dataclasses.is_dataclass(value):
-        if hasattr(value, "parse"):
-            return str(value)
         return {key: item for key, item in to_json(value).items() if item is not None}
     return value

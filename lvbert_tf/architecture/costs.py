@@ -1,19 +1,20 @@
-"""What counts as a parameter and as a FLOP, for the operations that every layer is made of.
+"""The parameters and FLOPs of the operations that all layers are made of.
 
-Parameters are the trainable ones.
+Only trainable parameters count.
 
-A FLOP is one multiplication or one addition inside a contraction: a product of an m x k with a
-k x n matrix counts 2 m k n, a convolution tap likewise. Counted are dense layers, attention scores
-and their weighted sums, the depthwise convolution and the dynamic convolution's weighted sums.
-Biases, activations, softmax, LayerNorm, dropout and residuals are not: they are bound by memory,
-not arithmetic. (ELECTRA's own script adds them, about 1% at its sizes, and takes the backward pass
-to cost as much as the forward one.) Here a training step costs three forward passes, as the
-backward pass computes a gradient for both operands of every contraction.
+A FLOP is one multiplication or one addition inside a contraction: the product of an m x k and a k x n
+matrix has 2 m k n FLOPs, and each tap of a convolution counts in the same way. Dense layers, attention
+scores, weighted sums of attention and of dynamic convolution, and the depthwise convolution count.
+Biases, activations, softmax, LayerNorm, dropout and residual connections do not, because their speed
+depends on memory and not on arithmetic. ELECTRA's own script adds them, which is about 1% at its sizes.
+
+A training step has the FLOPs of three forward passes, because the backward pass computes a gradient for
+both operands of every contraction. ELECTRA's script counts the backward pass as one forward pass.
 """
 
 
 def dense_parameters(inputs: int, outputs: int) -> int:
-    """Kernel and bias of a dense layer."""
+    """Parameters of a dense layer: its kernel and its bias."""
     return inputs * outputs + outputs
 
 
@@ -23,5 +24,5 @@ def dense_flops(inputs: int, outputs: int) -> int:
 
 
 def layer_norm_parameters(width: int) -> int:
-    """Scale and shift."""
+    """Parameters of a LayerNorm: its scale and its shift."""
     return 2 * width

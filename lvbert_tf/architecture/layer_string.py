@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lvbert_tf.architecture import layer_types as table
 from lvbert_tf.architecture.costs import layer_norm_parameters
@@ -17,37 +16,35 @@ if TYPE_CHECKING:  # numpy is only needed by callers who bring a generator
 _TOKEN = re.compile(r"\((?P<group>[^()]*)\)x(?P<times>[1-9]\d{0,2})|(?P<code>.)", re.DOTALL)
 
 
-@dataclass(frozen=True, order=True)
-class LayerString:
+class LayerString(str):
     """An encoder's layer types from the embeddings up, e.g. `LayerString("CCAFFA")`.
 
-    Hashable, comparable and immutable. `parse` accepts every written form; the constructor only
-    the canonical upper-case letters.
+    It is text, one letter for each layer: it compares, hashes, prints and iterates as its letters do.
+    `parse` accepts every written form; the constructor only the canonical upper-case letters.
 
     Args:
-      letters: one letter a layer, each a key of `LAYER_TYPES`.
+      letters: one letter for each layer, each a key of `LAYER_TYPES`.
 
     Raises:
-      InputError: no layers, or a letter outside `LAYER_TYPES`.
+      InputError: there are no layers, or a letter is not in `LAYER_TYPES`.
     """
 
-    letters: str
-
-    def __post_init__(self) -> None:
-        if not self.letters:
+    def __new__(cls, letters: str) -> "LayerString":
+        if not letters:
             raise InputError(f"a layer string needs at least one layer: {table.legal_codes()}")
-        for position, letter in enumerate(self.letters):
+        for position, letter in enumerate(letters):
             if letter not in LAYER_TYPES:
                 raise _bad_code(letter, position)
+        return super().__new__(cls, letters)
 
     @classmethod
-    def parse(cls, value: Union[str, "LayerString", Iterable[str | int]]) -> "LayerString":
+    def parse(cls, value: str | Iterable[str | int]) -> "LayerString":
         """Reads a layer string in any of its written forms.
 
         Args:
           value: letters of either case (`"CCAF"`), the reference's digits (`"0012"`), a sequence
-            of either (`[0, 0, 1, 2]`), that sequence as JSON (`"[0, 0, 1, 2]"`), or a
-            LayerString. In text a group may be repeated: `"(AF)x12"`.
+            of either (`[0, 0, 1, 2]`), or that sequence as JSON (`"[0, 0, 1, 2]"`). In text a group
+            may be repeated: `"(AF)x12"`.
 
         Raises:
           InputError: naming the first bad code, its position counted from 0 (a character of the
@@ -68,33 +65,22 @@ class LayerString:
     def random(
         cls, length: int, layer_types: Sequence[str], rng: "np.random.Generator"
     ) -> "LayerString":
-        """Draws every layer uniformly from `layer_types`."""
+        """Draws each of `length` layers uniformly from `layer_types`."""
         return cls("".join(layer_types[i] for i in rng.integers(len(layer_types), size=length)))
 
     @property
     def digits(self) -> list[int]:
-        """The reference's `custom_layer_list`: 0 convolution, 1 attention, 2 feed-forward."""
-        return [LAYER_TYPES[letter].code for letter in self.letters]
+        """The codes of the layers, as in the reference's `custom_layer_list`."""
+        return [LAYER_TYPES[letter].code for letter in self]
 
-    def __str__(self) -> str:
-        return self.letters
-
-    def __len__(self) -> int:
-        return len(self.letters)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.letters)
-
-    def __getitem__(self, index: int) -> str:
-        return self.letters[index]
-
-    def count(self, layer_type: str) -> int:
-        """How many layers are of type "C", "A" or "F"."""
-        return self.letters.count(layer_type)
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the layers are A and F in turn, as in BERT and ELECTRA, and A is the first."""
+        return self == "AF" * (len(self) // 2)
 
     def first(self, length: int) -> "LayerString":
         """The `length` layers nearest the embeddings."""
-        return LayerString(self.letters[:length])
+        return LayerString(self[:length])
 
     def mutate(
         self, rng: "np.random.Generator", probability: float, layer_types: Sequence[str]
@@ -129,8 +115,10 @@ class LayerString:
         return sum(LAYER_TYPES[letter].parameters(widths) + layer_norm for letter in self)
 
     def flops(self, widths: Widths, sequence_length: int) -> int:
-        """FLOPs of one forward pass over one sequence of that length; `architecture.costs` says
-        what is counted."""
+        """FLOPs of one forward pass over one sequence of that many tokens.
+
+        The module `architecture.costs` explains what is counted.
+        """
         return sum(LAYER_TYPES[letter].flops(widths, sequence_length) for letter in self)
 
 
@@ -140,7 +128,7 @@ def _bad_code(code: Any, position: int) -> InputError:
 
 
 def _letter(code: Any, position: int) -> str:
-    """The letter of a code: a letter of either case, or the reference's number, also as text."""
+    """The letter of a layer type from its letter in either case, or its code as a number or text."""
     for row in LAYER_TYPES.values():
         if isinstance(code, str):
             if code.upper() == row.letter or code == str(row.code):
@@ -177,11 +165,11 @@ def _parse_text(text: str) -> str:
 
 
 def check_layer_types(layer_types: str, layers: LayerString | None = None) -> None:
-    """Refuses what is no set of layer types, and a string that has others.
+    """Refuses letters that are not a set of layer types, and a layer string with other types.
 
     Args:
-      layer_types: distinct letters of the table, at least one, in any order.
-      layers: a string that has no other layers.
+      layer_types: one or more letters of the table of layer types, none twice, in any order.
+      layers: a layer string that must have no other types; None checks only the set.
 
     Raises:
       InputError: naming the types and what is allowed.
@@ -200,7 +188,7 @@ def check_layer_types(layer_types: str, layers: LayerString | None = None) -> No
 
 
 def interleaved(layer_types: str, length: int) -> LayerString:
-    """The types in turn: `interleaved("AF", 24)` is ELECTRA's order."""
+    """A string of `length` layers that takes the types in turn: `interleaved("AF", 24)` is ELECTRA."""
     return LayerString((layer_types * length)[:length])
 
 
@@ -208,8 +196,11 @@ def sandwich(num_pairs: int, depth: int) -> LayerString:
     """The sandwich order A^depth (AF)^(num_pairs - depth) F^depth of Press et al. (ACL 2020).
 
     Args:
-      num_pairs: attention layers, and as many feed-forward layers.
-      depth: the sandwich coefficient, 0 (interleaved) to `num_pairs`.
+      num_pairs: the number of attention layers, and that of feed-forward layers.
+      depth: the sandwich coefficient, from 0 (A and F in turn) to `num_pairs`.
+
+    Raises:
+      InputError: the depth is not in that range.
     """
     if not 0 <= depth <= num_pairs:
         raise InputError(f"sandwich depth {depth}: allowed 0 to {num_pairs}")

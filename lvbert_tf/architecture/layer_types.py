@@ -1,9 +1,9 @@
 """The layer types: the one table that says which there are, what they are called and what they cost.
 
 A layer type is a row of `LAYER_TYPES`. Whatever else differs from type to type stands in a dictionary
-with the same letters, beside the code that uses it (the Keras layers in `models/parts.py`, the names
-in checkpoints of others in `interop/`), and a letter that such a dictionary lacks is a KeyError, never
-another type. docs/architecture.md shows how to add a type.
+with the same letters, beside the code that uses it: the Keras layers in `models/parts.py`, and the names
+in other checkpoints in `interop/`. A letter that such a dictionary lacks raises an error; it is never
+taken for another type. docs/architecture.md shows how to add a type.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ class Widths:
     """The sizes that the cost of a layer depends on.
 
     Args:
-      hidden_dim: width of the layer's input and output.
-      num_heads: heads of attention and of dynamic convolution.
-      intermediate_dim: inner width of a feed-forward layer.
+      hidden_dim: the width of the layer's input and output.
+      num_heads: the heads of attention and of dynamic convolution.
+      intermediate_dim: the inner width of a feed-forward layer.
     """
 
     hidden_dim: int

@@ -1,4 +1,4 @@
-"""The model sizes: one table, with the published figures beside it."""
+"""The model sizes: one table, with the published results beside it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,14 @@ from lvbert_tf.architecture.layer_string import LV_BERT_SMALL, LayerString
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Widths of a size and the pre-training hparams that go with it.
+    """The width of a size, and the pre-training hparams that go with it.
 
-    Attention heads are hidden_dim / 64 and feed-forward layers 4 x hidden_dim in every size.
+    In every size an encoder has hidden_dim / 64 heads, and feed-forward layers of width 4 x hidden_dim.
 
     Args:
-      hidden_dim: width of the encoder.
-      layer_string: the encoder used when the user names none.
-      hparams: pre-training defaults that differ from the built-in ones.
+      hidden_dim: the width of the layers.
+      layer_string: the layers where the user gives none.
+      hparams: the hparams whose defaults differ from those of `PretrainingConfig`.
     """
 
     hidden_dim: int
@@ -23,8 +23,8 @@ class ModelSize:
     hparams: dict[str, Any]
 
 
-# LV-BERT's authors published one string, for small; medium and base borrow it until a search at
-# their width gives a better one. Large has 48 layers and no published string: ELECTRA-large's.
+# LV-BERT's authors published one string, for the size small. Medium and base borrow it until a search
+# at their widths finds a better one. Large has 48 layers, those of ELECTRA-large.
 #
 # size    | published result, GLUE test average                   | parameters, discriminator
 # small   | LV-BERT-small 79.8 (Yu et al., 2021); ELECTRA-small 78.0, trained alike | 12.5 M

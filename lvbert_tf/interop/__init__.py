@@ -1,4 +1,4 @@
-"""Checkpoints of other code bases."""
+"""Reading and writing the checkpoints of other code bases."""
 
 from lvbert_tf.interop.reference_checkpoint import load_reference_checkpoint
 

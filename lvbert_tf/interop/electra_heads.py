@@ -1,12 +1,12 @@
-"""The heads of fine-tuned models in the form that ELECTRA's classes of transformers have them.
+"""Converts the heads of fine-tuned models to and from the form that ELECTRA has in transformers.
 
-`huggingface_heads` gives each layer of a head a tensor of its own. Two heads look otherwise there:
+`huggingface_heads` gives each layer of a head its own tensors. ELECTRA's classes differ for two heads:
 
-A text classifier of ELECTRA has a hidden layer with GELU. A linear head is such a one all the same,
-because `gelu(x) - gelu(-x) = x`: the hidden layer computes each logit x and -x, the last one takes their
-difference. That takes two of its units for each class; the others are zero.
+A text classifier has a hidden layer with GELU. A linear head can be written as such a head, because
+`gelu(x) - gelu(-x) = x`: the hidden layer computes x and -x for each logit x, and the last layer takes
+their difference. This needs two units of the hidden layer for each class; the other units are zero.
 
-Starts and ends of answers are the two outputs of one layer.
+In a model that answers questions one layer has two outputs, the logits of starts and of ends.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ _SPAN_LOGITS = ("span_head.start_logit", "span_head.end_logit")
 
 
 def most_classes(hidden_dim: int) -> int:
-    """How many classes a linear head may have to fit ELECTRA's."""
+    """The most classes with which a linear head can be written as ELECTRA's head."""
     return hidden_dim // 2
 
 
 def pack_head(tensors: Mapping[str, np.ndarray]) -> Tensors:
-    """From a tensor for each layer to ELECTRA's; others stay as they are."""
+    """Converts tensors for each layer to ELECTRA's tensors. Tensors of no head stay as they are."""
     packed = dict(tensors)
     for part in ("weight", "bias"):
         logits = [f"{name}.{part}" for name in _SPAN_LOGITS]
@@ -38,7 +38,7 @@ def pack_head(tensors: Mapping[str, np.ndarray]) -> Tensors:
 
 
 def unpack_head(tensors: Mapping[str, np.ndarray]) -> Tensors:
-    """From ELECTRA's tensors to one for each layer; the inverse of `pack_head`, bit for bit."""
+    """Converts ELECTRA's tensors to those for each layer. It inverts `pack_head` bit for bit."""
     unpacked = dict(tensors)
     for part in ("weight", "bias"):
         both = unpacked.get(f"{_SPANS}.{part}")
@@ -57,7 +57,7 @@ def _classifier_names() -> set[str]:
 
 
 def _linear_layer(tensors: Mapping[str, np.ndarray]) -> Tensors:
-    """The linear head that a classifier was made from; nothing if it was made from none."""
+    """The linear head that `pack_head` made a classifier from; empty if it was made in another way."""
     if not _classifier_names() <= tensors.keys():
         return {}
     hidden, last = tensors[f"{_HIDDEN}.weight"], tensors[f"{_LAST}.weight"]

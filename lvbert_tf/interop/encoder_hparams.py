@@ -1,25 +1,20 @@
-"""The hparams that build an encoder."""
+"""The reference's hparams that build an encoder."""
 
 from typing import Any
 
-from lvbert_tf.architecture.model_config import ModelConfig
-from lvbert_tf.models import LVBertBackbone
+from lvbert_tf.architecture.model_config import BERT_NAMES, ModelConfig
+from lvbert_tf.hparams import hparam_fields
+from lvbert_tf.settings.model_overrides import ModelOverrides
 
 
-def encoder_hparams(encoder: LVBertBackbone | ModelConfig) -> dict[str, Any]:
-    """The reference's hparams of an encoder's sizes and dropout; its layers are not among them."""
+def encoder_hparams(config: ModelConfig) -> dict[str, Any]:
+    """The hparams of an encoder's sizes and dropout rates, without those of its layers."""
+    hparams = {theirs: getattr(config, ours) for ours, theirs in BERT_NAMES.items()}
+    overrides = {
+        name: hparams.pop(name) for name in hparam_fields(ModelOverrides) if name in hparams
+    }
     return {
-        "vocab_size": encoder.vocabulary_size,
-        "embedding_size": encoder.embedding_dim,
-        "max_seq_length": min(128, encoder.max_sequence_length),
-        "model_hparam_overrides": {
-            "hidden_size": encoder.hidden_dim,
-            "num_attention_heads": encoder.num_heads,
-            "intermediate_size": encoder.intermediate_dim,
-            "hidden_dropout_prob": encoder.dropout,
-            "attention_probs_dropout_prob": encoder.attention_dropout,
-            "max_position_embeddings": encoder.max_sequence_length,
-            "type_vocab_size": encoder.num_segments,
-            "initializer_range": encoder.initializer_range,
-        },
+        **hparams,
+        "max_seq_length": min(128, config.max_sequence_length),
+        "model_hparam_overrides": overrides,
     }

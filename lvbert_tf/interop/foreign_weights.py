@@ -1,4 +1,4 @@
-"""Our weights beside the tensors of other code bases: how one becomes the other, bit for bit."""
+"""Converts our weights to the tensors of other code bases and back, bit for bit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from lvbert_tf.errors import InputError
 
 @dataclass(frozen=True)
 class ForeignWeight:
-    """One of our weights and the tensors that hold it elsewhere.
+    """One of our weights, and the tensors of another code base that hold it.
 
     Args:
         weight: our variable.
-        names: theirs; our weight is their values side by side on the last axis, in our shape.
-        shape: of each of theirs; None: that of our weight, its last axis shared out evenly.
-        transposed: whether theirs are (outputs, inputs), as PyTorch keeps dense kernels.
+        names: the names of the tensors. Concatenated on the last axis and reshaped, they are our weight.
+        shape: the shape of each tensor. None means the shape of our weight, with the last axis divided
+            evenly among the tensors.
+        transposed: whether the tensors have the shape (outputs, inputs), as dense kernels in PyTorch.
     """
 
     weight: keras.Variable
@@ -27,7 +28,7 @@ class ForeignWeight:
 
     @property
     def part_shape(self) -> tuple[int, ...]:
-        """The shape of each of the tensors elsewhere."""
+        """The shape of each of the tensors."""
         if self.shape is not None:
             return self.shape
         *outer, last = self.weight.shape
@@ -35,12 +36,12 @@ class ForeignWeight:
         return shape[::-1] if self.transposed else shape
 
     def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """The value of our weight from theirs."""
+        """Makes the value of our weight from the values of the tensors, in the order of `names`."""
         parts = [part.T if self.transposed else part for part in parts]
         return np.concatenate(parts, axis=-1).reshape(self.weight.shape)
 
     def split(self) -> dict[str, np.ndarray]:
-        """Their values from our weight, float32, by name."""
+        """Makes the tensors, float32 and by name, from the value of our weight."""
         value = np.asarray(self.weight, dtype=np.float32)
         parts = np.split(value, len(self.names), axis=-1) if len(self.names) > 1 else [value]
         parts = [part.T if self.transposed else part for part in parts]
@@ -50,13 +51,13 @@ class ForeignWeight:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What was found where.
+    """What was read from a source of weights, and what was not.
 
     Args:
-        loaded: names of the tensors that were read.
-        missing: names that the model wants and the source lacks.
-        unused: names in the source that the model has no place for.
-        fresh: the weights of ours that a missing tensor leaves as they were.
+        loaded: the names of the tensors that were read.
+        missing: the names of the tensors that the model needs and the source lacks.
+        unused: the names of the tensors in the source that the model has no weights for.
+        fresh: our weights that keep their values, because a tensor of theirs is missing.
     """
 
     loaded: tuple[str, ...]
@@ -79,20 +80,21 @@ def restore(
     source: str,
     what_to_check: str,
 ) -> RestoreReport:
-    """Assigns to our weights what a source has of them; none is changed if that fails.
+    """Assigns the tensors of a source to our weights. If it raises an error no weight has changed.
 
     Args:
-        entries: what to read.
-        shapes: of all tensors that the source has, by name.
-        read: gives one of them.
-        source: where they are, for messages.
-        what_to_check: advice where a shape is another one.
+        entries: the weights to assign.
+        shapes: the shapes of all tensors of the source, by name.
+        read: returns the tensor of a name.
+        source: the name of the source, for messages.
+        what_to_check: what a user should check if a tensor has another shape, for the message.
 
     Returns:
-        the report; its `unused` are all other names of `shapes`, sorted.
+        the report. Its `unused` are all names of `shapes` that no entry has, sorted.
 
     Raises:
-        InputError: a tensor has another shape, or the source has none of them.
+        InputError: a tensor has another shape than our weight needs, or the source has no tensor of any
+            entry.
     """
     loaded: list[str] = []
     missing: list[str] = []

@@ -1,4 +1,4 @@
-"""The added tokens of a Hugging Face tokenizer, from whichever of its files say so."""
+"""Reads the added tokens of a Hugging Face tokenizer from all of its files that have some."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -25,24 +25,24 @@ Files = Mapping[str, Mapping[str, Any]]
 def read_added_tokens(
     pieces: Vocabulary, files: Files, where: str
 ) -> tuple[Vocabulary, tuple[AddedToken, ...]]:
-    """Adds to WordPiece's tokens those that the files add.
+    """Adds the tokens that the files add to WordPiece's tokens.
 
-    As in transformers, `added_tokens_decoder` of tokenizer_config.json goes before `added_tokens` of
-    tokenizer.json, and these before added_tokens.json, which has no flags.
+    As in transformers, `added_tokens_decoder` of tokenizer_config.json overrides `added_tokens` of
+    tokenizer.json, and both override added_tokens.json, which has no flags.
 
     Args:
         pieces: WordPiece's tokens.
-        files: the content of those of tokenizer.json, tokenizer_config.json, special_tokens_map.json
-            and added_tokens.json that there are, by name.
+        files: by name, the contents of those files that exist among tokenizer.json,
+            tokenizer_config.json, special_tokens_map.json and added_tokens.json.
         where: their directory, for messages.
 
     Returns:
-        all tokens; the added ones but for [CLS] and its like, which texts do not spell here, in the
-        order in which they count.
+        all tokens; and the added ones in the order of their precedence, without [CLS], [SEP], [PAD],
+        [MASK] and [UNK], which are never found in a text here.
 
     Raises:
-        InputError: the files contradict each other or the vocabulary, leave an id without token, call
-            [CLS] or its like something else, or describe tokens that cannot be kept.
+        InputError: the files contradict each other or the vocabulary, leave an id without a token, give
+            [CLS] or another of these five another name, or describe a token that ours cannot be.
     """
     tokenizer = files.get("tokenizer.json", {})
     config = files.get("tokenizer_config.json", {})
@@ -73,7 +73,7 @@ def read_added_tokens(
 
 
 def added_tokens_decoder(tokens: Sequence[AddedToken], vocabulary: Vocabulary) -> dict[str, Any]:
-    """`added_tokens_decoder` of tokenizer_config.json, [CLS] and its like among them."""
+    """Makes `added_tokens_decoder` of tokenizer_config.json, which includes [CLS] and the like."""
     special = [AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS]
     entries = {vocabulary.id(token.content): token for token in (*special, *tokens)}
     return {
@@ -109,7 +109,7 @@ def _merge(
             lines.append(token.content)
         if token.content not in SPECIAL_TOKENS:
             tokens.append(dataclasses.replace(token, is_piece=is_piece))
-    # Of two that are found alike the special one counts, then the earlier one.
+    # Where two tokens could be found in the same text, a special one goes first, then the earlier one.
     tokens.sort(key=lambda token: not token.special)
     return Vocabulary(tuple(lines)), tuple(tokens)
 
@@ -150,7 +150,7 @@ def _token(values: Any, where: str) -> AddedToken:
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: added token {values!r} is not described")
     flags = {flag: values[flag] for flag in _FLAGS if flag in values}
-    # What is not said is as in transformers: special tokens are found in the text as it stands.
+    # The default of transformers: special tokens are searched in the text before normalisation.
     flags.setdefault("normalized", not flags.get("special", False))
     try:
         return AddedToken(values.get("content", ""), **flags)
@@ -171,7 +171,7 @@ def _check_special(config: Mapping[str, Any], special_map: Mapping[str, Any], wh
 
 
 def _special_tokens(file: Mapping[str, Any], where: str) -> list[AddedToken]:
-    """The special tokens beyond [CLS] and its like."""
+    """The special tokens of a file other than [CLS] and the like."""
     tokens = []
     for name in _LISTS:
         given = file.get(name) or []

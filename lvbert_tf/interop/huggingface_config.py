@@ -1,28 +1,27 @@
-"""`config.json` of Hugging Face's ELECTRA, and of our LV-BERT there, beside our `ModelConfig`."""
+"""Converts a `ModelConfig` to and from config.json of transformers, for ELECTRA and for LV-BERT."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from lvbert_tf.architecture.layer_string import LayerString
-from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.layer_types import KERNEL_SIZE
+from lvbert_tf.architecture.model_config import BERT_NAMES, ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, ELECTRA, LV_BERT, Code
-from lvbert_tf.models import LVBertBackbone
 
-# Our name, theirs, and the value that a config.json without it stands for.
-_SIZES = (
-    ("vocabulary_size", "vocab_size", 30522),
-    ("embedding_dim", "embedding_size", 128),
-    ("hidden_dim", "hidden_size", 256),
-    ("num_heads", "num_attention_heads", 4),
-    ("intermediate_dim", "intermediate_size", 1024),
-    ("dropout", "hidden_dropout_prob", 0.1),
-    ("attention_dropout", "attention_probs_dropout_prob", 0.1),
-    ("max_sequence_length", "max_position_embeddings", 512),
-    ("num_segments", "type_vocab_size", 2),
-    ("initializer_range", "initializer_range", 0.02),
-)
-# What we compute, and nothing else.
+# What a config.json without one of these stands for, as Hugging Face's ElectraConfig does.
+_DEFAULTS = {
+    "vocab_size": 30522,
+    "embedding_size": 128,
+    "hidden_size": 256,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "initializer_range": 0.02,
+}
+# The settings that our models have no choice of, and the only values that we can compute.
 _FIXED: dict[Code, dict[str, Any]] = {
     ELECTRA: {
         "hidden_act": "gelu",
@@ -31,7 +30,7 @@ _FIXED: dict[Code, dict[str, Any]] = {
         "is_decoder": False,
         "add_cross_attention": False,
     },
-    LV_BERT: {"layer_norm_eps": 1e-12, "kernel_size": 9},
+    LV_BERT: {"layer_norm_eps": 1e-12, "kernel_size": KERNEL_SIZE},
 }
 _AUTO_CLASSES = {
     "AutoConfig": "configuration_lv_bert.LVBertConfig",
@@ -43,14 +42,14 @@ _AUTO_CLASSES = {
 
 
 def read_code(values: Mapping[str, Any], where: str) -> Code:
-    """Whose model a config.json is of.
+    """Reads from a config.json which code computes the model.
 
     Args:
-        values: its content.
+        values: the content of config.json.
         where: its path, for messages.
 
     Raises:
-        InputError: of neither ELECTRA nor LV-BERT.
+        InputError: the model is neither ELECTRA's nor LV-BERT's.
     """
     expected = "expected a config.json of Hugging Face's, with model_type " + " or ".join(CODES)
     if "class_name" in values:
@@ -64,20 +63,20 @@ def read_code(values: Mapping[str, Any], where: str) -> Code:
 
 
 def read_model_config(values: Mapping[str, Any], code: Code, where: str) -> ModelConfig:
-    """The shape of an encoder from Hugging Face's configuration.
+    """Reads the shape of an encoder from a config.json.
 
     Args:
         values: the content of config.json.
-        code: whose it is.
-        where: its path, for messages.
+        code: the code that computes the model.
+        where: the path of config.json, for messages.
 
     Raises:
-        InputError: sizes that are none, or arithmetic that we do not have.
+        InputError: a size is missing or not allowed, or the model computes something that ours do not.
     """
     for name, wanted in _FIXED[code].items():
         if values.get(name, wanted) != wanted:
             raise InputError(f"{where}: {name} is {values[name]!r}; only {wanted!r} can be read")
-    sizes = {ours: values.get(theirs, default) for ours, theirs, default in _SIZES}
+    sizes = {ours: values.get(theirs, _DEFAULTS[theirs]) for ours, theirs in BERT_NAMES.items()}
     if code is ELECTRA:
         layers = values.get("num_hidden_layers", 12)
         if type(layers) is not int or not 1 <= layers <= 1000:
@@ -94,31 +93,28 @@ def read_model_config(values: Mapping[str, Any], code: Code, where: str) -> Mode
         raise InputError(f"{where}: {error}") from error
 
 
-def make_model_config(
-    backbone: LVBertBackbone, code: Code, kind: str, pad_id: int
-) -> dict[str, Any]:
-    """Hugging Face's configuration of one of our models, without what its head says.
+def make_model_config(config: ModelConfig, code: Code, kind: str, pad_id: int) -> dict[str, Any]:
+    """Makes the content of config.json for one of our models, without the settings of its head.
 
     Args:
-        backbone: its encoder; for ELECTRA's code the string is AF repeated.
-        code: what is to compute it.
-        kind: of the model.
-        pad_id: of the vocabulary.
+        config: the shape of the encoder. For ELECTRA's code its layers must be A and F in turn.
+        code: the code that is to compute the model.
+        kind: the kind of the model, a key of `CLASSES`.
+        pad_id: the id of [PAD] in the vocabulary.
     """
-    layers = LayerString.parse(backbone.layer_string)
     if code is ELECTRA:
-        own: dict[str, Any] = {"num_hidden_layers": len(layers) // 2}
+        own: dict[str, Any] = {"num_hidden_layers": len(config.layer_string) // 2}
     else:
         own = {
             "auto_map": _AUTO_CLASSES,
-            "layer_string": layers.letters,
-            "mask_convolution_padding": backbone.mask_convolution_padding,
+            "layer_string": config.layer_string,
+            "mask_convolution_padding": config.mask_convolution_padding,
         }
     return {
         "architectures": [code.architecture(kind)],
         "model_type": code.model_type,
         **_FIXED[code],
-        **{theirs: getattr(backbone, ours) for ours, theirs, _ in _SIZES},
+        **{theirs: getattr(config, ours) for ours, theirs in BERT_NAMES.items()},
         **own,
         "pad_token_id": pad_id,
         "tie_word_embeddings": True,

@@ -1,4 +1,4 @@
-"""The classes of transformers that hold our models: ELECTRA's, and those that we bring along."""
+"""The classes of transformers that can hold our models: those of ELECTRA, and our own ones."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ CLASSIFIER, REGRESSOR, TAGGER, SPAN_PREDICTOR = (
     *("classifier", "regressor"),
     *("tagger", "span_predictor"),
 )
-# Each kind of model has a directory of its own, of this name, and is of this class.
+# For each kind of model, which is also the name of its directory, the end of its class's name.
 CLASSES = {
     DISCRIMINATOR: "ForPreTraining",
     GENERATOR: "ForMaskedLM",
@@ -24,15 +24,16 @@ class Code:
     """PyTorch code that computes our models.
 
     Args:
-        model_type: its name in transformers, and what the names of an encoder's tensors begin with.
-        classes: what the names of its classes begin with.
+        model_type: the name of the code in transformers. An encoder's tensors have names that begin with
+            it.
+        classes: the beginning of the names of its classes.
     """
 
     model_type: str
     classes: str
 
     def architecture(self, kind: str) -> str:
-        """The class that holds a kind of model."""
+        """The name of the class that holds a kind of model."""
         return f"{self.classes}{CLASSES[kind]}"
 
 

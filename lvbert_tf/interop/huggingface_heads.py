@@ -1,4 +1,4 @@
-"""The models of tasks beside the classes of transformers: what their heads hold, and what they say."""
+"""For each kind of task, the weights and settings of its head in Hugging Face's format."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from lvbert_tf.models import (
 
 @dataclass(frozen=True)
 class HeadFormat:
-    """How a kind of task is held there.
+    """How Hugging Face's format holds the head of a kind of task.
 
     Args:
-        kind: the name of its directory.
-        weights: those of a task's head, with the tensors that hold them.
-        settings: what config.json says of the head.
-        obstacles: why ELECTRA's class cannot compute what a task does; empty if it can.
+        kind: the kind, a key of `CLASSES`, which is also the name of the model's directory.
+        weights: yields the weights of a task's head with the tensors that hold them.
+        settings: returns the entries of config.json for a task's head.
+        obstacles: returns the reasons why ELECTRA's class cannot compute a task; empty if it can.
     """
 
     kind: str
@@ -38,14 +38,22 @@ class HeadFormat:
 
 
 def head_format(task: keras_hub.models.Task) -> HeadFormat:
-    """The format of a task of ours."""
+    """The format of the head of one of our tasks."""
     return _FORMATS[type(task)]
 
 
 def outputs_in_units(tensors: Mapping[str, np.ndarray], low: float, high: float) -> dict:
-    """The tensors of a regressor whose last layer gives 0 to 1, for one that gives labels.
+    """Scales the last layer of a regressor from 0 to 1 to the unit of the labels.
 
-    transformers knows no range of labels: its models are trained on the labels as they are.
+    transformers has no range of labels: its models compute the labels as they are.
+
+    Args:
+        tensors: the tensors of the regressor, by name.
+        low: the least label, which is 0 before scaling.
+        high: the greatest label, which is 1 before scaling.
+
+    Returns:
+        all tensors, those of the last layer scaled.
     """
     weight, bias = (f"classifier.out_proj.{part}" for part in ("weight", "bias"))
     scaled = {
@@ -87,7 +95,7 @@ def _names(labels) -> dict[str, Any]:
 
 
 def default_labels(count: int) -> tuple[str, ...]:
-    """The names that transformers gives to classes without one."""
+    """The names that transformers gives to classes without names."""
     return tuple(f"LABEL_{number}" for number in range(count))
 
 

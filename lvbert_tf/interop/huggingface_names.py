@@ -1,4 +1,4 @@
-"""Which tensors of Hugging Face's ELECTRA, and of our LV-BERT there, hold which of our weights."""
+"""Which tensors of Hugging Face's ELECTRA, and of our LV-BERT in PyTorch, hold which of our weights."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,10 @@ import keras
 
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_formats import ELECTRA, Code
+from lvbert_tf.interop.layer_names import LayerNames, names_of_type
 from lvbert_tf.layers import (
     DynamicConvolution,
+    FeedForward,
     LayerNorm,
     MaskedLMHead,
     ReplacedTokenHead,
@@ -18,7 +20,7 @@ from lvbert_tf.models import LVBertBackbone
 
 
 def dense_weights(layer: keras.layers.Dense, *scopes: str) -> Iterator[ForeignWeight]:
-    """Kernel and bias, whose columns the layers of these names share out among them."""
+    """The kernel and bias of a dense layer, whose columns are divided among layers of these names."""
     kernels = tuple(f"{scope}.weight" for scope in scopes)
     yield ForeignWeight(layer.kernel, kernels, transposed=True)
     yield ForeignWeight(layer.bias, tuple(f"{scope}.bias" for scope in scopes))
@@ -38,57 +40,91 @@ def _embedding_weights(backbone: LVBertBackbone, scope: str) -> Iterator[Foreign
 
 
 def encoder_weights(backbone: LVBertBackbone, code: Code) -> Iterator[ForeignWeight]:
-    """The weights of a backbone; with ELECTRA's code, of one whose string is AF repeated."""
+    """The weights of a backbone.
+
+    Args:
+        backbone: the encoder. For ELECTRA's code its layers must be A and F in turn.
+        code: the code that computes the model.
+
+    Raises:
+        InputError: the code has no layers of one of the backbone's types.
+    """
     scope = code.model_type
     yield from _embedding_weights(backbone, f"{scope}.embeddings")
     if backbone.embeddings_projection is not None:
         yield from dense_weights(backbone.embeddings_projection, f"{scope}.embeddings_project")
-    for index, block in enumerate(backbone.encoder_layers):
+    layers = zip(backbone.config.layer_string, backbone.encoder_layers, strict=True)
+    for index, (letter, block) in enumerate(layers):
         if code is ELECTRA:
-            yield from _half_transformer(block, f"{scope}.encoder.layer.{index // 2}")
+            yield from _half_transformer(block, letter, f"{scope}.encoder.layer.{index // 2}")
         else:
-            yield from _block(block, f"{scope}.layers.{index}")
+            yield from _block(block, letter, f"{scope}.layers.{index}")
 
 
-def _half_transformer(block: ResidualBlock, scope: str) -> Iterator[ForeignWeight]:
-    layer = block.sublayer
-    if isinstance(layer, SelfAttention):
-        scope += ".attention"
-        parts = (f"{scope}.self.{part}" for part in ("query", "key", "value"))
-        yield from dense_weights(layer.query_key_value, *parts)
-    else:
-        yield from dense_weights(layer.intermediate, f"{scope}.intermediate.dense")
+def _half_transformer(block: ResidualBlock, letter: str, scope: str) -> Iterator[ForeignWeight]:
+    names = names_of_type(ELECTRA_LAYER_NAMES, letter, "Hugging Face's ELECTRA")
+    scope += names.scope
+    yield from names.weights(block.sublayer, scope)
     yield from dense_weights(block.output_dense, f"{scope}.output.dense")
     yield from _layer_norm(block.layer_norm, f"{scope}.output.LayerNorm")
 
 
-def _block(block: ResidualBlock, scope: str) -> Iterator[ForeignWeight]:
-    layer, inner = block.sublayer, f"{scope}.sublayer"
-    if isinstance(layer, SelfAttention):
-        parts = (f"{inner}.{part}" for part in ("query", "key", "value"))
-        yield from dense_weights(layer.query_key_value, *parts)
-    elif isinstance(layer, DynamicConvolution):
-        yield from dense_weights(layer.value_gate, f"{inner}.value", f"{inner}.gate")
-        # PyTorch's convolution has its channels first, and an axis for the inputs of each.
-        taps, channels = layer.depthwise_kernel.shape
-        shape = (channels, 1, taps)
-        yield ForeignWeight(layer.depthwise_kernel, (f"{inner}.depthwise.weight",), shape, True)
-        for name, kernel, bias in (
-            ("pointwise", layer.pointwise_kernel, layer.pointwise_bias),
-            ("taps", layer.taps_kernel, layer.taps_bias),
-        ):
-            yield ForeignWeight(kernel, (f"{inner}.{name}.weight",), transposed=True)
-            yield ForeignWeight(bias, (f"{inner}.{name}.bias",))
-    else:
-        yield from dense_weights(layer.intermediate, f"{inner}.dense")
+def _block(block: ResidualBlock, letter: str, scope: str) -> Iterator[ForeignWeight]:
+    names = names_of_type(LV_BERT_LAYER_NAMES, letter, "our LV-BERT in PyTorch")
+    yield from names.weights(block.sublayer, scope + names.scope)
     yield from dense_weights(block.output_dense, f"{scope}.output")
     yield from _layer_norm(block.layer_norm, f"{scope}.LayerNorm")
+
+
+def _electra_attention(layer: SelfAttention, scope: str) -> Iterator[ForeignWeight]:
+    yield from _query_key_value(layer, f"{scope}.self")
+
+
+def _electra_feed_forward(layer: FeedForward, scope: str) -> Iterator[ForeignWeight]:
+    yield from dense_weights(layer.intermediate, f"{scope}.intermediate.dense")
+
+
+def _query_key_value(layer: SelfAttention, scope: str) -> Iterator[ForeignWeight]:
+    parts = (f"{scope}.{part}" for part in ("query", "key", "value"))
+    yield from dense_weights(layer.query_key_value, *parts)
+
+
+def _dynamic_convolution(layer: DynamicConvolution, scope: str) -> Iterator[ForeignWeight]:
+    yield from dense_weights(layer.value_gate, f"{scope}.value", f"{scope}.gate")
+    # PyTorch's convolution has its channels first, and an axis for the inputs of each.
+    taps, channels = layer.depthwise_kernel.shape
+    shape = (channels, 1, taps)
+    yield ForeignWeight(layer.depthwise_kernel, (f"{scope}.depthwise.weight",), shape, True)
+    for name, kernel, bias in (
+        ("pointwise", layer.pointwise_kernel, layer.pointwise_bias),
+        ("taps", layer.taps_kernel, layer.taps_bias),
+    ):
+        yield ForeignWeight(kernel, (f"{scope}.{name}.weight",), transposed=True)
+        yield ForeignWeight(bias, (f"{scope}.{name}.bias",))
+
+
+def _feed_forward(layer: FeedForward, scope: str) -> Iterator[ForeignWeight]:
+    yield from dense_weights(layer.intermediate, f"{scope}.dense")
+
+
+ELECTRA_LAYER_NAMES = {
+    "A": LayerNames(".attention", _electra_attention),
+    "F": LayerNames("", _electra_feed_forward),
+}
+"""For the letters of the layer types that Hugging Face's ELECTRA has, how it holds such a layer."""
+
+LV_BERT_LAYER_NAMES = {
+    "C": LayerNames(".sublayer", _dynamic_convolution),
+    "A": LayerNames(".sublayer", _query_key_value),
+    "F": LayerNames(".sublayer", _feed_forward),
+}
+"""For the letters of the layer types that our PyTorch code has, how it holds such a layer."""
 
 
 def discriminator_weights(
     backbone: LVBertBackbone, head: ReplacedTokenHead | None, code: Code
 ) -> Iterator[ForeignWeight]:
-    """The model for pre-training, or the one below its head where there is none."""
+    """The weights of a discriminator and its head, or of the encoder alone where the head is None."""
     yield from encoder_weights(backbone, code)
     if head is not None:
         yield from dense_weights(head.dense, "discriminator_predictions.dense")
@@ -98,7 +134,7 @@ def discriminator_weights(
 def generator_weights(
     backbone: LVBertBackbone, head: MaskedLMHead | None, code: Code
 ) -> Iterator[ForeignWeight]:
-    """The masked language model; its output matrix is the table of word embeddings."""
+    """The weights of a masked language model, whose output matrix is the token table."""
     yield from encoder_weights(backbone, code)
     assert head is not None  # every generator has one
     yield from dense_weights(head.dense, "generator_predictions.dense")

@@ -1,7 +1,8 @@
-"""Reads the networks of pre-training that Hugging Face's transformers wrote."""
+"""Reads the networks of pre-training that transformers has saved."""
 
 import dataclasses
 
+from lvbert_tf.architecture.model_config import WEIGHT_FIELDS
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.encoder_hparams import encoder_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
@@ -14,14 +15,9 @@ from lvbert_tf.interop.huggingface_saved import SavedModel, find_models, same_bi
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
-_SIZES = (
-    *("layer_string", "hidden_dim", "num_heads", "intermediate_dim"),
-    *("vocabulary_size", "embedding_dim", "max_sequence_length", "num_segments"),
-)
-
 
 def load_huggingface(path: str) -> tuple[ElectraPretrainer, PretrainingConfig, RestoreReport]:
-    """Builds the pre-trainer that the directories at a path hold; see `load_pair`."""
+    """Builds the pre-trainer of the models at a path; see `find_models` and `load_pair`."""
     return load_pair([SavedModel.load(directory) for directory in find_models(path)], path)
 
 
@@ -31,15 +27,15 @@ def load_pair(
     """Builds the pre-trainer of a discriminator, a generator, or both, and reads its weights.
 
     Args:
-        parts: one or two, none of them fine-tuned.
+        parts: one or two models, none of them fine-tuned.
         path: where they are, for messages.
 
     Returns:
-        the pre-trainer, float32 (a generator alone is a masked language model without a
-        discriminator's head); the configuration that builds it; what was loaded, missing, unused.
+        the pre-trainer, float32; the settings that build it; and the report of what was read. A
+        generator alone becomes a masked language model, without a replaced token head.
 
     Raises:
-        InputError: weights of another shape, or a pair that no pre-training of ours could have made.
+        InputError: a weight has another shape, or the models are a pair that pre-training cannot make.
     """
     discriminator = next((part for part in parts if part.kind != GENERATOR), None)
     generator = next((part for part in parts if part.kind == GENERATOR), None)
@@ -98,7 +94,7 @@ def _share_embeddings(discriminator: SavedModel, generator: SavedModel) -> bool:
 def _check_pair(
     config: PretrainingConfig, discriminator: SavedModel, generator: SavedModel
 ) -> None:
-    """Refuses a generator of sizes that do not follow from the discriminator's."""
+    """Refuses a generator whose sizes do not follow from those of the discriminator."""
     assert config.generator is not None
     if discriminator.code is not generator.code:
         raise InputError(
@@ -106,7 +102,7 @@ def _check_pair(
             f" {generator.directory} {generator.code.model_type}; convert each by itself"
         )
     differences = config.generator.differences(
-        generator.config, _SIZES, "follows from the discriminator", f"in {generator.where}"
+        generator.config, WEIGHT_FIELDS, "follows from the discriminator", f"in {generator.where}"
     )
     if differences:
         raise InputError(

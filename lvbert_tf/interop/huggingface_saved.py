@@ -1,4 +1,4 @@
-"""One model of Hugging Face's, as it lies on the disk: what it is, and its tensors."""
+"""Reads a model that transformers has saved: what kind of model it is, and its tensors."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from lvbert_tf.interop.safetensors_files import is_position_ids, read_tensors
 from lvbert_tf.io.files import read_json_object
 
 _OUTPUT_MATRIX = "generator_lm_head.weight"
-# The kind of a model whose config.json does not name its class: a tensor that it has.
+# Where config.json does not name the class of a model, one of these tensors shows its kind.
 _HEADS = {
     "generator_predictions.dense.weight": GENERATOR,
     "classifier.out_proj.weight": CLASSIFIER,
@@ -39,15 +39,15 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that transformers, or this project, has saved.
+    """A model in the format of transformers, which it or this package has saved.
 
     Args:
-        directory: where.
-        code: what computes it.
-        kind: a key of `CLASSES`.
+        directory: the directory of the model.
+        code: the code that computes the model.
+        kind: the kind of the model, a key of `CLASSES`.
         values: the content of config.json.
         config: the shape of its encoder.
-        tensors: all, float32, with the names of `huggingface_names` and `huggingface_heads`.
+        tensors: all tensors, float32, with the names of `huggingface_names` and `huggingface_heads`.
     """
 
     directory: Path
@@ -61,9 +61,12 @@ class SavedModel:
     def load(cls, directory: Path) -> "SavedModel":
         """Reads config.json and the tensors.
 
+        Args:
+            directory: the directory of the model.
+
         Raises:
-            InputError: damaged files, another model than ELECTRA or LV-BERT, or arithmetic that we
-                do not have.
+            InputError: a file is damaged, the model is neither ELECTRA's nor LV-BERT's, or it computes
+                something that ours do not.
         """
         path = directory / "config.json"
         values = read_json_object(path)
@@ -78,21 +81,21 @@ class SavedModel:
 
     @property
     def where(self) -> str:
-        """Its config.json, for messages."""
+        """The path of its config.json, for messages."""
         return str(self.directory / "config.json")
 
     def restore(self, entries: Iterable[ForeignWeight]) -> RestoreReport:
-        """Assigns the tensors to weights of ours; see `foreign_weights.restore`."""
+        """Assigns the tensors to our weights; see `foreign_weights.restore`."""
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
         where = f"the weights of {self.directory}"
         return restore(entries, shapes, self.tensors.__getitem__, where, "config.json")
 
 
 def find_models(path: str) -> list[Path]:
-    """The directories with a model: `path` itself, or those below it with the names of kinds.
+    """The directories that hold a model: `path` itself, or those in it that have the name of a kind.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such directory.
     """
     directory = Path(path)
     if (directory / "config.json").exists():
@@ -107,7 +110,7 @@ def find_models(path: str) -> list[Path]:
 
 
 def same_bits(one: np.ndarray, other: np.ndarray | None) -> bool:
-    """Whether two arrays are the same to the bit: the sign of a zero and a NaN count too."""
+    """Whether two arrays have the same bits, including the signs of zeros and the bits of NaNs."""
     return other is not None and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
@@ -125,10 +128,10 @@ def _kind(values: Mapping[str, Any], tensors: Iterable[str], code: Code) -> str:
 def _canonical(
     tensors: dict[str, np.ndarray], code: Code, directory: Path
 ) -> dict[str, np.ndarray]:
-    """Names with their prefix, without buffers and without the copy of the word embeddings."""
+    """Completes the names, and leaves out buffers and the copy of the token table."""
     scope = code.model_type
     if not any(name.startswith(f"{scope}.") for name in tensors):
-        # A bare encoder saves itself without the prefix that models above it give it.
+        # Only a model with a head puts this prefix before the names of its encoder.
         tensors = {f"{scope}.{name}": tensor for name, tensor in tensors.items()}
     tensors = {name: tensor for name, tensor in tensors.items() if not is_position_ids(name)}
     matrix = tensors.pop(_OUTPUT_MATRIX, None)

@@ -1,4 +1,4 @@
-"""Fine-tuned models of Hugging Face's, as tasks of ours."""
+"""Reads fine-tuned models of transformers as tasks of ours."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,17 +30,17 @@ _MOST_LABELS = 100_000
 def load_task(
     saved: SavedModel, tokenizer: LVBertTokenizer | None
 ) -> tuple[keras_hub.models.Task, RestoreReport]:
-    """Builds the task that a fine-tuned model is of, and reads its weights.
+    """Builds our task for a fine-tuned model, and reads its weights.
 
     Args:
-        saved: of a kind in `huggingface_formats.TASKS`.
-        tokenizer: of its texts; None: the task gets no preprocessor.
+        saved: a model of a kind in `huggingface_formats.TASKS`.
+        tokenizer: the tokenizer of the model's texts; None leaves the task without a preprocessor.
 
     Returns:
-        the task, float32; what was loaded, missing, unused.
+        the task, float32, and the report of what was read.
 
     Raises:
-        InputError: config.json describes no head that we have, or the weights are of another shape.
+        InputError: config.json describes a head that we do not have, or a weight has another shape.
     """
     backbone = LVBertBackbone.from_model_config(saved.config, dtype="float32")
     task = _build(saved, backbone, tokenizer)

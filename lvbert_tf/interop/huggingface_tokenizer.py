@@ -1,4 +1,4 @@
-"""Tokenizer files of Hugging Face's ELECTRA beside our `LVBertTokenizer`."""
+"""Writes and reads our tokenizer as the tokenizer files of Hugging Face's ELECTRA."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,12 +27,12 @@ def write_tokenizer(tokenizer: LVBertTokenizer, max_length: int, directory: Path
     """Writes `vocab.txt`, `tokenizer_config.json` and `special_tokens_map.json`.
 
     Args:
-        tokenizer: with its vocabulary.
-        max_length: positions of the model, in tokens.
-        directory: exists.
+        tokenizer: a tokenizer with a vocabulary.
+        max_length: the most tokens of an input of the model.
+        directory: an existing directory.
 
     Raises:
-        InputError: it cannot be written, or an added token stands among WordPiece's.
+        InputError: a file cannot be written, or an added token stands among WordPiece's tokens.
     """
     vocabulary = tokenizer.tokenizer.vocabulary
     added = {token.content for token in tokenizer.added_tokens if not token.is_piece}
@@ -58,13 +58,16 @@ def write_tokenizer(tokenizer: LVBertTokenizer, max_length: int, directory: Path
 
 
 def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
-    """Reads the tokenizer beside a model, with the tokens that were added to it.
+    """Reads the tokenizer in the directory of a model, with its added tokens.
 
-    The vocabulary is in `vocab.txt` or `tokenizer.json`; what tokenizer_config.json says of upper case
-    and accents goes before what tokenizer.json does, as in transformers.
+    The vocabulary is in `vocab.txt` or `tokenizer.json`. As in transformers, the settings of case and
+    accents in tokenizer_config.json override those in tokenizer.json.
+
+    Args:
+        directory: the directory of the model.
 
     Returns:
-        the tokenizer, or None where there is neither file.
+        the tokenizer, or None if the directory has neither file.
 
     Raises:
         InputError: a file cannot be read, the files contradict each other, or they describe a tokenizer
@@ -89,7 +92,7 @@ def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
 
 
 def _casing(files: Mapping[str, Mapping[str, Any]], directory: Path) -> tuple[bool, bool | None]:
-    """Whether to lower-case and to strip accents, from the last of the files that says so."""
+    """Whether to lower-case and whether to strip accents; the last file that says so decides."""
     lowercase, accents = True, None
     said: list[tuple[str, Mapping[str, Any], tuple[str, str, str]]] = []
     if "tokenizer.json" in files:
@@ -115,7 +118,7 @@ def _casing(files: Mapping[str, Mapping[str, Any]], directory: Path) -> tuple[bo
 
 
 def _pieces(saved: Mapping[str, Any], path: Path) -> dict[int, str]:
-    """WordPiece's tokens by id."""
+    """WordPiece's tokens by their ids."""
     model = saved.get("model")
     model = model if isinstance(model, Mapping) else {}
     ids = model.get("vocab")

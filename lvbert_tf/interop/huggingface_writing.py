@@ -1,4 +1,4 @@
-"""Writes models that Hugging Face's transformers read: ELECTRA's, or LV-BERT's with its own code."""
+"""Writes models for transformers: as ELECTRA, or as LV-BERT with its own code."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 import keras_hub
 import safetensors.numpy
 
-from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.electra_heads import pack_head
 from lvbert_tf.interop.foreign_weights import ForeignWeight
@@ -27,7 +26,6 @@ from lvbert_tf.interop.huggingface_names import (
     generator_weights,
 )
 from lvbert_tf.interop.huggingface_tokenizer import write_tokenizer
-from lvbert_tf.interop.reference_writing import is_transformer
 from lvbert_tf.interop.safetensors_files import WEIGHTS
 from lvbert_tf.io.whole import replace_file, write_json
 from lvbert_tf.models import (
@@ -42,15 +40,15 @@ _OWN_CODE = Path(__file__).parent / "huggingface_code"
 
 @dataclass(frozen=True)
 class HuggingFaceModel:
-    """One directory to write.
+    """A model to write into a directory of its own.
 
     Args:
-        kind: of the model, and the name of the directory.
-        code: that is to compute it.
+        kind: the kind of the model, a key of `CLASSES`, and the name of the directory.
+        code: the code that is to compute the model.
         backbone: the encoder.
-        weights: its weights and its head's.
-        settings: what config.json says of the head.
-        label_range: of a regressor.
+        weights: the weights of the encoder and the head.
+        settings: the entries of config.json for the head.
+        label_range: the range of a regressor's labels; None for other kinds.
     """
 
     kind: str
@@ -64,19 +62,23 @@ class HuggingFaceModel:
 def huggingface_models(
     pretrainer: ElectraPretrainer, task: keras_hub.models.Task | None, code: Code | None
 ) -> list[HuggingFaceModel]:
-    """What a model of ours is in transformers: that of a task, or a discriminator, a generator, or both.
+    """Lists the models of transformers that one of our models becomes.
 
-    A two-tower generator has no counterpart there and is left out.
+    A task becomes one model; a pre-trainer becomes a discriminator, a generator, or both. A two-tower
+    generator is left out, because transformers has no such model.
 
     Args:
-        pretrainer: the networks.
-        task: a fine-tuned model, whose encoder is the discriminator; None: of pre-training.
-        code: that is to compute them; None: ELECTRA's if it can, else our own.
+        pretrainer: the networks of pre-training, or those that hold the encoder of the task.
+        task: a fine-tuned model, whose encoder is the discriminator of `pretrainer`; None for a
+            pre-trainer.
+        code: the code that is to compute the models. None means ELECTRA's if it can, and else our own.
 
     Raises:
-        InputError: the code cannot compute one of them; says why.
+        InputError: the code cannot compute one of the models. The message gives the reasons.
     """
     parts = _parts(pretrainer, task)
+    for kind, backbone in parts:
+        _check_direction(kind, backbone)
     obstacles = [obstacle for kind, backbone in parts for obstacle in _layers(kind, backbone)]
     if task is not None:
         _check_outputs(task)
@@ -105,16 +107,16 @@ def write_huggingface(
     tokenizer: LVBertTokenizer,
     directory: Path,
 ) -> None:
-    """Writes `config.json`, `model.safetensors`, the tokenizer's files and the code, if it is ours.
+    """Writes `config.json`, `model.safetensors`, the tokenizer's files and, if it is ours, the code.
 
     Args:
-        model: what to write.
-        weights: those of the model's weights that are written.
-        tokenizer: with its vocabulary.
-        directory: below which the model's own is made.
+        model: the model.
+        weights: the weights to write: all of the model's, or some.
+        tokenizer: a tokenizer with a vocabulary.
+        directory: the directory in which the model gets a directory of its own.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: a file cannot be written.
     """
     directory = directory / model.kind
     directory.mkdir()
@@ -123,13 +125,13 @@ def write_huggingface(
         tensors = outputs_in_units(tensors, *model.label_range)
     if model.code is ELECTRA:
         tensors = pack_head(tensors)
-    # transformers refuses a file that does not say where its tensors come from.
+    # transformers refuses a file without this entry, which names the framework of the tensors.
     content = safetensors.numpy.save(tensors, metadata={"format": "pt"})
     replace_file(directory / WEIGHTS, content)
     pad_id = tokenizer.tokenizer.vocabulary.pad_id
-    config = make_model_config(model.backbone, model.code, model.kind, pad_id)
+    config = make_model_config(model.backbone.config, model.code, model.kind, pad_id)
     write_json(directory / "config.json", {**config, **model.settings})
-    write_tokenizer(tokenizer, model.backbone.max_sequence_length, directory)
+    write_tokenizer(tokenizer, model.backbone.config.max_sequence_length, directory)
     if model.code is LV_BERT:
         for path in sorted(_OWN_CODE.glob("*_lv_bert.py")):
             replace_file(directory / path.name, path.read_bytes())
@@ -159,10 +161,19 @@ def _pretrainer_weights(
     return list(discriminator_weights(pretrainer.discriminator, head, code))
 
 
+def _check_direction(kind: str, backbone: LVBertBackbone) -> None:
+    if backbone.config.direction != "both":
+        raise InputError(
+            f"the {kind}'s positions look {backbone.config.direction}; in transformers they look to"
+            " both sides"
+        )
+
+
 def _layers(kind: str, backbone: LVBertBackbone) -> list[str]:
-    if is_transformer(LayerString.parse(backbone.layer_string)):
+    layers = backbone.config.layer_string
+    if layers.is_transformer:
         return []
-    return [f"the {kind}'s layer string is {backbone.layer_string}, and it has only AF repeated"]
+    return [f"the {kind}'s layer string is {layers}, and it has only AF repeated"]
 
 
 def _check_outputs(task: keras_hub.models.Task) -> None:

@@ -1,4 +1,4 @@
-"""What a path holds, for those who give it as something else."""
+"""Recognises what a path holds, for messages to users who call it something else."""
 
 from pathlib import Path
 
@@ -8,14 +8,15 @@ from lvbert_tf.io.files import read_json_object
 
 
 def check_format(kind: str, path: str) -> None:
-    """Refuses what is clearly of another format, and says what to give instead.
+    """Refuses a path that clearly holds another format than the user says.
 
     Args:
-        kind: the format that it is given as: "reference", "huggingface" or "preset".
-        path: where.
+        kind: the format that the user gives: "reference", "huggingface" or "preset".
+        path: the path.
 
     Raises:
-        InputError: it is of another format, or holds nothing that can be converted.
+        InputError: the path holds another format, or nothing that can be converted. The message says
+            what to do instead.
     """
     found = _recognise(Path(path))
     if found is None:
@@ -28,7 +29,10 @@ def check_format(kind: str, path: str) -> None:
 
 
 def _recognise(path: Path) -> tuple[str | None, str] | None:
-    """(its format, what it is); format None if it has none; None if nothing is known about it."""
+    """The format of what a path holds, and a phrase for it.
+
+    The format is None where it cannot be converted. The result is None where nothing is recognised.
+    """
     if (path / "presets").is_dir():
         return "preset", "a trial of fine-tuning"
     if (path / "study.journal").exists() or (path / "held_out.npz").exists():

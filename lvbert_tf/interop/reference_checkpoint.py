@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import RestoreReport, restore
-from lvbert_tf.interop.reference_names import named_weights
+from lvbert_tf.interop.reference_names import layers_in_checkpoint, pretrainer_weights
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
-# Saved beside the weights, and of no use without the reference's own optimiser.
+# The state of the reference's optimiser, which is saved beside the weights and not read.
 _TRAINING_STATE = re.compile(r"(/adam_[mv]|^global_step)$")
 
 
@@ -23,7 +23,7 @@ _TOKEN_TABLE = "electra/embeddings/word_embeddings"
 
 @contextlib.contextmanager
 def _refusing(path: str) -> Iterator[None]:
-    """Turns what TensorFlow raises at absent and damaged files into one line."""
+    """Turns the errors that TensorFlow raises for absent and damaged files into one line."""
     try:
         yield
     except (tf.errors.OpError, IndexError) as error:  # IndexError: the data file is too short
@@ -56,21 +56,25 @@ def is_reference_checkpoint(path: str) -> bool:
 
 
 def count_token_embeddings(path: str) -> int | None:
-    """Rows of the table of word embeddings; None if `path` is no reference checkpoint."""
+    """The number of rows of the token table; None if `path` is no reference checkpoint."""
     if not is_reference_checkpoint(path):
         return None
     return _open(path).get_variable_to_shape_map()[_TOKEN_TABLE][0]
 
 
 def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> RestoreReport:
-    """Reads into a pre-trainer all weights that a reference checkpoint has.
+    """Assigns the variables of a reference checkpoint to the weights of a pre-trainer.
 
     Args:
-        pretrainer: built; weights that the checkpoint lacks stay as they are.
-        path: prefix of the checkpoint, or the directory that holds it.
+        pretrainer: a built pre-trainer. Weights that the checkpoint lacks stay as they are.
+        path: the prefix of the checkpoint, or the directory that holds it.
+
+    Returns:
+        the report of what was read.
 
     Raises:
-        InputError: unreadable, none of the variables is there, or one has another shape.
+        InputError: the checkpoint cannot be read, has none of the variables, or has a variable of
+            another shape.
     """
     reader = _open(path)
     shapes = {
@@ -84,11 +88,11 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
             return reader.get_tensor(name)
 
     submodules = any("_submodule/" in name for name in shapes)
-    return restore(named_weights(pretrainer, submodules), shapes, read, path, "the hparams")
+    return restore(pretrainer_weights(pretrainer, submodules), shapes, read, path, "the hparams")
 
 
 def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str, Any]:
-    """The hparams that the variables' shapes tell."""
+    """The hparams that follow from the shapes of the variables."""
     names = [f"electra/embeddings/{kind}_embeddings" for kind in ("word", "position", "token_type")]
     absent = [name for name in names if name not in shapes]
     if absent:
@@ -105,40 +109,19 @@ def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str
     }
 
 
-# One variable of each kind of layer, below `electra/encoder/`.
-_LAYER_KINDS = (
-    ("C", re.compile(r"layer_(\d+)/(first|second)_submodule/.*/conv_attn_kernel/kernel$")),
-    ("A", re.compile(r"layer_(\d+)/(?:(first|second)_submodule/)?attention/self/query/kernel$")),
-    ("F", re.compile(r"layer_(\d+)/(?:(first|second)_submodule/)?intermediate/dense/kernel$")),
-)
-
-
-def layers_in_checkpoint(shapes: Mapping[str, list[int]]) -> str:
-    """The discriminator's layer string, as the variables' names tell it."""
-    found = []
-    for name in shapes:
-        _, prefix, rest = name.partition("electra/encoder/")
-        for kind, pattern in _LAYER_KINDS:
-            match = pattern.match(rest) if prefix else None
-            if match:
-                # ELECTRA's own layers have no submodules: attention comes first.
-                half = match[2] or ("first" if kind == "A" else "second")
-                found.append((int(match[1]), half, kind))
-    return "".join(kind for _, _, kind in sorted(found))
-
-
 def reference_config(path: str, hparams: Mapping[str, Any]) -> PretrainingConfig:
-    """The configuration of the run that wrote a reference checkpoint.
+    """The settings of the run that wrote a reference checkpoint.
 
-    The convolution is the reference's: padding is not masked, unless `hparams` say otherwise.
+    The convolution reads padding, as the reference's does, unless `hparams` contain
+    `mask_convolution_padding`.
 
     Args:
-        path: prefix of the checkpoint (`.../model.ckpt-1000000`), or its directory.
-        hparams: the reference's dict of hyperparameters. What it leaves out of vocabulary size,
-            embedding size, positions and layers is read off the checkpoint.
+        path: the prefix of the checkpoint (`.../model.ckpt-1000000`), or the directory that holds it.
+        hparams: the reference's dict of hyperparameters. The vocabulary size, the embedding size, the
+            number of positions and the layers come from the checkpoint where the dict lacks them.
 
     Raises:
-        InputError: unreadable checkpoint or bad hparams.
+        InputError: the checkpoint cannot be read, or an hparam is unknown or not allowed.
     """
     shapes = _open(path).get_variable_to_shape_map()
     sizes = _sizes_in_checkpoint(shapes, path)
@@ -159,15 +142,15 @@ def load_reference_checkpoint(
     """Builds the pre-trainer that a reference checkpoint was trained with, and reads its weights.
 
     Args:
-        path: as for `reference_config`.
-        hparams: as for `reference_config`.
-        on_report: called with what was loaded, missing and unused.
+        path: see `reference_config`.
+        hparams: see `reference_config`.
+        on_report: a function that is called with the report of what was read.
 
     Returns:
         the pre-trainer, float32.
 
     Raises:
-        InputError: unreadable checkpoint, bad hparams, or weights of another shape.
+        InputError: see `reference_config` and `restore_reference_weights`.
     """
     config = reference_config(path, hparams)
     pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")

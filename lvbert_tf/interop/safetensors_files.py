@@ -1,13 +1,13 @@
-"""The tensors of a directory of transformers: one safetensors file, or shards and their index.
+"""Reads the tensors of a model of transformers: one safetensors file, or shards and their index.
 
-Nothing in these files is executed, and an index leads to no file outside its directory.
+Nothing in these files is executed, and an index cannot name a file outside its directory.
 """
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16, which safetensors asks it for
+import ml_dtypes  # noqa: F401 - it adds bfloat16 to NumPy, which safetensors needs
 import numpy as np
 import safetensors
 
@@ -21,13 +21,13 @@ _FLOATS = ("F32", "F16", "BF16")
 
 
 def read_tensors(directory: Path) -> dict[str, np.ndarray]:
-    """Reads all tensors by name; as in transformers, a single file is preferred to shards.
+    """Reads all tensors of a directory by name. As in transformers, a single file goes before shards.
 
-    float16 and bfloat16 become float32, with the same values.
+    Tensors of float16 and bfloat16 become float32, with the same values.
 
     Raises:
-        InputError: there are no such files, one is damaged, the index and the shards contradict each
-            other or lead elsewhere, or a tensor does not hold floating-point numbers.
+        InputError: there are no such files, a file is damaged, the index and the shards contradict each
+            other, the index names a file elsewhere, or a tensor does not hold floating-point numbers.
     """
     if not (directory / WEIGHTS).exists() and (directory / INDEX).exists():
         return _read_shards(directory / INDEX)
@@ -41,7 +41,7 @@ def read_tensors(directory: Path) -> dict[str, np.ndarray]:
 
 
 def is_position_ids(name: str) -> bool:
-    """Whether a tensor is the buffer 0, 1, 2, ..., which older releases save."""
+    """Whether a tensor is the buffer 0, 1, 2, ..., which older releases of transformers save."""
     return name.endswith("embeddings.position_ids")
 
 
@@ -50,7 +50,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
     if not isinstance(places, dict) or not places:
         raise InputError(f"{index}: weight_map does not say which file has which tensor")
     for shard in places.values():
-        # A name, not a path: what is elsewhere is no part of the model.
+        # It must be a name and not a path: a file elsewhere is no part of the model.
         if not isinstance(shard, str) or Path(shard).name != shard or Path(shard).suffix != _SUFFIX:
             raise InputError(f"{index} names {shard!r}; a shard is a {_SUFFIX} file beside it")
     tensors: dict[str, np.ndarray] = {}
@@ -73,7 +73,7 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
 def _read_file(path: Path) -> dict[str, np.ndarray]:
     tensors = {}
     with _refusing(path), safetensors.safe_open(path, framework="numpy") as file:
-        for name in file.keys():  # noqa: SIM118 - it is no mapping
+        for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
             dtype = file.get_slice(name).get_dtype()
             if dtype in _FLOATS:
                 tensors[name] = file.get_tensor(name).astype(np.float32, copy=False)

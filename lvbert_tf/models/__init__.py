@@ -14,6 +14,7 @@ from lvbert_tf.models.text_classifier import (
 )
 from lvbert_tf.models.text_regressor import LVBertTextRegressor
 from lvbert_tf.models.token_tagger import LVBertTokenTagger, LVBertTokenTaggerPreprocessor
+from lvbert_tf.presets.classes import register_preset_classes
 
 __all__ = [
     "ElectraPretrainer",
@@ -28,3 +29,10 @@ __all__ = [
     "LVBertTokenizer",
     "Supernet",
 ]
+
+register_preset_classes(
+    *(LVBertBackbone, LVBertTokenizer),
+    *(LVBertTextClassifier, LVBertTextClassifierPreprocessor, LVBertTextRegressor),
+    *(LVBertTokenTagger, LVBertTokenTaggerPreprocessor),
+    *(LVBertSpanPredictor, LVBertSpanPredictorPreprocessor),
+)

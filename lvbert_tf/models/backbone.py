@@ -7,41 +7,53 @@ import keras
 from keras_hub.models import Backbone
 
 from lvbert_tf.architecture.layer_string import LayerString
-from lvbert_tf.architecture.model_config import ModelConfig
-from lvbert_tf.layers import Embeddings
+from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
+from lvbert_tf.layers.embeddings import Embeddings
 from lvbert_tf.models.adapters import adaptable_layers, check_targets
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
-from lvbert_tf.presets.classes import preset_class
 
 
-@preset_class
 class LVBertBackbone(Backbone):
-    """An encoder whose layers are a string over {C, A, F} (Yu et al., 2021).
+    """An encoder whose layers are a string over {C, A, F}: LV-BERT (Yu et al., Findings of ACL 2021).
 
-    C is dynamic convolution, A self-attention, F feed-forward; every layer is
-    `LayerNorm(x + dropout(f(x)))`. `AF` repeated 12 times is the encoder of BERT and ELECTRA.
+    C is a dynamic convolution, A is self-attention and F is a feed-forward layer. Every layer computes
+    `LayerNorm(x + dropout(dense(f(x))))`, and the layer type decides what f is. The string `AF` repeated
+    12 times is the encoder of BERT-base and ELECTRA.
+
+    The backbone has an attribute for each argument but the last three, and all of them as one value,
+    `config` (a `ModelConfig`). Its `layer_string` is text, which also has the methods of `LayerString`.
 
     Args:
-        vocabulary_size: number of tokens.
-        layer_string: the layers, anything `LayerString.parse` takes.
-        num_heads: heads of attention and convolution; divides `hidden_dim`.
-        hidden_dim: width of the encoder.
-        intermediate_dim: inner width of F.
-        embedding_dim: width of the embeddings; if not `hidden_dim` (None: the same) a dense
-            projection follows them.
-        dropout: rate on embeddings, on each layer's output, and on attention probabilities.
-        max_sequence_length: number of position embeddings.
-        num_segments: number of segment embeddings.
-        mask_convolution_padding: hide padding from the convolution (see `DynamicConvolution`).
-        attention_dropout: rate on attention probabilities, if not `dropout`.
-        direction: "both", "left_to_right" or "right_to_left": where a position may look.
-        initializer_range: standard deviation of the truncated normal initialiser.
-        embeddings: an `Embeddings` layer to share with another backbone; not part of the config.
-        dtype: Keras dtype policy.
+        vocabulary_size: the number of tokens.
+        layer_string: the layers from the embeddings up, in any form that `LayerString.parse` reads.
+        num_heads: the heads of attention and of dynamic convolution; they must divide `hidden_dim`.
+        hidden_dim: the width of the layers.
+        intermediate_dim: the inner width of the feed-forward layers.
+        embedding_dim: the width of the embeddings. A dense projection follows them if it differs from
+            `hidden_dim`; None means `hidden_dim`.
+        dropout: the dropout rate after the embeddings and inside each layer.
+        max_sequence_length: the number of position embeddings: the longest sequence, in tokens.
+        num_segments: the number of segment embeddings.
+        mask_convolution_padding: whether padding is zero to the dynamic convolution, so that a result
+            does not depend on how much padding follows. The authors' checkpoints need False.
+        attention_dropout: the dropout rate of the attention probabilities; None means `dropout`.
+        direction: where a position may look: to "both" sides, or only to itself and what is before it
+            ("left_to_right") or after it ("right_to_left").
+        initializer_range: the standard deviation of the truncated normal distribution that kernels and
+            tables start from.
+        embeddings: an `Embeddings` layer of another backbone, to share it. It is not saved in the
+            configuration.
+        dtype: a Keras dtype policy.
+        **kwargs: arguments of `keras.Model`, such as `name`.
 
-    Inputs: a dict of `token_ids`, `segment_ids`, `padding_mask`, integers of shape (batch, length);
-    the mask is 1 at real tokens. Outputs: a dict of `sequence_output`, shape (batch, length,
-    hidden_dim), and `pooled_output`, shape (batch, hidden_dim), the first position's vector as it is.
+    Inputs: a dict of `token_ids`, `segment_ids` and `padding_mask`, integers of shape (batch, length).
+    The mask is 1 at real tokens and 0 at padding.
+
+    Outputs: a dict of `sequence_output`, of shape (batch, length, hidden_dim), and `pooled_output`, of
+    shape (batch, hidden_dim): the vector of the first position, without a layer of its own.
+
+    Raises:
+        InputError: an argument has the wrong type, or a value that is not allowed.
 
     Example:
 
@@ -57,7 +69,7 @@ class LVBertBackbone(Backbone):
     def __init__(
         self,
         vocabulary_size: int,
-        layer_string: str | list | LayerString,
+        layer_string: str | Sequence[str | int],
         num_heads: int,
         hidden_dim: int,
         intermediate_dim: int,
@@ -75,18 +87,19 @@ class LVBertBackbone(Backbone):
         **kwargs,
     ):
         config = ModelConfig(
-            vocabulary_size=vocabulary_size,
-            layer_string=LayerString.parse(layer_string),
-            hidden_dim=hidden_dim,
-            num_heads=num_heads,
-            intermediate_dim=intermediate_dim,
-            embedding_dim=hidden_dim if embedding_dim is None else embedding_dim,
-            dropout=dropout,
-            attention_dropout=dropout if attention_dropout is None else attention_dropout,
-            max_sequence_length=max_sequence_length,
-            num_segments=num_segments,
-            initializer_range=initializer_range,
-            mask_convolution_padding=mask_convolution_padding,
+            vocabulary_size,
+            LayerString.parse(layer_string),
+            num_heads,
+            hidden_dim,
+            intermediate_dim,
+            hidden_dim if embedding_dim is None else embedding_dim,
+            dropout,
+            max_sequence_length,
+            num_segments,
+            mask_convolution_padding,
+            dropout if attention_dropout is None else attention_dropout,
+            direction,
+            initializer_range,
         )
 
         # === Layers ===
@@ -94,7 +107,7 @@ class LVBertBackbone(Backbone):
             embeddings = make_embeddings(config, dtype)
         projection = make_projection(config, dtype)
         encoder_layers = [
-            make_block(layer_type, config, f"layer_{index}", direction, dtype)
+            make_block(layer_type, config, f"layer_{index}", dtype)
             for index, layer_type in enumerate(config.layer_string)
         ]
 
@@ -115,88 +128,55 @@ class LVBertBackbone(Backbone):
             **kwargs,
         )
 
-        self.users = weakref.WeakSet[keras.Model]()  # of its tasks
+        # The tasks that are built on the backbone: `enable_lora` resets what they have traced.
+        self.users = weakref.WeakSet[keras.Model]()
 
         # === Config ===
-        self.vocabulary_size = vocabulary_size
-        self.layer_string = str(config.layer_string)
-        self.num_heads = num_heads
-        self.hidden_dim = hidden_dim
-        self.intermediate_dim = intermediate_dim
-        self.embedding_dim = config.embedding_dim
-        self.dropout = dropout
-        self.max_sequence_length = max_sequence_length
-        self.num_segments = num_segments
-        self.mask_convolution_padding = mask_convolution_padding
-        self.attention_dropout = config.attention_dropout
-        self.direction = direction
-        self.initializer_range = initializer_range
+        self.config = config
+        for name in FIELDS:  # an attribute for each argument, as KerasHub's models have it
+            setattr(self, name, getattr(config, name))
         self.embeddings = embeddings
         self.embeddings_projection = projection
         self.encoder_layers = encoder_layers
 
     @classmethod
     def from_model_config(cls, config: ModelConfig, **kwargs) -> "LVBertBackbone":
-        """Builds the backbone that a `ModelConfig` describes; `kwargs` as for the constructor."""
-        return cls(
-            vocabulary_size=config.vocabulary_size,
-            layer_string=config.layer_string,
-            num_heads=config.num_heads,
-            hidden_dim=config.hidden_dim,
-            intermediate_dim=config.intermediate_dim,
-            embedding_dim=config.embedding_dim,
-            dropout=config.dropout,
-            max_sequence_length=config.max_sequence_length,
-            num_segments=config.num_segments,
-            mask_convolution_padding=config.mask_convolution_padding,
-            attention_dropout=config.attention_dropout,
-            initializer_range=config.initializer_range,
-            **kwargs,
-        )
+        """Builds the backbone that a configuration describes.
+
+        Args:
+            config: the configuration.
+            **kwargs: the constructor's other arguments: `embeddings`, `dtype`, `name`.
+        """
+        return cls(**config.to_dict(), **kwargs)
 
     def default_lora_layer_names(self) -> list[str]:
-        """What `enable_lora` adapts: query and value of A; of C its value, but not its gate."""
+        """The layers that `enable_lora` adapts by default: the query and value of A, the value of C."""
         present = {layer.name for layer in adaptable_layers(self)}
         return [name for name in ("query", "value") if name in present]
 
     def enable_lora(self, rank: int, target_layer_names: Sequence[str] | None = None) -> None:
-        """Freezes the encoder and adds adapters, which then are all of it that trains.
+        """Freezes the encoder and adds low-rank adapters (LoRA: Hu et al., 2022), which alone train.
 
-        Do it before a task is trained, or compile the task again. What is saved of a model has the
-        adapters merged into its weights; `save_lora_weights` and `load_lora_weights` are for adapters
-        alone.
+        Call it before a task is trained, or compile the task again. When a model is saved, its adapters
+        are merged into its weights. `save_lora_weights` and `load_lora_weights` save and load the
+        adapters alone.
 
         Args:
-            rank: of the adapters.
-            target_layer_names: the layers that get one, of query, key and value (A), value and gate
-                (C), intermediate (F), output (all) and embeddings_projection; None:
-                `default_lora_layer_names`.
+            rank: the rank of the adapters.
+            target_layer_names: the names of the layers that get an adapter: "query", "key" and "value"
+                in A, "value" and "gate" in C, "intermediate" in F, "output" in every layer, and
+                "embeddings_projection". None means `default_lora_layer_names`.
 
         Raises:
-            InputError: the rank is not a positive integer, there is no layer of such a name, or it
-                can have no adapter; nothing has changed then.
+            InputError: the rank is not a positive integer, no layer has one of the names, or a layer
+                cannot have an adapter. The encoder is then unchanged.
         """
         if target_layer_names is None:
             target_layer_names = self.default_lora_layer_names()
         check_targets(self, rank, target_layer_names)
         super().enable_lora(rank, target_layer_names)
-        for model in self.users:  # what they have traced has no adapters
+        for model in self.users:  # the functions that they have traced have no adapters
             model.train_function = model.test_function = model.predict_function = None
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "layer_string": self.layer_string,
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "intermediate_dim": self.intermediate_dim,
-            "embedding_dim": self.embedding_dim,
-            "dropout": self.dropout,
-            "max_sequence_length": self.max_sequence_length,
-            "num_segments": self.num_segments,
-            "mask_convolution_padding": self.mask_convolution_padding,
-            "attention_dropout": self.attention_dropout,
-            "direction": self.direction,
-            "initializer_range": self.initializer_range,
-        }
+        return {**super().get_config(), **self.config.to_dict()}

@@ -1,4 +1,4 @@
-"""From the best spans of windows to the best answers of questions."""
+"""Ranks the answers of questions from the best spans of the windows over their contexts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 from lvbert_tf.layers.span_head import NoAnswer
 from lvbert_tf.text.windows import Windows
 
-# Below the score of any span, whose two logits are lowered by 1000 at most.
+# Lower than the score of any span: the head lowers each of a span's two logits by at most 1000.
 NO_SPAN = -2000.0
 
 
@@ -23,23 +23,25 @@ def best_answers(
 ) -> list[dict[str, Any]]:
     """Ranks the answers of each question over its windows.
 
-    The score of a span is that of its start plus that of its end. A span counts in the window where
-    its first token has most context, and if it is in the context whole.
+    The score of a span is the score of its start plus that of its end. A span is an answer if it lies in
+    the context as a whole, and it counts only in the window where its first token has most context.
 
     Args:
-      windows: of the questions.
+      windows: the windows of all questions.
       contexts: the text of each question's context.
-      outputs: of `SpanHead` in inference, an array for each row of `windows`.
-      n_best_size: answers of a question at most.
-      max_answer_length: tokens of an answer at most.
-      no_answer: the head's.
+      outputs: the outputs of `SpanHead` in inference, each with an array for each row of `windows`.
+      n_best_size: the most answers of a question.
+      max_answer_length: the most tokens of an answer.
+      no_answer: what the head was made with.
 
     Returns:
-      for each question of JSON's types `answer`, cut out of the context as it stands there, `start`
-      and `end` in characters, `n_best` (texts that differ, the best first, each with `text`, `start`,
-      `end`, `score` and its `probability` among them) and, with any `no_answer`,
-      `no_answer_score`: the lowest of its windows'; where a span tells it, less the best answer's
-      score. Without any possible span the answer is "", `start` and `end` are None.
+      for each question a dict of JSON types:
+        `answer`: the best answer, as it stands in the context; "" if no span is possible.
+        `start`, `end`: where it is in the context, in characters; None if no span is possible.
+        `n_best`: different answers, the best one first. Each has `text`, `start`, `end`, `score` and the
+          `probability` that it has among them.
+        `no_answer_score`, unless `no_answer` is None: the lowest score of the question's windows. If
+          `no_answer` is "span", the score of the best answer is subtracted from it.
     """
     question, first, last, score = _candidates(windows, outputs, max_answer_length)
     starts, ends = windows.characters(question, first, last)
@@ -58,9 +60,13 @@ def best_answers(
 
 
 def _candidates(windows: Windows, outputs, max_answer_length: int) -> tuple[np.ndarray, ...]:
-    """Question, first and last token in the context and score of every span that may be an answer,
-    ordered by question and falling score."""
-    beams = np.array([len(row) for row in outputs["starts"]])  # fewer where rows are short
+    """All spans that may be answers, ordered by question and falling score.
+
+    Returns:
+      arrays of the same length: the question of each span, its first and its last token in the context,
+      and its score.
+    """
+    beams = np.array([len(row) for row in outputs["starts"]])  # a short row has fewer starts
     row = np.repeat(np.arange(len(beams)), beams)
     in_window = np.concatenate(outputs["starts"]) - windows.first_positions[row]
     token = in_window + windows.start.numpy()[row]
@@ -70,7 +76,7 @@ def _candidates(windows: Windows, outputs, max_answer_length: int) -> tuple[np.n
         windows, tf.constant(row, tf.int32), tf.constant(token, tf.int32)
     ).numpy()
 
-    # The same of the pairs of a start and an end.
+    # From starts to pairs of a start and an end.
     start = np.repeat(np.arange(len(row)), beams[row])
     ends = np.concatenate([row.ravel() for row in outputs["ends"]])
     end_in_window = ends - windows.first_positions[row[start]]
@@ -88,14 +94,19 @@ def _candidates(windows: Windows, outputs, max_answer_length: int) -> tuple[np.n
 
 
 def has_most_context(windows: Windows, row: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
-    """Whether no other window of the question has more context around a token; also in a graph.
+    """Tells whether no other window of the question has more context around a token.
 
-    The context is the smaller number of tokens to the left and to the right; of windows of different
-    lengths a hundred tokens more of length count as one of context. Of equals the first one has most.
+    The context of a token is the number of tokens to its left or to its right, whichever is smaller. A
+    hundred tokens more in the whole window count as one token of context. If two windows are equal the
+    first one wins. The function also works in a graph.
 
     Args:
-      row: indices of rows, int32.
-      token: places in the contexts, int32 of a shape that `row` broadcasts to.
+      windows: the windows of all questions.
+      row: int32, the rows of windows.
+      token: int32 of a shape that `row` broadcasts to, the positions of tokens in the contexts.
+
+    Returns:
+      booleans of the shape of `token`.
     """
     last = tf.size(windows.start) - 1
 
@@ -106,7 +117,7 @@ def has_most_context(windows: Windows, row: tf.Tensor, token: tf.Tensor) -> tf.T
         return tf.where(smaller < 0, -1, 100 * smaller + length)
 
     def context_beside(distance):
-        """-1 where there is no such row of the same question."""
+        """The context in the row at a distance; -1 where that row is of another question."""
         other = tf.clip_by_value(row + distance, 0, last)
         same = tf.gather(windows.question, other) == tf.gather(windows.question, row)
         return tf.where(same & (other == row + distance), context_in(other), -1)
@@ -119,7 +130,7 @@ def has_most_context(windows: Windows, row: tf.Tensor, token: tf.Tensor) -> tf.T
 
 
 def _ranked(context: str, spans, scores: np.ndarray, n_best_size: int) -> dict[str, Any]:
-    """The answers of one question, of its spans by falling score."""
+    """The answers of one question from its spans, which are ordered by falling score."""
     found: dict[str, dict[str, Any]] = {}
     for (start, end), score in zip(spans, scores, strict=True):
         text = context[start:end]

@@ -12,16 +12,20 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
 class ElectraPretrainer(keras.Model):
     """The networks of replaced token detection (Clark et al., 2020, section 2).
 
-    Args:
-        discriminator: the backbone that is kept.
-        generator: the backbone that proposes replacements; may share the discriminator's embeddings
-            or be the discriminator itself; None for uniformly random replacements.
-        right_to_left_generator: the second tower of a two-tower generator, whose first, `generator`,
-            looks left to right (Electric: Clark et al., 2020b, section 2.3).
-        detects_replacements: whether there is a replaced token head; False for plain masked LM.
-
-    The `inputs` of all methods are the backbone's: a dict of `token_ids`, `segment_ids` and
+    The `inputs` of all methods are those of a backbone: a dict of `token_ids`, `segment_ids` and
     `padding_mask`, integers of shape (batch, length).
+
+    Args:
+        discriminator: the encoder that is kept after pre-training.
+        generator: the encoder that proposes replacements. It may share the embeddings of the
+            discriminator, or be the discriminator itself. None stands for replacements that are drawn
+            uniformly from the vocabulary.
+        right_to_left_generator: the second tower of a two-tower generator (Electric: Clark et al., EMNLP
+            2020, section 2.3). It looks right to left, and `generator` looks left to right. None stands
+            for a generator of one tower.
+        detects_replacements: whether the pre-trainer has a replaced token head; False for plain masked
+            language modelling.
+        **kwargs: arguments of `keras.Model`, such as `name`.
     """
 
     def __init__(
@@ -40,31 +44,31 @@ class ElectraPretrainer(keras.Model):
         self.replaced_token_head = None
         if generator is not None:
             self.masked_lm_head = MaskedLMHead(
-                generator.vocabulary_size,
-                generator.embedding_dim,
-                initializer_range=generator.initializer_range,
+                generator.config.vocabulary_size,
+                generator.config.embedding_dim,
+                initializer_range=generator.config.initializer_range,
                 dtype=generator.dtype_policy,
                 name="masked_lm_head",
             )
             towers = 1 if right_to_left_generator is None else 2
-            self.masked_lm_head.build((None, None, towers * generator.hidden_dim))
+            self.masked_lm_head.build((None, None, towers * generator.config.hidden_dim))
         if detects_replacements:
             self.replaced_token_head = ReplacedTokenHead(
-                discriminator.hidden_dim,
-                initializer_range=discriminator.initializer_range,
+                discriminator.config.hidden_dim,
+                initializer_range=discriminator.config.initializer_range,
                 dtype=discriminator.dtype_policy,
                 name="replaced_token_head",
             )
-            self.replaced_token_head.build((None, None, discriminator.hidden_dim))
+            self.replaced_token_head.build((None, None, discriminator.config.hidden_dim))
         self.built = True
 
     @classmethod
     def from_pretraining_config(cls, config: PretrainingConfig, dtype=None) -> "ElectraPretrainer":
-        """Builds the networks that pre-training hyperparameters describe.
+        """Builds the networks that the settings of a pre-training run describe.
 
         Args:
-            config: the hyperparameters.
-            dtype: Keras dtype policy, as "float32" or "mixed_bfloat16".
+            config: the settings.
+            dtype: a Keras dtype policy, such as "float32" or "mixed_bfloat16".
         """
         model = config.discriminator
         discriminator = (
@@ -81,7 +85,10 @@ class ElectraPretrainer(keras.Model):
 
         def tower(direction, name):
             return LVBertBackbone.from_model_config(
-                config.generator, direction=direction, embeddings=embeddings, dtype=dtype, name=name
+                config.generator.replace(direction=direction),
+                embeddings=embeddings,
+                dtype=dtype,
+                name=name,
             )
 
         if not config.two_tower_generator:
@@ -93,34 +100,35 @@ class ElectraPretrainer(keras.Model):
         )
 
     def masked_lm_logits(self, inputs, mask_positions, training=None):
-        """Logits of the tokens at masked positions.
+        """Computes the generator's logits of the tokens at masked positions.
 
         Args:
-            inputs: token ids with [MASK] at the masked positions.
+            inputs: inputs whose `token_ids` have [MASK] at the masked positions.
             mask_positions: integers of shape (batch, masked).
 
         Returns:
-            shape (batch, masked, vocabulary_size), in the compute precision.
+            logits of shape (batch, masked, vocabulary_size), in the compute precision.
         """
         sequence = self.generator(inputs, training=training)["sequence_output"]
-        # A product with one-hot rows: its gradient is a product as well, not a scatter.
+        # A product with one-hot rows instead of a gather: its gradient is a product, not a scatter.
         selector = ops.one_hot(mask_positions, ops.shape(sequence)[1], dtype=sequence.dtype)
         return self.masked_lm_head(
             ops.matmul(selector, sequence), self.generator.embeddings.token_table, training=training
         )
 
     def cloze_logits(self, inputs, training=None):
-        """Logits of every token given all others, from the two towers.
+        """Computes the two towers' logits of every token given all other tokens.
 
         Args:
-            inputs: unmasked token ids.
+            inputs: inputs without masked tokens.
 
         Returns:
-            shape (batch, length, vocabulary_size), in the compute precision.
+            logits of shape (batch, length, vocabulary_size), in the compute precision.
         """
         before = self.generator(inputs, training=training)["sequence_output"]
         after = self.right_to_left_generator(inputs, training=training)["sequence_output"]
-        # Each position gets its neighbours' vectors. TensorFlow Lite has no `roll`.
+        # The token itself must not be seen, so a position gets the vectors of its two neighbours.
+        # TensorFlow Lite has no `roll`.
         before = ops.concatenate([before[:, -1:], before[:, :-1]], axis=1)
         after = ops.concatenate([after[:, 1:], after[:, :1]], axis=1)
         context = ops.concatenate([before, after], axis=-1)
@@ -129,7 +137,11 @@ class ElectraPretrainer(keras.Model):
         )
 
     def replaced_token_logits(self, inputs, training=None):
-        """Logits, float32 of shape (batch, length), positive where a token seems replaced."""
+        """Computes the discriminator's logits, which are positive where a token seems replaced.
+
+        Returns:
+            float32 of shape (batch, length).
+        """
         sequence = self.discriminator(inputs, training=training)["sequence_output"]
         return self.replaced_token_head(sequence, training=training)
 

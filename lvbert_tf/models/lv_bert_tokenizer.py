@@ -1,4 +1,4 @@
-"""The tokenizer in KerasHub's form."""
+"""The tokenizer as a class of KerasHub's."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models.backbone import LVBertBackbone
-from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.added_tokens import AddedToken
 from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
@@ -19,18 +18,20 @@ from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
 VOCABULARY_FILE = "vocabulary.txt"
 
 
-@preset_class
 class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
-    """`lvbert_tf.text.Tokenizer` as a KerasHub tokenizer, which presets carry.
+    """`lvbert_tf.text.Tokenizer` as a KerasHub tokenizer, so that presets can hold it.
 
     Args:
-        vocabulary: a BERT vocabulary file, a list of tokens, a `Vocabulary`, or None until a preset
-            brings it.
+        vocabulary: the path of a BERT vocabulary file, a list of tokens, or a `Vocabulary`. None leaves
+            the tokenizer without a vocabulary until a preset is loaded.
         lowercase: whether to lower-case the text.
-        strip_accents: whether to remove accents; None: as `lowercase`.
-        added_tokens: tokens of the vocabulary that are found before a text is split into words; each an
-            `AddedToken` or the dict of its values.
-        vocabulary_sha256: of the vocabulary that a preset is to bring (`Vocabulary.sha256`); None: any.
+        strip_accents: whether to remove accents; None means as `lowercase`.
+        vocabulary_sha256: the hash (`Vocabulary.sha256`) of the vocabulary that a preset must have; None
+            means any vocabulary.
+        added_tokens: tokens of the vocabulary that are found before a text is split into words. Each is
+            an `AddedToken` or a dict of its values.
+        dtype: the type of the token ids.
+        **kwargs: arguments of `keras_hub.tokenizers.Tokenizer`.
 
     Raises:
         InputError: see `Tokenizer`.
@@ -79,43 +80,43 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What does the work.
+        """The `lvbert_tf.text.Tokenizer` that does the work.
 
         Raises:
-            InputError: there is no vocabulary yet.
+            InputError: the tokenizer has no vocabulary yet.
         """
         if self._tokenizer is None:
             raise InputError("the tokenizer has no vocabulary; give one, or load a preset")
         return self._tokenizer
 
     def get_vocabulary(self) -> list[str]:
-        """The token of every id."""
+        """The tokens in the order of their ids."""
         return list(self.tokenizer.vocabulary.tokens)
 
     def vocabulary_size(self) -> int:
-        """The number of ids."""
+        """The number of tokens."""
         return self.tokenizer.vocabulary.size
 
     def id_to_token(self, id: int) -> str:
         """The token of an id.
 
         Raises:
-            InputError: there is no such id.
+            InputError: no token has the id.
         """
         if not 0 <= id < self.vocabulary_size():
             raise InputError(f"token id {id} is outside 0 to {self.vocabulary_size() - 1}")
         return self.tokenizer.vocabulary.tokens[id]
 
     def token_to_id(self, token: str) -> int:
-        """The id of a token; that of [UNK] for a token the vocabulary does not have."""
+        """The id of a token; the id of [UNK] for a token that the vocabulary lacks."""
         return self.tokenizer.vocabulary.id(token)
 
     def tokenize(self, inputs):
-        """Token ids without special tokens: ragged [batch, ids], or [ids] for one string."""
+        """Token ids without special tokens: ragged [batch, (ids)], or [ids] for one string."""
         return self.tokenizer(inputs)
 
     def detokenize(self, inputs) -> str | list[str]:
-        """Tokens joined by spaces, pieces of a word joined: not the text that they came from."""
+        """Joins pieces to words, and words by spaces. The result need not be the original text."""
         if isinstance(inputs, tf.RaggedTensor):
             inputs = inputs.to_list()
         elif not isinstance(inputs, (list, tuple)):
@@ -134,7 +135,8 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         """Reads the vocabulary of a preset.
 
         Raises:
-            InputError: it cannot be read, or is not the one that the tokenizer was saved with.
+            InputError: the vocabulary cannot be read, or is not the one that the tokenizer was saved
+                with.
         """
         file = Path(dir_path) / VOCABULARY_FILE
         vocabulary = Vocabulary.load(file)

@@ -1,4 +1,4 @@
-"""What encoders are made of, as a `ModelConfig` describes it."""
+"""The layers that a `ModelConfig` describes: what the backbone and the supernet are built from."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,18 +6,16 @@ from typing import Any
 import keras
 
 from lvbert_tf.architecture.model_config import ModelConfig
-from lvbert_tf.layers import (
-    DynamicConvolution,
-    Embeddings,
-    FeedForward,
-    ResidualBlock,
-    SelfAttention,
-)
 from lvbert_tf.layers.dense import Dense
+from lvbert_tf.layers.dynamic_convolution import DynamicConvolution
+from lvbert_tf.layers.embeddings import Embeddings
+from lvbert_tf.layers.feed_forward import FeedForward
+from lvbert_tf.layers.residual_block import ResidualBlock
+from lvbert_tf.layers.self_attention import SelfAttention
 
 
 def make_embeddings(config: ModelConfig, dtype=None) -> Embeddings:
-    """Token, segment and position embeddings."""
+    """The sum of token, segment and position embeddings, with LayerNorm and dropout."""
     return Embeddings(
         config.vocabulary_size,
         config.embedding_dim,
@@ -31,30 +29,27 @@ def make_embeddings(config: ModelConfig, dtype=None) -> Embeddings:
 
 
 def make_projection(config: ModelConfig, dtype=None) -> Dense | None:
-    """The dense layer from the embeddings' width to the layers', where they differ."""
+    """The dense layer from the embeddings' width to the layers'; None where they are equal."""
     if not config.has_projection:
         return None
     # The reference leaves this layer at TensorFlow's default initialiser, Glorot.
     return Dense(config.hidden_dim, dtype=dtype, name="embeddings_projection")
 
 
-def make_block(
-    layer_type: str, config: ModelConfig, name: str, direction: str = "both", dtype=None
-) -> ResidualBlock:
+def make_block(layer_type: str, config: ModelConfig, name: str, dtype=None) -> ResidualBlock:
     """One layer of a string, with its residual connection and LayerNorm.
 
     Args:
-        layer_type: a key of `SUBLAYERS`: the letter of the layer in the string.
-        config: widths, heads, dropout; its layer string plays no part.
-        name: the block's.
-        direction: "both", "left_to_right" or "right_to_left": where a position may look.
-        dtype: Keras dtype policy.
+        layer_type: a key of `SUBLAYERS`: the letter of the layer in a layer string.
+        config: the encoder's configuration; its own layer string does not matter.
+        name: the name of the block.
+        dtype: a Keras dtype policy.
 
     Raises:
-        KeyError: the layer type has no layer.
+        KeyError: `SUBLAYERS` has no layer for the type.
     """
     return ResidualBlock(
-        SUBLAYERS[layer_type](config, direction, dtype),
+        SUBLAYERS[layer_type](config, dtype),
         config.hidden_dim,
         dropout=config.dropout,
         initializer_range=config.initializer_range,
@@ -63,32 +58,31 @@ def make_block(
     )
 
 
-def _dynamic_convolution(config: ModelConfig, direction: str, dtype) -> DynamicConvolution:
+def _dynamic_convolution(config: ModelConfig, dtype) -> DynamicConvolution:
     return DynamicConvolution(
         config.hidden_dim,
         config.num_heads,
         mask_padding=config.mask_convolution_padding,
-        direction=direction,
+        direction=config.direction,
         initializer_range=config.initializer_range,
         dtype=dtype,
         name="dynamic_convolution",
     )
 
 
-def _self_attention(config: ModelConfig, direction: str, dtype) -> SelfAttention:
+def _self_attention(config: ModelConfig, dtype) -> SelfAttention:
     return SelfAttention(
         config.hidden_dim,
         config.num_heads,
         dropout=config.attention_dropout,
-        direction=direction,
+        direction=config.direction,
         initializer_range=config.initializer_range,
         dtype=dtype,
         name="self_attention",
     )
 
 
-def _feed_forward(config: ModelConfig, direction: str, dtype) -> FeedForward:
-    del direction  # every position is computed by itself
+def _feed_forward(config: ModelConfig, dtype) -> FeedForward:
     return FeedForward(
         config.hidden_dim,
         config.intermediate_dim,
@@ -98,10 +92,10 @@ def _feed_forward(config: ModelConfig, direction: str, dtype) -> FeedForward:
     )
 
 
-SUBLAYERS: dict[str, Callable[[ModelConfig, str, Any], keras.layers.Layer]] = {
+SUBLAYERS: dict[str, Callable[[ModelConfig, Any], keras.layers.Layer]] = {
     "C": _dynamic_convolution,
     "A": _self_attention,
     "F": _feed_forward,
 }
-"""For each letter of the table of layer types, what makes the layer inside a block, from the encoder's
-configuration, the direction in which a position may look, and a Keras dtype policy."""
+"""For each letter of the table of layer types, a function that makes the layer inside a block from the
+encoder's configuration and a Keras dtype policy."""

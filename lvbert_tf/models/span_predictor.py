@@ -1,4 +1,4 @@
-"""Answering questions on a context."""
+"""The task of answering questions on a context, and its preprocessor."""
 
 from typing import Any
 
@@ -15,37 +15,37 @@ from lvbert_tf.models.best_answers import best_answers
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.string_batches import first_row, string_batch
 from lvbert_tf.models.task_parts import join_parts
-from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.vocabulary import CLS, SEP
 from lvbert_tf.text.windows import Windows, WindowSizes, make_windows
 
 _ROWS_AT_ONCE = 16
 
 
-@preset_class
 class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
-    """Questions and contexts to inputs: `[CLS] question [SEP] context [SEP]`.
+    """Makes the inputs of a backbone: `[CLS] question [SEP] context [SEP]`.
 
-    A call makes one input of each question and cuts long contexts; `windows` reads all of them.
-
-    Call arguments:
-        x: a tuple of questions and contexts, strings of shape (batch,) or one of each. KerasHub takes a
-            tuple of two apart; so `preprocessor((questions, contexts))`, `preprocessor(questions,
-            contexts)` and a dataset of pairs mean the same.
-        y, sample_weight: returned as they are.
-
-    Returns:
-        inputs of shape (batch, sequence_length), or (sequence_length,) for one question; with `y`,
-        (inputs, y) or (inputs, y, sample_weight).
-
-    Raises:
-        InputError: there is no pair of strings; see `string_batch`.
+    A call makes one input from each question and cuts contexts that are too long. `windows` makes as
+    many inputs as it takes to read a whole context.
 
     Args:
         tokenizer: an `LVBertTokenizer`.
-        sequence_length: tokens of an input.
-        max_query_length: tokens of a question at most; what is longer is cut.
-        doc_stride: tokens from the start of a window over a long context to that of the next one.
+        sequence_length: the length of an input in tokens.
+        max_query_length: the most tokens of a question; a longer question is cut.
+        doc_stride: the tokens between the starts of two windows over a long context.
+        **kwargs: arguments of `keras_hub.models.Preprocessor`.
+
+    Call arguments:
+        x: a tuple of questions and contexts, strings of shape (batch,) or one string each. Because
+            KerasHub takes a tuple of two apart, `preprocessor((questions, contexts))`,
+            `preprocessor(questions, contexts)` and a dataset of pairs mean the same.
+        y, sample_weight: returned as they are.
+
+    Returns:
+        the inputs, of shape (batch, sequence_length), or (sequence_length,) for one question; with `y`
+        a tuple (inputs, y) or (inputs, y, sample_weight).
+
+    Raises:
+        InputError: a call has no pair of strings; see `string_batch`.
     """
 
     backbone_cls = LVBertBackbone
@@ -67,7 +67,7 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
 
     @property
     def window_sizes(self) -> WindowSizes:
-        """How `windows` divides contexts.
+        """The sizes by which `windows` divides contexts.
 
         Raises:
             InputError: see `WindowSizes`.
@@ -75,7 +75,11 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
         return WindowSizes(self.sequence_length, self.max_query_length, self.doc_stride)
 
     def windows(self, questions: list[str], contexts: list[str]) -> Windows:
-        """Rows for each question, as many as it takes to read its context.
+        """Makes for each question as many windows as it takes to read its context.
+
+        Args:
+            questions: the questions.
+            contexts: the context of each question.
 
         Raises:
             InputError: see `WindowSizes`.
@@ -113,22 +117,25 @@ class LVBertSpanPredictorPreprocessor(keras_hub.models.Preprocessor):
         }
 
 
-@preset_class
 class LVBertSpanPredictor(keras_hub.models.Task):
-    """A backbone with a `SpanHead`. `answer` reads a context of any length.
+    """A model that finds the answer to a question in a context: a backbone with a `SpanHead`.
 
-    Fine-tune one with `run_finetuning.py`: in training the head needs the answers' starts, which
-    `fit` does not pass on.
+    `answer` reads a context of any length. The model is fine-tuned by `run_finetuning.py`, not by
+    `fit`: while it is trained the head needs the starts of the answers, which `fit` does not pass on.
 
     Args:
         backbone: an `LVBertBackbone`.
-        preprocessor: an `LVBertSpanPredictorPreprocessor`, whose sequences become no longer than the
-            backbone's positions; None: inputs are token ids.
+        preprocessor: an `LVBertSpanPredictorPreprocessor`. Its sequences become no longer than the
+            backbone has positions. None means that the inputs are token ids.
         joint, beam_size, no_answer: see `SpanHead`.
-        answerable_weight: of the loss of whether there is an answer, where a classifier tells it.
-        n_best_size: answers of a question that are ranked.
-        max_answer_length: tokens of an answer at most.
-        no_answer_threshold: a `no_answer_score` above it says that there is no answer.
+        answerable_weight: the weight of the loss of the classifier that tells whether there is an
+            answer, for a `no_answer` that has one.
+        n_best_size: the most answers that are ranked for a question.
+        max_answer_length: the most tokens of an answer.
+        no_answer_threshold: a `no_answer_score` above this threshold means that there is no answer.
+        **kwargs: arguments of `keras_hub.models.Task`.
+
+    Inputs: those of the backbone.
 
     Outputs: see `SpanHead` in inference.
 
@@ -178,20 +185,24 @@ class LVBertSpanPredictor(keras_hub.models.Task):
         self.no_answer_threshold = no_answer_threshold
 
     def training_logits(self, inputs, gold_starts, training=None) -> dict[str, tf.Tensor]:
-        """The head's logits, given where the answers start; see `SpanHead`."""
+        """Computes the head's logits, given the true starts of the answers; see `SpanHead`."""
         mask = answer_mask(inputs["segment_ids"], inputs["padding_mask"])
         vectors = self.backbone(inputs, training=training)["sequence_output"]
         return self.span_head(vectors, mask, gold_starts, training=training)
 
     def answer(self, question: str, context: str) -> dict[str, Any]:
-        """The answer to a question.
+        """Answers a question.
+
+        Args:
+            question: the question.
+            context: a text of any length.
 
         Returns:
-            see `best_answers`: `answer` is the text `context[start:end]`, also where a
-            `no_answer_score` says that there is none.
+            a dict, see `best_answers`. Its `answer` is the text `context[start:end]`, also where its
+            `no_answer_score` means that there is no answer.
 
         Raises:
-            InputError: there is no preprocessor; or see `WindowSizes`.
+            InputError: the model has no preprocessor; or see `WindowSizes`.
         """
         if self.preprocessor is None:
             raise InputError("answering needs a preprocessor")
@@ -205,7 +216,7 @@ class LVBertSpanPredictor(keras_hub.models.Task):
         return self.best_answers(windows, [context], outputs)[0]
 
     def best_answers(self, windows: Windows, contexts, outputs) -> list[dict[str, Any]]:
-        """The best answers of questions by this model's settings; see `best_answers`."""
+        """Ranks the answers of questions with the settings of this model; see `best_answers`."""
         return best_answers(
             windows, contexts, outputs, self.n_best_size, self.max_answer_length, self.no_answer
         )

@@ -1,4 +1,4 @@
-"""Strings as KerasHub's preprocessors take them: one, or a batch in any form."""
+"""Converts the forms in which KerasHub's preprocessors take strings to a batch."""
 
 import tensorflow as tf
 
@@ -6,17 +6,17 @@ from lvbert_tf.errors import InputError
 
 
 def string_batch(strings, name: str) -> tuple[tf.Tensor, bool]:
-    """Strings in the form of a batch.
+    """Converts strings to a batch.
 
     Args:
-        strings: one string, or a list, array or tensor of shape (batch,); or a tuple of one of these.
-        name: what they are, for errors.
+        strings: one string; or a list, array or tensor of shape (batch,); or a tuple of one of these.
+        name: the name of the argument, for messages.
 
     Returns:
-        strings of shape (batch,), and whether there was only one, without a batch.
+        a string tensor of shape (batch,), and whether `strings` was a single string without a batch.
 
     Raises:
-        InputError: they are no strings, or of another shape.
+        InputError: `strings` holds something else than strings, or has another shape.
     """
     if isinstance(strings, tuple) and len(strings) == 1:
         (strings,) = strings
@@ -43,5 +43,5 @@ def _unusable(value, name: str) -> InputError:
 
 
 def first_row(values):
-    """What was made of a batch of one, without the batch."""
+    """Takes the batch axis off a structure of tensors that were made from a batch of one."""
     return tf.nest.map_structure(lambda value: value[0], values)

@@ -19,11 +19,12 @@ _active = threading.local()  # replicas of one process are traced in their own t
 
 @contextlib.contextmanager
 def selected_path(path: tf.Tensor | None) -> Iterator[None]:
-    """Makes every supernet that is called inside the context run this path.
+    """Makes every supernet that is called inside the context run one path.
 
     Args:
-        path: int32 of shape (layers,), indices into the supernet's `layer_types`: a tensor, so that
-            one trace serves all strings. None: the string of each supernet's configuration.
+        path: int32 of shape (layers,): for each position an index into the supernet's `layer_types`. It
+            is a tensor, so that one traced function serves all strings. None means the layer string of
+            each supernet's configuration.
     """
     outer = getattr(_active, "path", None)
     _active.path = path
@@ -34,22 +35,24 @@ def selected_path(path: tf.Tensor | None) -> Iterator[None]:
 
 
 class Supernet(keras.Model):
-    """One block per layer type at every position; a path picks one of them at each.
+    """An encoder with one block for each layer type at every position, of which a path selects one.
 
-    The weights are shared by all strings over `layer_types` of one length (single-path one-shot
-    search: Guo et al., 2020, section 3.2); each block has a LayerNorm of its own. It stands where an
-    `LVBertBackbone` does: the same inputs and outputs, the same attributes. Which string it is for a
-    call is said by `selected_path` around the call; without one it is the string of its
-    configuration.
+    All layer strings of one length over `layer_types` share these weights (single-path one-shot search:
+    Guo et al., 2020, section 3.2). Each block has its own residual connection and LayerNorm.
+
+    A supernet can take the place of an `LVBertBackbone`: it has the same inputs and outputs, and a
+    `config`. The context manager `selected_path` around a call decides which layer string the call runs;
+    without it a call runs the layer string of `config`.
 
     Args:
-        config: the shape of all encoders, and the string that runs where no path is selected.
-        layer_types: distinct letters of C, A and F: what a layer may be.
-        dtype: Keras dtype policy.
+        config: the shape of every encoder, and the layer string that runs where no path is selected.
+        layer_types: the letters of the layer types that a layer may have, each once.
+        dtype: a Keras dtype policy.
+        **kwargs: arguments of `keras.Model`, such as `name`.
 
     Raises:
-        InputError: a layer type is unknown or repeated, there is none, or the configuration's
-            string has others.
+        InputError: there are no layer types, one is unknown or given twice, or the configuration's layer
+            string has a type that is not among them.
     """
 
     def __init__(self, config: ModelConfig, layer_types: str, dtype=None, **kwargs):
@@ -57,15 +60,11 @@ class Supernet(keras.Model):
         check_layer_types(layer_types, config.layer_string)
         self.config = config
         self.layer_types = layer_types
-        self.vocabulary_size = config.vocabulary_size
-        self.hidden_dim = config.hidden_dim
-        self.embedding_dim = config.embedding_dim
-        self.initializer_range = config.initializer_range
         self.embeddings = make_embeddings(config, dtype)
         self.embeddings_projection = make_projection(config, dtype)
         self.blocks = [
             [
-                make_block(layer_type, config, f"layer_{index}_{layer_type}", dtype=dtype)
+                make_block(layer_type, config, f"layer_{index}_{layer_type}", dtype)
                 for layer_type in layer_types
             ]
             for index in range(len(config.layer_string))
@@ -75,17 +74,23 @@ class Supernet(keras.Model):
     def _build_layers(self) -> None:
         self.embeddings.build((None, None))
         if self.embeddings_projection is not None:
-            self.embeddings_projection.build((None, None, self.embedding_dim))
+            self.embeddings_projection.build((None, None, self.config.embedding_dim))
         for blocks in self.blocks:
             for block in blocks:
-                block.build((None, None, self.hidden_dim))
+                block.build((None, None, self.config.hidden_dim))
         self.built = True
 
-    def path_of(self, string: str | LayerString) -> tf.Tensor:
-        """The path of a string: int32 of shape (layers,).
+    def path_of(self, string: str) -> tf.Tensor:
+        """The path that selects the layers of a string.
+
+        Args:
+            string: a layer string of the supernet's length and layer types.
+
+        Returns:
+            int32 of shape (layers,).
 
         Raises:
-            InputError: the string has another length, or types that the supernet has not.
+            InputError: the string has another length, or a type that the supernet lacks.
         """
         layers = LayerString.parse(string)
         if len(layers) != len(self.blocks):
@@ -108,32 +113,33 @@ class Supernet(keras.Model):
         return {"sequence_output": x, "pooled_output": x[:, 0, :]}
 
     def gates(self, path: tf.Tensor) -> dict[int, tf.Tensor]:
-        """Which blocks a path runs.
+        """Tells for the variables of each block whether a path runs the block.
 
         Args:
             path: int32 of shape (layers,).
 
         Returns:
-            for the `id` of each trainable variable of a block, a boolean scalar, one a block: whether
-            the path selects it.
+            a dict from the `id` of every trainable variable of a block to a boolean scalar, which the
+            variables of one block share: whether the path selects the block.
         """
         gates = dict[int, tf.Tensor]()
         for position, blocks in enumerate(self.blocks):
             for choice, block in enumerate(blocks):
-                # Compared one by one, as conditions are then computed on the host also with a GPU.
+                # One comparison for each block: TensorFlow keeps scalar conditions on the host then,
+                # also where the supernet is on a GPU.
                 gate = tf.equal(path[position], choice)
                 gates |= {id(variable): gate for variable in block.trainable_variables}
         return gates
 
-    def extract(self, string: str | LayerString, **kwargs) -> LVBertBackbone:
-        """A stand-alone encoder of one string, with copies of the weights.
+    def extract(self, string: str, **kwargs) -> LVBertBackbone:
+        """Makes a stand-alone encoder of one string, with copies of the weights.
 
         Args:
-            string: of the supernet's length and layer types.
-            **kwargs: for the backbone, such as `name`.
+            string: a layer string of the supernet's length and layer types.
+            **kwargs: arguments of the backbone, such as `name`.
 
         Raises:
-            InputError: as `path_of`.
+            InputError: see `path_of`.
         """
         path = self.path_of(string).numpy()
         config = self.config.replace(layer_string=LayerString.parse(string))

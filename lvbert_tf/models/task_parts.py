@@ -1,4 +1,4 @@
-"""What the models of tasks share."""
+"""Code that the models of tasks share: joining a backbone and a preprocessor, the vector of a text."""
 
 import keras
 import keras_hub
@@ -7,14 +7,17 @@ from keras import ops
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 
-LEARNING_RATE = 5e-5  # of KerasHub's tasks, unless they are compiled otherwise
+LEARNING_RATE = 5e-5  # what KerasHub compiles its tasks with
 
 
 def join_parts(task: keras_hub.models.Task) -> None:
-    """Makes the preprocessor and the backbone of a task that is being made fit together.
+    """Fits the preprocessor of a task to its backbone, and makes the task known to the backbone.
 
-    Sequences become no longer than the backbone's positions, and the task follows when the backbone
-    gets adapters.
+    The preprocessor's sequences become no longer than the backbone has positions. When the backbone gets
+    adapters, it resets the functions that the task has traced.
+
+    Args:
+        task: a task under construction, which has its `backbone` and its `preprocessor` (or None).
     """
     if task.preprocessor is not None:
         positions = task.backbone.max_sequence_length
@@ -25,9 +28,16 @@ def join_parts(task: keras_hub.models.Task) -> None:
 def text_vector(
     backbone: LVBertBackbone, dropout: Dropout, hidden_dense: keras.layers.Dense | None
 ):
-    """The first position's vector, dropped out: what a text's output layer reads.
+    """The input of the output layer of a task on whole texts: the first position's vector, with dropout.
 
-    With a hidden layer, as Hugging Face's ELECTRA has one, it is `dropout(gelu(dense(vector)))`.
+    Args:
+        backbone: the encoder; its symbolic inputs are those of the task.
+        dropout: the layer that is applied to the vector, and after the hidden layer.
+        hidden_dense: the dense layer of `dropout(gelu(dense(dropout(vector))))`, which Hugging Face's
+            ELECTRA has; None for no hidden layer.
+
+    Returns:
+        a symbolic tensor of shape (batch, hidden_dim).
     """
     vector = dropout(backbone(backbone.input)["pooled_output"])
     if hidden_dense is None:

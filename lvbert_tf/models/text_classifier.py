@@ -1,4 +1,4 @@
-"""Classifying a text, or a pair of texts."""
+"""The task of classifying a text or a pair of texts, and its preprocessor."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,26 @@ from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.task_parts import join_parts, text_vector
-from lvbert_tf.presets.classes import preset_class
 
 
-@preset_class
 class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocessor):
-    """Texts, or tuples of two, to the inputs of a backbone: `[CLS] a [SEP] b [SEP]`.
+    """Makes the inputs of a backbone from texts or pairs of texts: `[CLS] a [SEP] b [SEP]`.
 
     Args:
         tokenizer: an `LVBertTokenizer`.
-        sequence_length: tokens of an input; the longer of two texts is cut first.
-        paired: whether the model reads pairs of texts, so that an exported one asks for two; None:
-            what it is first trained on decides.
+        sequence_length: the length of an input in tokens. Texts that are too long are cut, the longer
+            one of a pair first.
+        paired: whether the model reads pairs of texts. An exported model then asks for two texts.
+            None means that the first data it is trained on decides.
+        **kwargs: arguments of `keras_hub.models.TextClassifierPreprocessor`.
+
+    Call arguments:
+        x: strings of shape (batch,), or a tuple of two such arguments for pairs of texts.
+        y, sample_weight: returned as they are.
 
     Raises:
-        InputError: pairs for a model of single texts, single texts for one of pairs, or more than two
-            texts.
+        InputError: a call has pairs where the model reads single texts, single texts where it reads
+            pairs, or more than two texts for each input.
     """
 
     backbone_cls = LVBertBackbone
@@ -60,22 +64,27 @@ class LVBertTextClassifierPreprocessor(keras_hub.models.TextClassifierPreprocess
         return {**super().get_config(), "paired": self.paired}
 
 
-@preset_class
 class LVBertTextClassifier(keras_hub.models.TextClassifier):
-    """A backbone with a dense layer on the first position's dropped-out vector.
+    """A classifier of texts: a backbone with a dense layer on the vector of the first position.
 
-    The head of the reference: ELECTRA, section 3.2, has no pooler and no hidden layer in between. Models
-    that were fine-tuned with Hugging Face's ELECTRA have one.
+    The head is that of ELECTRA (Clark et al., 2020, section 3.2): dropout, then the dense layer, without
+    a pooler. Models that were fine-tuned with Hugging Face's ELECTRA have a hidden layer in between.
 
     Args:
         backbone: an `LVBertBackbone`.
-        num_classes: logits.
-        preprocessor: an `LVBertTextClassifierPreprocessor`, whose sequences become no longer than the
-            backbone's positions; None: inputs are token ids.
-        activation: of the outputs; None: logits.
-        dropout: rate on the first position's vector.
-        labels: the names of the classes, in the order of the logits; for those who use the model.
-        hidden_layer: whether a dense layer with GELU, and dropout again, come before the last one.
+        num_classes: the number of classes.
+        preprocessor: an `LVBertTextClassifierPreprocessor`. Its sequences become no longer than the
+            backbone has positions. None means that the inputs are token ids.
+        activation: the activation of the outputs; None means that they are logits.
+        dropout: the dropout rate of the first position's vector.
+        labels: the names of the classes in the order of the logits. They are kept for the users of the
+            model; the model itself does not need them.
+        hidden_layer: whether a dense layer with GELU, and dropout again, come before the last layer.
+        **kwargs: arguments of `keras_hub.models.TextClassifier`.
+
+    Inputs: those of the backbone.
+
+    Output: float32 of shape (batch, num_classes).
 
     Example:
 

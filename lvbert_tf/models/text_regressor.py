@@ -1,4 +1,4 @@
-"""A number for a text, or for a pair of texts."""
+"""The task of predicting a number for a text or a pair of texts."""
 
 import keras
 import keras_hub
@@ -9,26 +9,28 @@ from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.task_parts import LEARNING_RATE, join_parts, text_vector
 from lvbert_tf.models.text_classifier import LVBertTextClassifierPreprocessor
-from lvbert_tf.presets.classes import preset_class
 
 
-@preset_class
 class LVBertTextRegressor(keras_hub.models.Task):
-    """A backbone with a dense layer to one number on the first position's dropped-out vector.
+    """A regressor of texts: a backbone with a dense layer to one number on the first position's vector.
 
-    The dense layer's 0 to 1 are `label_range`, as the reference scales its labels; outside the model
-    everything is in the units of the labels, what `fit` takes and what `predict` gives. Predictions
-    may lie outside the range.
+    As in the reference, the dense layer computes labels that are scaled to 0 to 1. The model scales its
+    output back to `label_range`, so that `fit` takes and `predict` returns numbers in the unit of the
+    labels. A prediction may lie outside the range.
 
     Args:
         backbone: an `LVBertBackbone`.
         label_range: the least and the greatest label.
-        preprocessor: an `LVBertTextClassifierPreprocessor`, whose sequences become no longer than the
-            backbone's positions; None: inputs are token ids.
-        dropout: rate on the first position's vector.
-        hidden_layer: see `LVBertTextClassifier`.
+        preprocessor: an `LVBertTextClassifierPreprocessor`. Its sequences become no longer than the
+            backbone has positions. None means that the inputs are token ids.
+        dropout: the dropout rate of the first position's vector.
+        hidden_layer: whether a dense layer with GELU comes before the last one; see
+            `LVBertTextClassifier`.
+        **kwargs: arguments of `keras_hub.models.Task`.
 
-    Inputs: those of the backbone. Output: float32 of shape (batch,).
+    Inputs: those of the backbone.
+
+    Output: float32 of shape (batch,).
 
     Example:
 
@@ -71,7 +73,7 @@ class LVBertTextRegressor(keras_hub.models.Task):
         self.hidden_layer = hidden_layer
 
     def compile(self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs):
-        """As `keras.Model.compile`; "auto" is Adam, the squared error and its root."""
+        """As `keras.Model.compile`; "auto" means Adam, the mean squared error, and its root."""
         super().compile(
             optimizer=keras.optimizers.Adam(LEARNING_RATE) if optimizer == "auto" else optimizer,
             loss=keras.losses.MeanSquaredError() if loss == "auto" else loss,

@@ -1,4 +1,4 @@
-"""Tagging the words of a sentence."""
+"""The task of tagging the words of a sentence, and its preprocessor."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,34 +13,34 @@ from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.lv_bert_tokenizer import LVBertTokenizer
 from lvbert_tf.models.string_batches import first_row, string_batch
 from lvbert_tf.models.task_parts import LEARNING_RATE, join_parts
-from lvbert_tf.presets.classes import preset_class
 from lvbert_tf.text.packing import pack_words
 from lvbert_tf.text.sentence_words import split_words
 
 
-@preset_class
 class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
-    """Sentences to the inputs of a backbone, each word tokenized by itself: `[CLS] words [SEP]`.
+    """Makes the inputs of a backbone from sentences: `[CLS] words [SEP]`, each word tokenized by itself.
 
-    A word's tag belongs to its first piece. A word that tokenization removes is [UNK].
+    The tag of a word belongs to the first piece of the word. A word of which tokenization leaves nothing
+    becomes [UNK].
 
     Args:
         tokenizer: an `LVBertTokenizer`.
-        sequence_length: tokens of an input; what is beyond is cut.
-        tags: their names, in the order of the model's logits; the model sets them.
+        sequence_length: the length of an input in tokens; a sentence that is too long is cut.
+        tags: the names of the tags in the order of the model's logits. A model sets them itself.
+        **kwargs: arguments of `keras_hub.models.Preprocessor`.
 
     Call arguments:
-        x: strings of shape (batch,): sentences, with ASCII whitespace between words; or one of them.
-        y: strings of the same shape: one tag for each word, with whitespace in between.
-        sample_weight: of the same shape.
+        x: sentences with ASCII whitespace between words: strings of shape (batch,), or one string.
+        y: the tags: strings of the same shape, with one tag for each word and whitespace between tags.
+        sample_weight: numbers of the same shape.
 
     Returns:
-        inputs, or (inputs, labels, sample weights) if there is `y`, all of shape (batch,
-        sequence_length), or (sequence_length,) for one sentence. Weights are 0 but where a word with a
-        known tag begins.
+        the inputs, or with `y` a tuple (inputs, labels, sample weights). All have the shape (batch,
+        sequence_length), or (sequence_length,) for one sentence. A weight is 0 everywhere but at the
+        first piece of a word with a known tag.
 
     Raises:
-        InputError: see `string_batch`, and `encode`.
+        InputError: see `string_batch` and `encode`.
     """
 
     backbone_cls = LVBertBackbone
@@ -80,16 +80,17 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
 
         Args:
             words: strings of shape [batch, (words)].
-            tags: strings, as many.
+            tags: strings of the same shape, or None.
 
         Returns:
-            int32 columns of shape [batch, (tokens)], not padded: `token_ids`, `segment_ids`,
-            `word_starts` (1 at the first piece of a word, else 0) and, if there are tags, `label`:
-            there k + 1 if the word has the k-th tag, and 0 everywhere else and for an unknown tag.
+            int32 columns of shape [batch, (tokens)], without padding: `token_ids`, `segment_ids`,
+            `word_starts` (1 at the first piece of a word, else 0) and, with tags, `label`. At the first
+            piece of a word with tag number k (from 0) `label` is k + 1; elsewhere, and for an unknown
+            tag, it is 0.
 
         Raises:
-            InputError: there are tags, but the preprocessor knows none.
-            tf.errors.InvalidArgumentError: a sentence has another number of them than of words.
+            InputError: there are tags, but the preprocessor has no names of tags.
+            tf.errors.InvalidArgumentError: a sentence has more or fewer tags than words.
         """
         tokenizer = self.tokenizer.tokenizer
         values = {"word_starts": words.with_values(tf.ones_like(words.values, tf.int32))}
@@ -133,22 +134,25 @@ class LVBertTokenTaggerPreprocessor(keras_hub.models.Preprocessor):
         return {**config, "sequence_length": self.sequence_length, "tags": self.tags}
 
 
-@preset_class
 class LVBertTokenTagger(keras_hub.models.Task):
-    """A backbone with a dense layer on every position's vector.
+    """A tagger of words: a backbone with a dense layer on the vector of every position.
 
-    The head of the reference, which has no dropout here.
+    As in the reference, the head has no dropout.
 
     Args:
         backbone: an `LVBertBackbone`.
-        tags: the names of the tags, in the order of the logits.
-        preprocessor: an `LVBertTokenTaggerPreprocessor`, whose sequences become no longer than the
-            backbone's positions, and whose tags become these; None: inputs are token ids.
-        written_as: tag -> what is written in its place where words are tagged; itself, unless given. A
-            model that learns BIOES from data in BIO writes B-PER for S-PER.
+        tags: the names of the tags in the order of the logits.
+        preprocessor: an `LVBertTokenTaggerPreprocessor`. Its sequences become no longer than the
+            backbone has positions, and its tags become `tags`. None means that the inputs are token ids.
+        written_as: for a tag, the name that is written in its place when words are tagged; a tag that is
+            missing is written as it is. A model that learns BIOES from data in BIO writes B-PER for
+            S-PER.
+        **kwargs: arguments of `keras_hub.models.Task`.
 
-    Inputs: those of the backbone. Output: float32 logits of shape (batch, length, tags); a word's are
-    those at its first piece.
+    Inputs: those of the backbone.
+
+    Output: float32 logits of shape (batch, length, tags). The logits of a word are those at its first
+    piece.
 
     Example:
 
@@ -160,7 +164,7 @@ class LVBertTokenTagger(keras_hub.models.Task):
     ```
 
     Raises:
-        InputError: no tags, or one twice; or what is to be written is no text.
+        InputError: there are no tags, one is given twice, or a name in `written_as` is not a text.
     """
 
     backbone_cls = LVBertBackbone
@@ -201,11 +205,11 @@ class LVBertTokenTagger(keras_hub.models.Task):
 
     @property
     def written_tags(self) -> tuple[str, ...]:
-        """What is written for each of the tags."""
+        """The names that are written for the tags, in the order of the tags."""
         return tuple(self.written_as.get(tag, tag) for tag in self.tags)
 
     def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
-        """As `keras.Model.compile`; "auto" is Adam, the words' cross-entropy and their accuracy."""
+        """As `keras.Model.compile`; "auto" means Adam, and cross-entropy and accuracy of the words."""
         if loss == "auto":
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         if weighted_metrics == "auto":
@@ -220,14 +224,15 @@ class LVBertTokenTagger(keras_hub.models.Task):
     def tag(
         self, sentences: str | Sequence[str], batch_size: int = 32
     ) -> list[tuple[str, str]] | list[list[tuple[str, str]]]:
-        """The likeliest tag of each word by itself, as it is written.
+        """Gives each word its likeliest tag, whatever the tags of its neighbours are.
 
         Args:
-            sentences: strings with ASCII whitespace between words, or one.
-            batch_size: sentences at once.
+            sentences: strings with ASCII whitespace between words, or one such string.
+            batch_size: the number of sentences that are computed at once.
 
         Returns:
-            (word, tag) of each word of each sentence, or of the one; words that are cut are missing.
+            for each sentence a list of (word, tag), the tag as `written_as` writes it; for one string
+            such a list alone. Words that are cut from a long sentence are missing.
 
         Raises:
             InputError: the tagger was made without a preprocessor; or see `string_batch`.
@@ -257,15 +262,15 @@ class LVBertTokenTagger(keras_hub.models.Task):
 def tags_of_words(
     tags: Sequence[str], word_starts: tf.RaggedTensor, ids: Sequence[np.ndarray]
 ) -> list[list[str]]:
-    """From tags of tokens to tags of words.
+    """Picks the tags of words from the tags of tokens.
 
     Args:
-        tags: the names.
-        word_starts: shape [rows, (tokens)], not 0 where a word begins.
-        ids: for each row the tag of every token, and perhaps of padding after them.
+        tags: the names of the tags.
+        word_starts: integers of shape [rows, (tokens)], not 0 at the first piece of a word.
+        ids: for each row the number of the tag of every token, which padding may follow.
 
     Returns:
-        for each row the name of the tag of each word that begins in it.
+        for each row the names of the tags of the words that begin in it.
     """
     splits, starts = word_starts.row_splits.numpy(), word_starts.values.numpy()
     return [

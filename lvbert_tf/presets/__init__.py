@@ -1,1 +1,1 @@
-"""Presets and weight files: what they may hold, and how they are read without trusting them."""
+"""Presets and weight files: what they may hold, and how to read them without trusting them."""

@@ -1,40 +1,43 @@
-"""The classes that presets may hold, and what their configurations may say."""
+"""The classes that a preset may hold, and the checks of what it says about them."""
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 
+from lvbert_tf.architecture.model_config import WEIGHT_FIELDS
 from lvbert_tf.errors import InputError
 from lvbert_tf.presets import weight_files
 from lvbert_tf.presets.quantization import quantization_of, quantize_like
 
 _PACKAGE = "lvbert_tf"
-# What makes the weights of one encoder useless to another.
-_ARCHITECTURE = (
-    *("layer_string", "vocabulary_size", "hidden_dim", "num_heads", "intermediate_dim"),
-    *("embedding_dim", "max_sequence_length", "num_segments"),
-)
 _POLICIES = (
     *("DTypePolicy", "DTypePolicyMap", "QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"),
     "Int4DTypePolicy",
 )
 _registered: set[str] = set()
 
-Class = TypeVar("Class", bound=type)
 
+def register_preset_classes(*classes: type) -> None:
+    """Registers classes with Keras, so that presets may hold them, and guards how they are loaded.
 
-def preset_class(cls: Class) -> Class:
-    """Class decorator: presets may hold this class, and what they say of it is checked.
+    From then on a class, also where KerasHub's own `from_preset` makes it, refuses configurations that
+    name other classes (`check_config`). A model also seals each file of weights that it saves, and loads
+    only weights of its own architecture (`weight_files`).
 
-    Registers it with Keras. It, or anything that KerasHub's own `from_preset` makes of it, then refuses
-    configurations with foreign classes (`check_config`), and, if it is a model, seals the weights that
-    it saves and loads only those of its own architecture (`weight_files`).
+    Args:
+      *classes: backbones, tasks, preprocessors and tokenizers of KerasHub's. A model is one that has a
+        `ModelConfig` as `config`, or has such a model as `backbone`.
     """
-    keras.saving.register_keras_serializable(package=_PACKAGE)(cls)
-    _registered.add(f"{_PACKAGE}>{cls.__name__}")
+    for cls in classes:
+        keras.saving.register_keras_serializable(package=_PACKAGE)(cls)
+        _registered.add(f"{_PACKAGE}>{cls.__name__}")
+        _guard(cls)
+
+
+def _guard(cls: Any) -> None:
     methods: dict[str, Any] = {"from_config": _checking_config(cls)}
     if issubclass(cls, keras.Model):
         for kind in ("weights", "task_weights"):
@@ -43,17 +46,19 @@ def preset_class(cls: Class) -> Class:
                 methods[f"load_{kind}"] = _checking_weights(kind, getattr(cls, f"load_{kind}"))
     for name, method in methods.items():
         setattr(cls, name, method)
-    return cls
 
 
 def check_config(config: Any) -> None:
-    """Refuses a configuration that would make Keras build, call or read something else.
+    """Refuses a configuration that would make Keras build, call or read anything that is not ours.
 
-    Allowed are the classes of this package, Keras's dtype policies, and functions that the running
-    program itself has registered.
+    A configuration may name the registered classes of this package, Keras's dtype policies, and
+    functions that the running program itself has registered.
+
+    Args:
+      config: the content of one of a preset's JSON files, or a part of it.
 
     Raises:
-      InputError: naming the class or the file.
+      InputError: naming the class or the file that is not allowed.
     """
     waiting = [config]
     while waiting:
@@ -86,8 +91,8 @@ def _is_allowed(value: dict[str, Any]) -> bool:
 
 
 def _architecture_of(model: Any) -> dict[str, Any]:
-    backbone = getattr(model, "backbone", model)
-    return {name: getattr(backbone, name) for name in _ARCHITECTURE}
+    """What makes the weights of one encoder useless to another, as JSON types."""
+    return getattr(model, "backbone", model).config.to_dict(WEIGHT_FIELDS)
 
 
 def _checking_config(cls: Any) -> classmethod:

@@ -1,20 +1,19 @@
-"""Reading a preset that may be damaged, or made to do harm."""
+"""Reads a preset that may be damaged, or made to do harm."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import tensorflow as tf
 
-from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.presets.classes import check_config
 from lvbert_tf.presets.weight_files import SUFFIX
 
 _CONFIGS = ("config.json", "task.json", "preprocessor.json", "tokenizer.json")
-_MOST_JSON = 64 << 20  # bytes; tags and labels are the only long part
-# Keras and TensorFlow raise whatever they meet first in a damaged file.
+_MOST_JSON = 64 << 20  # bytes; only the names of tags and labels can be long
+# What Keras and TensorFlow raise depends on what they meet first in a damaged file.
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError),
     *(MemoryError, tf.errors.OpError),
@@ -22,7 +21,7 @@ _UNREADABLE = (
 
 
 class FromPreset(Protocol):
-    """A backbone, tokenizer, preprocessor or task of KerasHub."""
+    """A backbone, tokenizer, preprocessor or task of KerasHub's."""
 
     @classmethod
     def from_preset(cls, preset: str, **options: Any) -> Self: ...
@@ -32,7 +31,7 @@ Loaded = TypeVar("Loaded", bound=FromPreset)
 
 
 def is_preset(directory: Path) -> bool:
-    """Whether a directory holds a KerasHub preset, of whatever model."""
+    """Whether a directory holds a KerasHub preset, whether of our models or of others."""
     try:
         return "class_name" in _read_json(directory / "config.json")
     except (OSError, InputError):
@@ -40,15 +39,16 @@ def is_preset(directory: Path) -> bool:
 
 
 def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
-    """Loads a backbone, task or tokenizer of this package; nothing in the preset is executed.
+    """Loads a backbone, task or tokenizer of this package without executing anything in the preset.
 
     Args:
-      kind: the class, which has `from_preset`.
-      directory: the preset.
-      **options: for `from_preset`.
+      kind: the class to load.
+      directory: the directory of the preset.
+      **options: further arguments of `from_preset`.
 
     Raises:
-      InputError: the preset is damaged, is of another model, or refers to what is not in it.
+      InputError: the preset is damaged, holds another kind of model, or links to or names a file outside
+        it.
     """
     try:
         _check(directory)
@@ -82,11 +82,14 @@ def _check(directory: Path) -> None:
 
 
 def _check_sizes(directory: Path, configs: dict[str, dict]) -> None:
-    """Before memory is taken for it: what is described is no larger than what was saved."""
-    names = {field.name for field in fields(ModelConfig)}
+    """Refuses, before memory is allocated, configurations of more weights than the files have bytes for.
+
+    Raises:
+      InputError: naming both sizes.
+    """
     given = configs["config.json"]["config"]
     try:
-        model = ModelConfig.from_dict({name: given[name] for name in names if name in given})
+        model = ModelConfig.from_dict({name: given[name] for name in FIELDS if name in given})
     except InputError as error:
         raise InputError(f"config.json: {error}") from error
     classes = configs.get("task.json", {"config": {}})["config"].get("num_classes", 0)
@@ -95,18 +98,18 @@ def _check_sizes(directory: Path, configs: dict[str, dict]) -> None:
         ("task.json", classes * model.hidden_dim, "task"),
     ):
         stored = sum(path.stat().st_size for path in directory.glob(f"{file}*{SUFFIX}"))
-        if 2 * stored < weights:  # one of 4 bits takes half a byte
+        if 2 * stored < weights:  # a weight takes at least half a byte: 4 bits
             raise InputError(
                 f"{config} describes {weights:,} weights, but {file}{SUFFIX} has {stored:,} bytes"
             )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of the usual size.
+    """Reads a file that holds one JSON object.
 
     Raises:
-      OSError: there is no such file.
-      InputError: it is no such file.
+      OSError: the file does not exist or cannot be read.
+      InputError: it is too large for a configuration, or holds something else.
     """
     if path.stat().st_size > _MOST_JSON or not path.is_file():
         raise InputError(f"not a file of at most {_MOST_JSON >> 20} MiB")

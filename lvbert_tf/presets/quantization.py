@@ -1,7 +1,8 @@
-"""How the weights in a file are quantised, and a model that is to take them.
+"""Quantises a model as the weights are that it is about to load.
 
-Keras keeps it in the configuration of a model; but KerasHub replaces that where it loads a backbone by
-itself, or in another precision. So the seal of a file says it too.
+Keras keeps the quantisation of a model in the model's configuration. KerasHub replaces that part of
+the configuration when it loads a backbone alone, or in another precision. Therefore the seal of a weight
+file records the quantisation too.
 """
 
 from typing import Any
@@ -14,16 +15,21 @@ from lvbert_tf.presets.weight_files import Quantization
 
 
 def quantization_of(model: keras.Model) -> dict[str, str]:
-    """`Dense.quantization` of the layers of a model that are quantised, by their paths."""
+    """The `Dense.quantization` of each quantised layer of a model, by the path of the layer."""
     forms = {layer.path: layer.quantization for layer in _dense_layers(model)}
     return {path: form for path, form in forms.items() if form is not None}
 
 
 def quantize_like(model: keras.Model, saved: Quantization) -> None:
-    """Quantises what is not quantised in a model, but is in the weights that it is to load.
+    """Quantises those layers of a model that are quantised in the weights it is about to load.
+
+    Args:
+      model: the model, whose layers may be quantised already.
+      saved: the quantisation of the weights, by the paths of the layers.
 
     Raises:
-      InputError: it is quantised otherwise than they are, or what they say of it is not known.
+      InputError: a layer of the model is quantised differently from the weights, or the quantisation of
+        the weights is unknown.
     """
     present = quantization_of(model)
     wanted = {layer.path: saved.get(layer.path) for layer in _dense_layers(model)}

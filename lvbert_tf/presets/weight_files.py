@@ -1,7 +1,8 @@
-"""Files of weights, checked before Keras opens them.
+"""Checks files of weights before Keras opens them.
 
-HDF5 can name other files, and Keras loads what it finds and ignores what is too much. So a file is
-looked through first, and it carries a seal: the architecture that its weights are of, and their hash.
+An HDF5 file can refer to other files, and Keras loads the weights that it finds and ignores the rest.
+Therefore a file is searched for such references first, and it carries a seal: the architecture of the
+encoder that the weights belong to, how they are quantised, and a hash of them.
 """
 
 import hashlib
@@ -15,24 +16,30 @@ import h5py
 from lvbert_tf.errors import InputError, reason
 
 SUFFIX, SHARDS_SUFFIX = ".weights.h5", ".weights.json"
-_SEAL = "lvbert_tf"  # an attribute of the root group
-# What h5py raises on damaged files; SystemError where it meets a second error on its way out of one.
+_SEAL = "lvbert_tf"  # the attribute of the root group that holds the seal
+# What h5py raises for damaged files; SystemError when a second error occurs while it handles one.
 _DAMAGED = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError),
     SystemError,
 )
 
 Architecture = Mapping[str, Any]
-Quantization = Mapping[str, str]  # of layers, by their paths
+Quantization = Mapping[str, str]  # from the path of a layer to its `Dense.quantization`
 
 
 def is_weight_file(path: str | Path) -> bool:
-    """Whether this is a file here that is sealed and checked: HDF5, or a list of HDF5 shards."""
+    """Whether a path is an existing file that can have a seal: HDF5, or a list of HDF5 shards."""
     return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and Path(path).exists()
 
 
 def seal(path: str | Path, architecture: Architecture, quantization: Quantization) -> None:
-    """Writes into a file, or all of its shards, what its weights are of, and their hash."""
+    """Seals a file of weights, or each shard of a list.
+
+    Args:
+      path: the file.
+      architecture: the fields of the encoder that the weights belong to, as JSON types.
+      quantization: how its layers are quantised.
+    """
     for file in _files(Path(path)):
         with h5py.File(file, "r+") as opened:
             record = {
@@ -44,15 +51,18 @@ def seal(path: str | Path, architecture: Architecture, quantization: Quantizatio
 
 
 def check(path: str | Path, architecture: Architecture | None) -> None:
-    """Refuses a file whose weights should not be loaded. A file without a seal may be whole.
+    """Refuses a file whose weights should not be loaded.
+
+    A file without a seal, as Keras alone writes it, is only searched for references to other files. Of a
+    seal that lacks some fields of the architecture, as older ones may, those that it has are compared.
 
     Args:
-      path: ends in `.weights.h5`, or in `.weights.json` for a list of shards beside it.
-      architecture: what the weights should be of; None: of anything.
+      path: a file that ends in `.weights.h5`, or in `.weights.json` for a list of shards beside it.
+      architecture: the fields of the encoder that is to load the weights; None allows any encoder.
 
     Raises:
-      InputError: it is damaged, refers to other files, or its weights are of another architecture:
-        says of which.
+      InputError: the file is damaged, refers to other files, or has weights of another architecture. The
+        message names the fields that differ.
     """
     for file in _files(Path(path)):
         try:
@@ -72,12 +82,19 @@ def check(path: str | Path, architecture: Architecture | None) -> None:
 
 
 def quantization(path: str | Path) -> Quantization | None:
-    """How the weights of a file that was checked are quantised; None: it has no seal."""
+    """Reads from the seal how the weights of a file are quantised; None if there is no seal.
+
+    Args:
+      path: a file that `check` has accepted.
+
+    Raises:
+      InputError: the seal is damaged.
+    """
     with h5py.File(_files(Path(path))[0], "r") as opened:
         seal = opened.attrs.get(_SEAL)
     if seal is None:
         return None
-    quantized = json.loads(seal).get("quantization", {})  # older seals are of float weights
+    quantized = json.loads(seal).get("quantization", {})  # older files have only float weights
     if not isinstance(quantized, dict) or not all(isinstance(v, str) for v in quantized.values()):
         raise InputError(f"{path} is damaged: quantization {quantized!r}")
     return quantized
@@ -89,10 +106,10 @@ def _differences(sealed: Architecture, wanted: Architecture) -> list[str]:
 
 
 def _files(path: Path) -> list[Path]:
-    """The HDF5 files of a file of weights.
+    """The HDF5 files that a file of weights consists of: itself, or the shards that it lists.
 
     Raises:
-      InputError: the list of shards cannot be read, or names what is not beside it.
+      InputError: the list of shards cannot be read, or names a file that is not beside it.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file")
@@ -106,7 +123,7 @@ def _files(path: Path) -> list[Path]:
         outside = [n for n in names if Path(n).name != n or not n.endswith(SUFFIX)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not a list of shards: {reason(error)}") from error
-    # The first one is opened whatever the list says.
+    # Keras opens the first shard, whatever the list says.
     names.add(f"{path.name.removesuffix(SHARDS_SUFFIX)}_00000{SUFFIX}")
     if outside:
         raise InputError(f"{path} names {outside[0]!r}; a shard is a {SUFFIX} file beside the list")
@@ -118,7 +135,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _hash(opened: h5py.File) -> str:
-    """SHA-256 of all arrays, their names, types and shapes.
+    """The SHA-256 of all arrays with their names, types and shapes.
 
     Raises:
       InputError: see `_arrays`.
@@ -131,11 +148,11 @@ def _hash(opened: h5py.File) -> str:
 
 
 def _arrays(opened: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """The datasets of a file by name, of which none is read from elsewhere or larger than the file.
+    """The datasets of a file and their names.
 
     Raises:
-      InputError: there is a link, a reference to another file, or a filter, for which HDF5 may load a
-        library.
+      InputError: the file has a link, a dataset that is stored in another file or not whole in this one,
+        one that holds no numbers, or a filter, for which HDF5 might load a library.
     """
     links: dict[str, Any] = {}
     opened.visititems_links(links.__setitem__)  # does not follow them

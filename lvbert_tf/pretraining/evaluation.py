@@ -117,7 +117,7 @@ class Evaluator:
         sums["answers"] = tf.math.unsorted_segment_sum(
             tf.reshape(masked["mask_weights"], [-1]),
             tf.reshape(masked["mask_labels"], [-1]),
-            self.pretrainer.discriminator.vocabulary_size,
+            self.pretrainer.discriminator.config.vocabulary_size,
         )
         real = tf.reduce_any(masked["padding_mask"] > 0, axis=-1)
         sums["examples"] = tf.reduce_sum(tf.cast(real, tf.float32))

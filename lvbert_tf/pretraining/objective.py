@@ -91,7 +91,7 @@ def read_generator(
     """
     labels, noise = masked["mask_labels"], masked["sampling_noise"]
     if pretrainer.generator is None:
-        vocabulary_size = pretrainer.discriminator.vocabulary_size
+        vocabulary_size = pretrainer.discriminator.config.vocabulary_size
         disallowed = labels if objective.disallow_correct else None
         reading = TokenReading(
             losses=tf.fill(tf.shape(labels), math.log(vocabulary_size)),

@@ -12,23 +12,13 @@ import numpy as np
 
 from lvbert_tf.architecture.layer_string import LayerString, check_layer_types, interleaved
 from lvbert_tf.architecture.layer_types import LAYER_TYPES
-from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.model_config import WEIGHT_FIELDS, ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.search.limit import Limit
 
 MAX_LAYERS = 512
 # Redraws before giving up and returning the parent unchanged.
 _TRIES = 1000
-# The fields of a model that the costs of a string depend on.
-_MODEL_FIELDS = (
-    "vocabulary_size",
-    "hidden_dim",
-    "num_heads",
-    "intermediate_dim",
-    "embedding_dim",
-    "max_sequence_length",
-    "num_segments",
-)
 
 
 @dataclass(frozen=True)
@@ -81,17 +71,17 @@ class SearchSpace:
 
     def parameters(self, string: LayerString) -> int:
         """Trainable parameters of the encoder with these layers."""
-        return self._cost(string.letters)[0]
+        return self._cost(string)[0]
 
     def flops(self, string: LayerString) -> int:
         """FLOPs of one forward pass of that encoder over one sequence."""
-        return self._cost(string.letters)[1]
+        return self._cost(string)[1]
 
     def __contains__(self, string: LayerString) -> bool:
         return (
             len(string) == self.num_layers
             and set(string) <= set(self.layer_types)
-            and self._affordable(string.letters)
+            and self._affordable(string)
         )
 
     @cached_property
@@ -133,14 +123,15 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """What distinguishes this space from other spaces, as JSON types."""
-        model = self.model.to_dict()
+        model = self.model.to_dict(WEIGHT_FIELDS)
+        del model["layer_string"]  # the space has many
         return {
             "num_layers": self.num_layers,
             "layer_types": self.layer_types,
             "max_parameters": str(self.max_parameters),
             "max_flops": str(self.max_flops),
             "sequence_length": self.sequence_length,
-            **{name: model[name] for name in _MODEL_FIELDS},
+            **model,
         }
 
     def _affordable(self, letters: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
-from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.model_config import OUTPUT_FIELDS, ModelConfig
 from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import (
@@ -26,18 +26,6 @@ from lvbert_tf.settings.model_overrides import ModelOverrides
 
 __all__ = ["SIZES", "ModelConfig", "ModelOverrides", "PretrainingConfig"]
 
-# What a backbone's weights and outputs depend on; dropout and the initialiser may change freely.
-_ARCHITECTURE = (
-    "vocabulary_size",
-    "layer_string",
-    "hidden_dim",
-    "num_heads",
-    "intermediate_dim",
-    "embedding_dim",
-    "max_sequence_length",
-    "num_segments",
-    "mask_convolution_padding",
-)
 _NETWORKS = (
     "objective",
     "layer_types",
@@ -360,12 +348,12 @@ class PretrainingConfig:
             for name in _NETWORKS
             if getattr(self, name) != getattr(other, name)
         ]
-        lines += self.discriminator.differences(other.discriminator, _ARCHITECTURE)
+        lines += self.discriminator.differences(other.discriminator, OUTPUT_FIELDS)
         if self.has_own_generator and other.has_own_generator:
             assert self.generator is not None and other.generator is not None
             lines += [
                 f"generator {line}"
-                for line in self.generator.differences(other.generator, _ARCHITECTURE)
+                for line in self.generator.differences(other.generator, OUTPUT_FIELDS)
                 if line not in lines
             ]
         return lines

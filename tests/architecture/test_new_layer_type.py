@@ -1,7 +1,8 @@
 """A layer type that the package does not know goes through everything that a string goes through.
 
 This is also the example of docs/architecture.md: a row of the table, a Keras layer, and the layer's
-builder. Nothing else has to change.
+builder. Nothing else has to change. Other code bases do not have the layer, and formats that are theirs
+refuse it.
 """
 
 import keras
@@ -14,7 +15,11 @@ from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.layer_types import LAYER_TYPES, LayerType, Widths
 from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
-from lvbert_tf.models import LVBertBackbone, Supernet
+from lvbert_tf.interop import huggingface_names, reference_names
+from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT
+from lvbert_tf.interop.huggingface_writing import huggingface_models
+from lvbert_tf.interop.reference_writing import reference_weights
+from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, Supernet
 from lvbert_tf.models.parts import SUBLAYERS
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.search.report import drawing
@@ -49,7 +54,7 @@ def gated_unit_flops(widths: Widths, length: int) -> int:
     return length * 2 * dense_flops(widths.hidden_dim, widths.hidden_dim)
 
 
-def build_gated_unit(config, direction, dtype):
+def build_gated_unit(config, dtype):
     return GatedUnit(config.hidden_dim, dtype=dtype, name="gated_unit")
 
 
@@ -81,7 +86,7 @@ def inputs():
 
 
 def test_string_reads_and_names_it(gated_unit):
-    assert LayerString.parse("gA32").letters == "GAGF"
+    assert LayerString.parse("gA32") == "GAGF"
     assert LayerString("GAF").digits == [3, 1, 2]
     with pytest.raises(InputError, match=r"'X' at position 1 .*G or 3 \(gated unit\)"):
         LayerString.parse("GX")
@@ -130,6 +135,27 @@ def test_saved_model_answers_like_it(gated_unit, tmp_path):
     served = loaded.serve(inputs())
     expected = backbone(inputs())["sequence_output"]
     np.testing.assert_allclose(served["sequence_output"], expected, atol=1e-6)
+
+
+def test_formats_of_others_refuse_it(gated_unit):
+    encoder = LVBertBackbone.from_model_config(model_config("GA"))
+    pretrainer = ElectraPretrainer(encoder, None)
+    with pytest.raises(InputError) as caught:
+        reference_weights(pretrainer, layer_list=True)
+    expected = "has no layers of type G (gated unit), only of types"
+    assert str(caught.value) == f"the reference's code {expected} C, A, F"
+    with pytest.raises(InputError) as caught:
+        huggingface_models(pretrainer, None, LV_BERT)
+    assert str(caught.value) == f"our LV-BERT in PyTorch {expected} C, A, F"
+    with pytest.raises(InputError) as caught:
+        list(huggingface_names.encoder_weights(encoder, ELECTRA))
+    assert str(caught.value) == f"Hugging Face's ELECTRA {expected} A, F"
+
+
+def test_formats_of_others_hold_all_types_but_it():
+    assert reference_names.LAYER_NAMES.keys() == LAYER_TYPES.keys()
+    assert huggingface_names.LV_BERT_LAYER_NAMES.keys() == LAYER_TYPES.keys()
+    assert SUBLAYERS.keys() == LAYER_TYPES.keys()
 
 
 def test_letter_without_a_row_is_no_layer():

@@ -242,6 +242,13 @@ def test_what_electra_cannot_compute_is_named(randomize):
     assert "its 9 classes are more than the 8 that a linear head of width 16" in refuse(many)
 
 
+def test_an_encoder_that_looks_to_one_side_is_refused(randomize):
+    backbone = make_backbone(randomize, "AF", direction="left_to_right")
+    pretrainer = ElectraPretrainer(backbone, None)
+    message = refusal(huggingface_models, pretrainer, None, None)
+    assert "the discriminator's positions look left_to_right" in message
+
+
 def test_outputs_that_are_no_logits_are_refused(randomize):
     task = LVBertTextClassifier(make_backbone(randomize, "AF"), 2, activation="sigmoid")
     pretrainer = ElectraPretrainer(task.backbone, None, detects_replacements=False)

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop import load_reference_checkpoint
-from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint, layers_in_checkpoint
+from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
+from lvbert_tf.interop.reference_names import layers_in_checkpoint
 from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss

@@ -1,5 +1,9 @@
 """The backbone as KerasHub's models are tested, and what each position depends on."""
 
+import dataclasses
+import inspect
+import json
+
 import keras
 import keras_hub
 import numpy as np
@@ -9,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lvbert_tf.architecture.layer_string import LayerString
-from lvbert_tf.architecture.model_config import ModelConfig
+from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
 from lvbert_tf.models import LVBertBackbone
 
 ARGUMENTS = {
@@ -54,6 +58,25 @@ def test_config_round_trip():
     again = LVBertBackbone.from_config(config)
     assert again.get_config() == config
     assert again.count_params() == backbone.count_params()
+
+
+def test_every_field_of_an_encoder_is_an_argument():
+    arguments = inspect.signature(LVBertBackbone).parameters
+    assert tuple(arguments) == (*FIELDS, "embeddings", "dtype", "kwargs")
+    for field in dataclasses.fields(ModelConfig):
+        # Those two follow another argument where they are not given.
+        if field.name not in ("embedding_dim", "attention_dropout"):
+            given = arguments[field.name].default
+            assert (None if given is inspect.Parameter.empty else given) == (
+                None if field.default is dataclasses.MISSING else field.default
+            )
+
+
+def test_layer_string_is_the_text_of_its_layers(backbone):
+    assert backbone.layer_string == "CAF" and f"{backbone.layer_string}" == "CAF"
+    assert backbone.layer_string.count("A") == 1
+    assert json.loads(json.dumps(backbone.get_config())) == backbone.get_config()
+    assert type(backbone.get_config()["layer_string"]) is str
 
 
 def test_arguments_follow_each_other():

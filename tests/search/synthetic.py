@@ -19,7 +19,7 @@ from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study
 
-MODEL = ModelConfig(100, "A", 32, 2, 128, 8, max_sequence_length=16)
+MODEL = ModelConfig(100, "A", 2, 32, 128, 8, max_sequence_length=16)
 SEED = 7
 PLANTED = "CCAFFACFFACCAFCFACFCAAFA"
 

@@ -141,7 +141,7 @@ def test_random_search_has_no_generations():
 def test_random_search_is_uniform():
     space = no_limits(8)
     chosen = make_settings(sampler="random", population_size=2000, num_generations=0)
-    letters = Counter("".join(known.string.letters for known in run(space, chosen, Landscape(), 0)))
+    letters = Counter("".join(known.string for known in run(space, chosen, Landscape(), 0)))
     assert all(abs(letters[letter] - 16_000 / 3) < 250 for letter in "CAF")
 
 
@@ -202,7 +202,7 @@ def test_nsga2_breeds_from_the_winners_of_tournaments():
     candidates = [
         Candidate(number, string, {"disc_loss": number}, number, 1, 0, "random", 0.0)
         for number in range(40)
-        for string in [LayerString("AF"[number // 20] + LayerString.random(15, "CAF", rng).letters)]
+        for string in [LayerString("AF"[number // 20] + LayerString.random(15, "CAF", rng))]
     ]
     chosen = make_settings(
         sampler="nsga2",

@@ -12,7 +12,7 @@ from lvbert_tf.settings.costs import num_parameters, training_flops
 from lvbert_tf.settings.pretraining import ModelConfig, ModelOverrides, PretrainingConfig
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-MODEL = ModelConfig(30522, LV_BERT_SMALL, 256, 4, 1024, 128)
+MODEL = ModelConfig(30522, LV_BERT_SMALL, 4, 256, 1024, 128)
 
 
 def create(**user_hparams) -> PretrainingConfig:
@@ -36,7 +36,7 @@ def test_parameters_of_the_published_discriminator():
 
 def test_parameters_by_hand():
     # Tables (11 + 5 + 2) x 4 and their LayerNorm, projection 4 -> 8, one attention layer.
-    model = ModelConfig(11, "A", 8, 2, 16, 4, max_sequence_length=5)
+    model = ModelConfig(11, "A", 2, 8, 16, 4, max_sequence_length=5)
     assert model.num_parameters() == 18 * 4 + 8 + (4 * 8 + 8) + (4 * 72 + 16)
     assert model.replace(embedding_dim=8).num_parameters() == 18 * 8 + 16 + (4 * 72 + 16)
 
@@ -397,11 +397,11 @@ def test_a_foreign_config_json_is_refused(saved, missing):
 def test_architecture_difference():
     small, medium = create(), create(model_size="medium")
     assert small.architecture_difference(medium) == [
-        "hidden_dim: 256 here, 384 there",
         "num_heads: 4 here, 6 there",
+        "hidden_dim: 256 here, 384 there",
         "intermediate_dim: 1024 here, 1536 there",
-        "generator hidden_dim: 64 here, 128 there",
         "generator num_heads: 1 here, 2 there",
+        "generator hidden_dim: 64 here, 128 there",
         "generator intermediate_dim: 256 here, 512 there",
     ]
     assert small.architecture_difference(create(custom_layer_list="AF")) == [

@@ -7,28 +7,28 @@ class LVBertConfig(PretrainedConfig):
     """The shape of an encoder whose layers are a string, and of the heads on it.
 
     Args:
-        vocab_size: rows of the table of word embeddings.
-        layer_string: a letter a layer: C dynamic convolution, A self-attention, F feed-forward.
-        embedding_size: width of the embeddings; a projection follows where it is not `hidden_size`.
-        hidden_size: width of the layers.
-        num_attention_heads: heads of attention and of convolution.
-        intermediate_size: inner width of F.
-        hidden_dropout_prob: rate on the embeddings and on each layer's output.
-        attention_probs_dropout_prob: rate on the attention probabilities.
+        vocab_size: the number of word embeddings.
+        layer_string: one letter for each layer: C dynamic convolution, A self-attention, F feed-forward.
+        embedding_size: the width of the embeddings. A projection follows if it is not `hidden_size`.
+        hidden_size: the width of the layers.
+        num_attention_heads: the heads of attention and of convolution.
+        intermediate_size: the inner width of F.
+        hidden_dropout_prob: the dropout rate of the embeddings and of each layer's output.
+        attention_probs_dropout_prob: the dropout rate of the attention probabilities.
         max_position_embeddings: the longest sequence, in tokens.
-        type_vocab_size: segments.
-        initializer_range: standard deviation of the truncated normal initialiser.
-        layer_norm_eps: added to the variance in LayerNorm.
-        kernel_size: taps of the convolution.
-        mask_convolution_padding: padding is zero to the convolution, so that a result does not depend
-            on how much of it follows. The authors' checkpoints want False.
-        classifier_dropout: rate before a classifier; None: `hidden_dropout_prob`.
-        classifier_hidden_layer: whether a dense layer with GELU comes before a text classifier's last.
+        type_vocab_size: the number of segments.
+        initializer_range: the standard deviation of the truncated normal initialiser.
+        layer_norm_eps: the number that LayerNorm adds to the variance.
+        kernel_size: the number of taps of the convolution.
+        mask_convolution_padding: whether padding is zero to the convolution, so that a result does not
+            depend on how much padding follows. The authors' checkpoints need False.
+        classifier_dropout: the dropout rate before a classifier; None means `hidden_dropout_prob`.
+        classifier_hidden_layer: whether a text classifier has a dense layer with GELU before its last.
         span_joint: whether the end of an answer depends on its start.
-        span_beam_size: starts, and ends of each, that are found.
-        span_no_answer: what tells that there is no answer: "likely_starts", "first_vector", "span", or
-            None where there always is one.
-        span_answerable_weight: weight of the loss of whether there is an answer.
+        span_beam_size: how many starts, and how many ends for each start, are found.
+        span_no_answer: how the model tells that there is no answer: "likely_starts", "first_vector" or
+            "span"; None if there always is an answer.
+        span_answerable_weight: the weight of the loss of the classifier for `span_no_answer`.
     """
 
     model_type = "lv_bert"

@@ -1,6 +1,6 @@
 """The layers of an LV-BERT in PyTorch.
 
-Each is `LayerNorm(x + dropout(dense(sublayer(x))))`, whatever the sublayer.
+Each layer is `LayerNorm(x + dropout(dense(sublayer(x))))`; the letter decides what the sublayer is.
 """
 
 import torch
@@ -21,13 +21,13 @@ class LVBertEmbeddings(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, words, token_type_ids, position_ids):
-        """From words, (batch, length, width), and integers of shape (batch, length)."""
+        """Takes `words` of shape (batch, length, width), and integers of shape (batch, length)."""
         x = words + self.token_type_embeddings(token_type_ids)
         return self.dropout(self.LayerNorm(x + self.position_embeddings(position_ids)))
 
 
 class LVBertSelfAttention(nn.Module):
-    """Multi-head self-attention, A. Padding is hidden by adding -10000 to its scores."""
+    """Multi-head self-attention, A. The scores of padding are lowered by 10000."""
 
     def __init__(self, config):
         super().__init__()
@@ -52,7 +52,7 @@ class LVBertSelfAttention(nn.Module):
 
 
 class LVBertDynamicConvolution(nn.Module):
-    """Dynamic convolution, C: each position and head averages a window by taps that it computes."""
+    """Dynamic convolution, C: each position computes the taps with which it averages its window."""
 
     def __init__(self, config):
         super().__init__()
@@ -79,7 +79,7 @@ class LVBertDynamicConvolution(nn.Module):
 
 
 class LVBertFeedForward(nn.Module):
-    """The first half of a feed-forward layer, F; the block has the second."""
+    """The first half of a feed-forward layer, F; the dense layer of the block is the second half."""
 
     def __init__(self, config):
         super().__init__()

@@ -1,7 +1,7 @@
 """LV-BERT in PyTorch: an encoder whose layers are a string over C, A and F (Yu et al., 2021).
 
-It needs torch and transformers alone, and computes what the Keras models of lvbert_tf compute. Models
-with a head also take the `position_ids`, `inputs_embeds` and `output_hidden_states` of `LVBertModel`.
+It needs only torch and transformers, and computes what the Keras models of lvbert_tf compute. Models
+with a head also take the arguments `position_ids`, `inputs_embeds` and `output_hidden_states`.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .span_head_lv_bert import LVBertSpanHead, answer_mask
 
 
 class LVBertPreTrainedModel(PreTrainedModel):
-    """What all models share."""
+    """The base class of all models."""
 
     config_class = LVBertConfig
     base_model_prefix = "lv_bert"
@@ -44,7 +44,7 @@ class LVBertPreTrainedModel(PreTrainedModel):
                 nn.init.zeros_(module.bias)
 
     def finish(self, output, return_dict):
-        """The output as a tuple, if the caller or the configuration wants one."""
+        """Makes the output a tuple if the caller or the configuration asks for one."""
         if return_dict is None:
             return_dict = getattr(self.config, "return_dict", True)
         return output if return_dict else output.to_tuple()
@@ -116,7 +116,7 @@ class LVBertForPreTrainingOutput(ModelOutput):
 
 
 class LVBertReplacedTokenHead(nn.Module):
-    """One logit a token."""
+    """Computes one logit for each token."""
 
     def __init__(self, config):
         super().__init__()
@@ -162,7 +162,7 @@ class LVBertForPreTraining(LVBertPreTrainedModel):
 
 
 class LVBertMaskedLMHead(nn.Module):
-    """From an encoder's vectors to those that the table of word embeddings is multiplied with."""
+    """Computes the vectors whose products with the word embeddings are the logits."""
 
     def __init__(self, config):
         super().__init__()
@@ -174,7 +174,7 @@ class LVBertMaskedLMHead(nn.Module):
 
 
 class LVBertForMaskedLM(LVBertPreTrainedModel):
-    """The generator of ELECTRA's pre-training. `labels` are -100 where no token is to be guessed."""
+    """The generator of ELECTRA's pre-training. `labels` are -100 at tokens without a loss."""
 
     _tied_weights_keys = {  # noqa: RUF012 - transformers wants a dict
         "generator_lm_head.weight": "lv_bert.embeddings.word_embeddings.weight"
@@ -214,7 +214,7 @@ class LVBertForMaskedLM(LVBertPreTrainedModel):
 
 
 class LVBertClassificationHead(nn.Module):
-    """The first vector, dropped out, to logits; with ELECTRA's hidden layer, if it has one."""
+    """Computes logits from the first vector, with dropout and perhaps ELECTRA's hidden layer."""
 
     def __init__(self, config):
         super().__init__()
@@ -231,7 +231,7 @@ class LVBertClassificationHead(nn.Module):
 
 
 class LVBertForSequenceClassification(LVBertPreTrainedModel):
-    """Classes of texts; with `num_labels` 1, a number for each."""
+    """A classifier of texts; with `num_labels` 1 a regressor."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -263,7 +263,7 @@ class LVBertForSequenceClassification(LVBertPreTrainedModel):
 
 
 class LVBertForTokenClassification(LVBertPreTrainedModel):
-    """Tags of tokens. `labels` are -100 where a token has none."""
+    """A tagger of tokens. `labels` are -100 at tokens without a tag."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -297,11 +297,11 @@ class LVBertForTokenClassification(LVBertPreTrainedModel):
 class LVBertForQuestionAnsweringOutput(ModelOutput):
     """The logits of starts and ends, and the best spans.
 
-    `start_logits` and `end_logits`, (batch, length), are lowered by 1000 where no answer may be. An end
-    that depends on the start is the one after `start_positions`, or after the likeliest start.
-    `no_answer_score`, (batch,), is there if something tells that there is no answer. Without
-    `start_positions` there are the best k `starts` and `start_scores`, (batch, k), and the `ends` and
-    `end_scores` after each, (batch, k, k).
+    `start_logits` and `end_logits`, (batch, length), are lowered by 1000 outside the second segment. If
+    ends depend on the start, it is that of `start_positions`, or the likeliest one. `no_answer_score`,
+    (batch,), exists unless `span_no_answer` is None. Without `start_positions` there are also the best k
+    `starts` with `start_scores`, (batch, k), and for each start the best k `ends` with `end_scores`,
+    (batch, k, k).
     """
 
     loss: torch.FloatTensor | None = None
@@ -316,7 +316,7 @@ class LVBertForQuestionAnsweringOutput(ModelOutput):
 
 
 class LVBertForQuestionAnswering(LVBertPreTrainedModel):
-    """Answers in the second segment. In training, position 0 stands for "no answer"."""
+    """A finder of answers in the second segment. In training, position 0 means "no answer"."""
 
     def __init__(self, config):
         super().__init__(config)

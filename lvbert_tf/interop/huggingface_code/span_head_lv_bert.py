@@ -1,21 +1,21 @@
-"""The head of question answering of an LV-BERT in PyTorch."""
+"""The question-answering head of LV-BERT in PyTorch."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 HIDDEN_SIZE = 512  # whatever the encoder's width
-FORBIDDEN = 1000.0  # what logits are lowered by where no answer may start or end
+FORBIDDEN = 1000.0  # is subtracted from logits where no answer may start or end
 
 
 def answer_mask(token_type_ids, attention_mask=None):
-    """1 where an answer may start and end: the second segment, and [CLS] for "no answer"."""
+    """A mask of where answers may be: the second segment, and [CLS], which means "no answer"."""
     mask = token_type_ids if attention_mask is None else token_type_ids * attention_mask
     return torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
 
 
 class LVBertSpanHead(nn.Module):
-    """Logits of an answer's start and of its end, which may depend on the start; the best spans."""
+    """Computes the logits of the start and the end of an answer, and the best spans."""
 
     def __init__(self, config):
         super().__init__()
@@ -33,7 +33,7 @@ class LVBertSpanHead(nn.Module):
             self.no_answer_logit = nn.Linear(HIDDEN_SIZE if likely else width, 1)
 
     def forward(self, x, mask, start_positions=None):
-        """From vectors, (batch, length, width), to the fields of the model's output."""
+        """Computes the fields of the model's output from vectors of shape (batch, length, width)."""
         allowed = (mask.to(x.dtype) - 1.0) * FORBIDDEN
         start_logits = self.start_logit(x).squeeze(-1) + allowed
         end_logits = self._ends(x, allowed)
@@ -60,7 +60,7 @@ class LVBertSpanHead(nn.Module):
         }
 
     def _ends(self, x, allowed):
-        """The function from starts, of shape (batch,), to the logits of ends, (batch, length)."""
+        """Makes a function from starts, (batch,), to the logits of ends, (batch, length)."""
         if self.end_hidden is None:
             logits = self.end_logit(x).squeeze(-1) + allowed
             return lambda starts: logits
@@ -82,8 +82,8 @@ class LVBertSpanHead(nn.Module):
         return self.no_answer_logit(vectors).squeeze(-1)
 
     def loss(self, spans, start_positions, end_positions):
-        """The mean of the starts' and the ends' loss, and that of whether there is an answer."""
-        length = spans["start_logits"].shape[1]  # what is cut off does not count
+        """The mean loss of starts and ends, plus the weighted loss of the classifier if there is one."""
+        length = spans["start_logits"].shape[1]  # an answer that was cut off does not count
         pairs = (("start_logits", start_positions), ("end_logits", end_positions))
         loss = sum(
             F.cross_entropy(spans[name], positions.clamp(0, length), ignore_index=length) / 2
