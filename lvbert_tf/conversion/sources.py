@@ -14,7 +14,7 @@ from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_formats import TASKS
 from lvbert_tf.interop.huggingface_reading import load_pair
-from lvbert_tf.interop.huggingface_saved import SavedModel, find_models
+from lvbert_tf.interop.huggingface_saved import TransformersModel, find_models
 from lvbert_tf.interop.huggingface_tasks import load_task
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
 from lvbert_tf.interop.recognition import check_format
@@ -164,7 +164,7 @@ def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_huggingface(path: str, vocab_file: str | None) -> Source:
-    parts = [SavedModel.load(directory) for directory in find_models(path)]
+    parts = [TransformersModel.load(directory) for directory in find_models(path)]
     found = [read_tokenizer(part.directory) for part in parts]
     tokenizers = [tokenizer for tokenizer in found if tokenizer is not None]
     first = tokenizers[0] if tokenizers else None

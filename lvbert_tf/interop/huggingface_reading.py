@@ -11,18 +11,18 @@ from lvbert_tf.interop.huggingface_names import (
     discriminator_weights,
     generator_weights,
 )
-from lvbert_tf.interop.huggingface_saved import SavedModel, find_models, same_bits
+from lvbert_tf.interop.huggingface_saved import TransformersModel, find_models, same_bits
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 
 def load_huggingface(path: str) -> tuple[ElectraPretrainer, PretrainingConfig, RestoreReport]:
     """Builds the pre-trainer of the models at a path; see `find_models` and `load_pair`."""
-    return load_pair([SavedModel.load(directory) for directory in find_models(path)], path)
+    return load_pair([TransformersModel.load(directory) for directory in find_models(path)], path)
 
 
 def load_pair(
-    parts: list[SavedModel], path: str
+    parts: list[TransformersModel], path: str
 ) -> tuple[ElectraPretrainer, PretrainingConfig, RestoreReport]:
     """Builds the pre-trainer of a discriminator, a generator, or both, and reads its weights.
 
@@ -60,7 +60,7 @@ def load_pair(
 
 
 def _pretraining_config(
-    discriminator: SavedModel | None, generator: SavedModel | None
+    discriminator: TransformersModel | None, generator: TransformersModel | None
 ) -> PretrainingConfig:
     main = discriminator or generator
     assert main is not None  # find_models found one
@@ -83,7 +83,7 @@ def _pretraining_config(
         raise InputError(f"{main.directory}: {error}") from error
 
 
-def _share_embeddings(discriminator: SavedModel, generator: SavedModel) -> bool:
+def _share_embeddings(discriminator: TransformersModel, generator: TransformersModel) -> bool:
     scope = f"{discriminator.code.model_type}.embeddings."
     names = [name for name in discriminator.tensors if name.startswith(scope)]
     return all(
@@ -92,7 +92,7 @@ def _share_embeddings(discriminator: SavedModel, generator: SavedModel) -> bool:
 
 
 def _check_pair(
-    config: PretrainingConfig, discriminator: SavedModel, generator: SavedModel
+    config: PretrainingConfig, discriminator: TransformersModel, generator: TransformersModel
 ) -> None:
     """Refuses a generator whose sizes do not follow from those of the discriminator."""
     assert config.generator is not None

@@ -38,7 +38,7 @@ _HEADS = {
 
 
 @dataclass(frozen=True)
-class SavedModel:
+class TransformersModel:
     """A model in the format of transformers, which it or this package has saved.
 
     Args:
@@ -58,7 +58,7 @@ class SavedModel:
     tensors: dict[str, np.ndarray]
 
     @classmethod
-    def load(cls, directory: Path) -> "SavedModel":
+    def load(cls, directory: Path) -> "TransformersModel":
         """Reads config.json and the tensors.
 
         Args:

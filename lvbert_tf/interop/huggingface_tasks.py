@@ -10,7 +10,7 @@ from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_formats import CLASSIFIER, ELECTRA, REGRESSOR, TAGGER
 from lvbert_tf.interop.huggingface_heads import default_labels, head_format
 from lvbert_tf.interop.huggingface_names import encoder_weights
-from lvbert_tf.interop.huggingface_saved import SavedModel
+from lvbert_tf.interop.huggingface_saved import TransformersModel
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -28,7 +28,7 @@ _MOST_LABELS = 100_000
 
 
 def load_task(
-    saved: SavedModel, tokenizer: LVBertTokenizer | None
+    saved: TransformersModel, tokenizer: LVBertTokenizer | None
 ) -> tuple[keras_hub.models.Task, RestoreReport]:
     """Builds our task for a fine-tuned model, and reads its weights.
 
@@ -48,7 +48,7 @@ def load_task(
     return task, saved.restore(entries)
 
 
-def _build(saved: SavedModel, backbone: LVBertBackbone, tokenizer: LVBertTokenizer | None):
+def _build(saved: TransformersModel, backbone: LVBertBackbone, tokenizer: LVBertTokenizer | None):
     values, where = saved.values, saved.where
 
     def preprocessor(kind: type, **options: Any):

@@ -12,7 +12,7 @@ from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.learning.tuned_model import load_task_preset
 from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT, TASKS
-from lvbert_tf.interop.huggingface_saved import SavedModel
+from lvbert_tf.interop.huggingface_saved import TransformersModel
 from lvbert_tf.interop.huggingface_tasks import load_task
 from lvbert_tf.interop.huggingface_writing import huggingface_models
 from lvbert_tf.models import (
@@ -101,7 +101,7 @@ def test_a_fine_tuned_model_gives_the_outputs_of_transformers(fixtures, tmp_path
 
 def test_labels_and_dropout_are_read(fixtures):
     def load(kind):
-        saved = SavedModel.load(fixtures / "huggingface_tasks" / kind)
+        saved = TransformersModel.load(fixtures / "huggingface_tasks" / kind)
         return load_task(saved, LVBertTokenizer(str(fixtures / "tiny" / "vocab.txt")))[0]
 
     classifier = load("classifier")
@@ -189,7 +189,7 @@ def test_a_linear_head_that_was_trained_on_is_one_no_more(randomize, tmp_path):
     tensors = safetensors.numpy.load_file(written / "model.safetensors")
     tensors["classifier.out_proj.bias"][1] = 0.5
     safetensors.numpy.save_file(tensors, written / "model.safetensors")
-    task, _ = load_task(SavedModel.load(written), None)
+    task, _ = load_task(TransformersModel.load(written), None)
     assert task.hidden_layer
     np.testing.assert_array_equal(task.output_dense.bias, [0, 0.5, 0])
 
