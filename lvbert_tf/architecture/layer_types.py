@@ -1,4 +1,4 @@
-"""The layer types: the one table that says which there are, what they are called and what they cost.
+"""The layer types: the one table of their letters, codes, names, parameters and FLOPs.
 
 A layer type is a row of `LAYER_TYPES`. Whatever else differs from type to type stands in a dictionary
 with the same letters, beside the code that uses it: the Keras layers in `models/parts.py`, and the names

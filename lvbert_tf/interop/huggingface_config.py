@@ -53,7 +53,7 @@ def read_code(values: Mapping[str, Any], where: str) -> Code:
     """
     expected = "expected a config.json of Hugging Face's, with model_type " + " or ".join(CODES)
     if "class_name" in values:
-        raise InputError(f"{where} is of a KerasHub preset; {expected}; say --from preset")
+        raise InputError(f"{where} is of a KerasHub preset; {expected}; use --from preset")
     model_type = values.get("model_type")
     if model_type is None:
         raise InputError(f"{where} has no model_type; {expected}")

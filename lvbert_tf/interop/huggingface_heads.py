@@ -42,7 +42,7 @@ def head_format(task: keras_hub.models.Task) -> HeadFormat:
     return _FORMATS[type(task)]
 
 
-def outputs_in_units(tensors: Mapping[str, np.ndarray], low: float, high: float) -> dict:
+def scale_to_labels(tensors: Mapping[str, np.ndarray], low: float, high: float) -> dict:
     """Scales the last layer of a regressor from 0 to 1 to the unit of the labels.
 
     transformers has no range of labels: its models compute the labels as they are.

@@ -94,16 +94,16 @@ def read_tokenizer(directory: Path) -> LVBertTokenizer | None:
 def _casing(files: Mapping[str, Mapping[str, Any]], directory: Path) -> tuple[bool, bool | None]:
     """Whether to lower-case and whether to strip accents; the last file that says so decides."""
     lowercase, accents = True, None
-    said: list[tuple[str, Mapping[str, Any], tuple[str, str, str]]] = []
+    settings: list[tuple[str, Mapping[str, Any], tuple[str, str, str]]] = []
     if "tokenizer.json" in files:
         normalizer = files["tokenizer.json"].get("normalizer")
         if not isinstance(normalizer, Mapping) or normalizer.get("type") != "BertNormalizer":
             raise InputError(f"{directory / 'tokenizer.json'}: its normalizer is not BERT's")
         names = ("lowercase", "strip_accents", "handle_chinese_chars")
-        said.append(("tokenizer.json", normalizer, names))
+        settings.append(("tokenizer.json", normalizer, names))
     names = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-    said.append(("tokenizer_config.json", files.get("tokenizer_config.json", {}), names))
-    for file, values, (lower, strip, chinese) in said:
+    settings.append(("tokenizer_config.json", files.get("tokenizer_config.json", {}), names))
+    for file, values, (lower, strip, chinese) in settings:
         lowercase, accents = values.get(lower, lowercase), values.get(strip, accents)
         if (
             type(lowercase) is not bool

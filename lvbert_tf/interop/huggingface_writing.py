@@ -19,7 +19,7 @@ from lvbert_tf.interop.huggingface_formats import (
     REGRESSOR,
     Code,
 )
-from lvbert_tf.interop.huggingface_heads import head_format, outputs_in_units
+from lvbert_tf.interop.huggingface_heads import head_format, scale_to_labels
 from lvbert_tf.interop.huggingface_names import (
     discriminator_weights,
     encoder_weights,
@@ -122,7 +122,7 @@ def write_huggingface(
     directory.mkdir()
     tensors = {name: value for entry in weights for name, value in entry.split().items()}
     if model.label_range is not None:
-        tensors = outputs_in_units(tensors, *model.label_range)
+        tensors = scale_to_labels(tensors, *model.label_range)
     if model.code is ELECTRA:
         tensors = pack_head(tensors)
     # transformers refuses a file without this entry, which names the framework of the tensors.

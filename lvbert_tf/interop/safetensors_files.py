@@ -46,26 +46,26 @@ def is_position_ids(name: str) -> bool:
 
 
 def _read_shards(index: Path) -> dict[str, np.ndarray]:
-    places = read_json_object(index).get("weight_map")
-    if not isinstance(places, dict) or not places:
+    shard_of = read_json_object(index).get("weight_map")
+    if not isinstance(shard_of, dict) or not shard_of:
         raise InputError(f"{index}: weight_map does not say which file has which tensor")
-    for shard in places.values():
+    for shard in shard_of.values():
         # It must be a name and not a path: a file elsewhere is no part of the model.
         if not isinstance(shard, str) or Path(shard).name != shard or Path(shard).suffix != _SUFFIX:
             raise InputError(f"{index} names {shard!r}; a shard is a {_SUFFIX} file beside it")
     tensors: dict[str, np.ndarray] = {}
-    for shard in sorted(set(places.values())):
+    for shard in sorted(set(shard_of.values())):
         found = _read_file(index.with_name(shard))
         for name in found:
-            if places.get(name) != shard:
-                wanted = f"is in {places[name]}" if name in places else "does not exist"
+            if shard_of.get(name) != shard:
+                wanted = f"is in {shard_of[name]}" if name in shard_of else "does not exist"
                 raise InputError(
                     f"{index.with_name(shard)} has {name}, which {wanted} according to {index.name}"
                 )
         tensors |= found
-    if missing := sorted(places.keys() - tensors.keys()):
+    if missing := sorted(shard_of.keys() - tensors.keys()):
         raise InputError(
-            f"{index} says that {missing[0]} is in {places[missing[0]]}, which does not have it"
+            f"{index} says that {missing[0]} is in {shard_of[missing[0]]}, which does not have it"
         )
     return tensors
 

@@ -1,4 +1,4 @@
-"""The classes that a preset may hold, and the checks of what it says about them."""
+"""The classes that a preset may hold, and the checks of their configurations and weights."""
 
 import functools
 from collections.abc import Callable
@@ -66,9 +66,9 @@ def check_config(config: Any) -> None:
         if isinstance(value, dict):
             if "class_name" in value and not _is_allowed(value):
                 name = value.get("registered_name") or value["class_name"]
-                place = value.get("module")
+                module = value.get("module")
                 raise InputError(
-                    f"it holds {name!r} of {place!r}, but a preset may only hold LVBert classes"
+                    f"it holds {name!r} of {module!r}, but a preset may only hold LVBert classes"
                 )
             file = value.get("config_file")
             if file is not None and (not isinstance(file, str) or Path(file).name != file):

@@ -54,9 +54,9 @@ def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
         _check(directory)
         return kind.from_preset(str(directory), **options)
     except _UNREADABLE as error:
-        said = str(error) if isinstance(error, InputError) else reason(error)
-        said = said.removeprefix(f"{directory}/") or type(error).__name__
-        raise InputError(f"{directory}: the preset cannot be read: {said}") from error
+        message = str(error) if isinstance(error, InputError) else reason(error)
+        message = message.removeprefix(f"{directory}/") or type(error).__name__
+        raise InputError(f"{directory}: the preset cannot be read: {message}") from error
 
 
 def _check(directory: Path) -> None:
