@@ -54,7 +54,7 @@ class Tuning:
             },
         )
         task = find_task(TASK, config.data_dir)
-        data = read_task_data(task, config, print)
+        data = read_task_data(task, config.data, print)
         tokenizer = LVBertTokenizer(str(flags.data / "vocab.txt"))
         keras.utils.set_random_seed(0)
         backbone = LVBertBackbone(
@@ -67,20 +67,16 @@ class Tuning:
             dtype=POLICIES[precision],
         )
         examples = data.examples("train")
-        model = ClassificationObjective.new_model(task, examples, backbone, tokenizer, config)
+        model = ClassificationObjective.new_model(task, examples, backbone, tokenizer, config.head)
         objective = ClassificationObjective(task, model)
         strategy = tf.distribute.get_strategy()
         self.config = config
         self.train = objective.features(examples, "train")
         self.dev = objective.features(data.examples("dev"), "dev")
-        self.learner = Learner(strategy, config, backbone, {TASK: objective}, {TASK: self.train})
-        self.predictor = Predictor(
-            strategy,
-            objective,
-            config.eval_batch_size,
-            config.max_seq_length,
-            config.bucket_by_length,
+        self.learner = Learner(
+            strategy, config.learning, backbone, {TASK: objective}, {TASK: self.train}
         )
+        self.predictor = Predictor(strategy, objective, config.prediction)
         self.steps = self.learner.start_trial(config.seed)
         self.iterators = self.learner.batches(config.seed, self.steps.order, 0)
         self.model_config = ModelConfig.from_dict(
@@ -96,7 +92,7 @@ class Tuning:
     def predict(self) -> dict[str, float]:
         """Predicts for the dev rows, and tells what it took."""
         clock = tuning.Clock()
-        self.predictor.predict(self.dev)
+        self.predictor.outputs(self.dev)
         return clock.read(self.dev.num_rows)
 
     def forward_gflop(self, features: Features) -> float:

@@ -80,6 +80,17 @@ def check(config: Any) -> None:
         object.__setattr__(config, name, value)  # the dataclass is frozen
 
 
+def part(owner: type[T], config: Any) -> T:
+    """The values of a configuration that one owner receives.
+
+    Args:
+      owner: a dataclass whose fields have the names of fields or properties of `config`.
+      config: the whole configuration.
+    """
+    names = [field.name for field in dataclasses.fields(owner)]  # type: ignore[arg-type]
+    return owner(**{name: getattr(config, name) for name in names})
+
+
 def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Refuses unknown names.
 

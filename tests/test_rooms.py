@@ -14,9 +14,14 @@ ROOMS = (
     *("architecture", "commands", "cli", "settings"),
     *("layers", "presets", "text", "models"),
     *("records", "training", "interop", "runs", "pretraining"),
-    *("finetuning.examples", "finetuning.entity_schemes", "finetuning.metrics"),
-    *("finetuning.tasks", "finetuning.settings", "finetuning.task_data", "finetuning.run_context"),
-    *("finetuning.objectives", "finetuning.results", "finetuning.learning"),
+    *("finetuning.task_examples", "finetuning.entity_schemes", "finetuning.metrics"),
+    *("finetuning.tasks", "finetuning.parts", "finetuning.settings", "finetuning.task_data"),
+    *(
+        "finetuning.run_context",
+        "finetuning.objectives",
+        "finetuning.results",
+        "finetuning.learning",
+    ),
     *("finetuning.line_requests", "finetuning.predict_lines", "finetuning.run"),
     *("search", "conversion", "serving", "programs"),
 )

@@ -14,12 +14,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from experiments.finetuning.experiment import TASKS
-from lvbert_tf.finetuning.examples import Question, TaggedSentence, TextExample
 from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
 from lvbert_tf.finetuning.metrics.classification import score_classes
 from lvbert_tf.finetuning.metrics.question_answering import score_answers
 from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_word_tags
+from lvbert_tf.finetuning.task_examples import Question, TaggedSentence, TextExample
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.io.whole import write_json

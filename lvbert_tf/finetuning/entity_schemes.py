@@ -1,4 +1,4 @@
-"""Schemes of tags that mark entities: what a letter says of its word, and entities in each scheme."""
+"""Schemes of tags that mark entities: what their letters mean, and writing entities in each scheme."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from seqeval.metrics.sequence_labeling import get_entities
 
 OUTSIDE = "O"
-# What a letter says of its word, in the letters of BIOES: it begins an entity, is inside, ends it, or
-# is the only one. A letter says the same in all schemes that have it.
+# What a letter says about its word, in the letters of BIOES: the word begins an entity, is inside it,
+# ends it, or is its only word. A letter means the same in all schemes that have it.
 _PARTS = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "W": "S"}
 LETTERS = tuple(_PARTS)
 _TAG = re.compile(rf"([{''.join(_PARTS)}])(?:-(\S+))?")
@@ -19,23 +19,23 @@ class Scheme:
     """A scheme of entity tags.
 
     Args:
-      name: of the scheme.
-      letters: written at the first word of an entity, at inner ones, at the last one, and at the only
-        one of an entity of a single word.
+      name: the name of the scheme.
+      letters: four letters, written at the first word of an entity, at inner words, at the last word,
+        and at the word of an entity of one word.
     """
 
     name: str
     letters: str
 
     def spell(self, part: str, entity: str) -> str:
-        """A tag, such as L-PER for the part E of the type PER; a type of no name is left out."""
+        """The tag for a part of an entity: L-PER for the part E of the type PER, or L without a type."""
         letter = self.letters["BIES".index(part)]
         return f"{letter}-{entity}" if entity else letter
 
     def write(self, tags: Sequence[str]) -> tuple[str, ...]:
-        """The entities that tags of any scheme mark, in this scheme, which they then obey."""
+        """Tags of this scheme, obeying its rules, for the entities that tags of any scheme mark."""
         written = [OUTSIDE] * len(tags)
-        # Without a type seqeval calls it "_".
+        # seqeval calls the type "_" where tags have none.
         typed = any(parsed and parsed[1] for parsed in map(parse_tag, tags))
         for entity, first, last in get_entities(list(map(_in_bioes, tags))):
             entity = entity if typed else ""
@@ -49,7 +49,7 @@ class Scheme:
 
 
 BIOES = Scheme("BIOES", "BIES")
-# Where letters fit several schemes it is the first. IOB1 reads as BIO does, and IOE1 as IOE.
+# If letters fit several schemes, the first one counts. IOB1 is read as BIO is, and IOE1 as IOE.
 SCHEMES = (
     Scheme("BIO", "BIIB"),
     Scheme("IOE", "IIEE"),
@@ -61,13 +61,14 @@ SCHEMES = (
 
 
 def parse_tag(tag: str) -> tuple[str, str] | None:
-    """Letter and type of a tag; "" is the type of a tag that has none, as in the segmentation of words.
+    """Divides a tag into its letter and its type.
 
     Returns:
-      None for the tag outside of entities.
+      the letter, and the type or "" (tags have no types where words are segmented); None for the tag
+      outside of entities.
 
     Raises:
-      ValueError: it is no tag.
+      ValueError: the text is not a tag.
     """
     if tag == OUTSIDE:
         return None
@@ -78,7 +79,7 @@ def parse_tag(tag: str) -> tuple[str, str] | None:
 
 
 def find_scheme(letters: Iterable[str]) -> Scheme | None:
-    """The scheme that has all the letters, or None."""
+    """The first scheme that has all the letters; None if there is none."""
     needed = set(letters)
     return next((scheme for scheme in SCHEMES if needed <= set(scheme.letters)), None)
 
@@ -87,7 +88,7 @@ def scheme_of(tags: Iterable[str]) -> Scheme:
     """The scheme of tags.
 
     Raises:
-      ValueError: one is no tag, or no scheme has all of them.
+      ValueError: one of them is not a tag, or no scheme has all of them.
     """
     scheme = find_scheme(parsed[0] for parsed in map(parse_tag, tags) if parsed)
     if scheme is None:
@@ -96,7 +97,7 @@ def scheme_of(tags: Iterable[str]) -> Scheme:
 
 
 def learned_scheme(scheme: Scheme) -> Scheme:
-    """The scheme that a model learns: the same, if it tells all four parts of an entity; else BIOES."""
+    """The scheme that a model learns: the same if it has four different letters, else BIOES."""
     return scheme if len(set(scheme.letters)) == len(scheme.letters) else BIOES
 
 

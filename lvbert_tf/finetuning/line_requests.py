@@ -1,4 +1,4 @@
-"""Lines of text or of JSON as requests: what a model is asked to predict."""
+"""Requests: the lines of text or JSON for which a model is asked to predict."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Question, Source, TaggedSentence, TextExample
+from lvbert_tf.finetuning.task_examples import Question, RowLocation, TaggedSentence, TextExample
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.tasks.lines import checked_text
 from lvbert_tf.finetuning.tasks.rows import parse_json
@@ -22,17 +22,17 @@ _KEYS: Mapping[Kind, tuple[str, ...]] = {
     "tagging": ("text", "words"),
     "span": ("question", "context"),
 }
-# Blanks and characters without width: a byte-order mark is inside a file where two were joined.
+# Blanks and characters without width. A byte-order mark is inside a file where files were joined.
 _BEFORE_JSON = re.compile(r"^[\s\ufeff\u200b-\u200f\u2060]+")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked in a line.
+    """The content of a line.
 
     Args:
-      example: to predict for.
-      id: the user's name for it, if the line has one.
+      example: the example to predict for.
+      id: the user's name for it; None if the line has none.
     """
 
     example: Example
@@ -42,7 +42,8 @@ class Request:
         """The prediction under the id of the line, if it has one."""
         if self.id is None:
             return dict(prediction)
-        return {"id": self.id, **prediction} | {"id": self.id}  # before all else, whatever is there
+        # The id comes first, and replaces one that the prediction has.
+        return {"id": self.id, **prediction} | {"id": self.id}
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class RequestReader:
     """Makes requests of lines.
 
     Args:
-      kind: of the model's task.
+      kind: the kind of the model's task.
       paired: whether the model reads pairs of texts.
-      line_format: "text" takes every line as a text, "json" every line as an object; "auto" takes a
-        line that begins with `{` as an object.
+      line_format: "text" reads every line as a text, "json" every line as a JSON object; "auto" reads a
+        line that begins with `{` as an object, and others as texts.
 
     Raises:
-      InputError: "text", but the model reads two texts at once.
+      InputError: the format is "text", but the model reads two texts at once.
     """
 
     kind: Kind
@@ -67,17 +68,18 @@ class RequestReader:
         if self.line_format == "text" and self._only_json:
             raise InputError(f"--predict_format text: a line is to be {self._expected}")
 
-    def read(self, line: str, source: Source) -> Request:
+    def read(self, line: str, location: RowLocation) -> Request:
         """Makes the request of a line.
 
         Raises:
-          InputError: the line is no JSON object but has to be one; a key is missing, unexpected or has
-            a value of another type; or it has two texts for a model of single ones, or the reverse.
+          InputError: the line must be a JSON object and is not; a key is missing, unexpected or has a
+            value of another type; or the line has two texts and the model reads single ones, or the
+            other way round.
         """
-        with BadRows(advice="").at(source):
+        with BadRows(advice="").at(location):
             given = self._parse(line)
             name = _checked_id(given.pop("id")) if "id" in given else None
-            return Request(self._example(given, source), name)
+            return Request(self._example(given, location), name)
         raise AssertionError("a bad line raises")
 
     @property
@@ -110,17 +112,17 @@ class RequestReader:
             advice = "--predict_format text takes a line that begins with { as a text"
             raise RowError(f"{error}; {advice}") from error
 
-    def _example(self, given: Mapping[str, Any], source: Source) -> Example:
+    def _example(self, given: Mapping[str, Any], location: RowLocation) -> Example:
         unexpected = next((key for key in given if key not in _KEYS[self.kind]), None)
         if unexpected is not None:
             raise RowError(f"unexpected key {shown(unexpected)}; expected {self._expected}")
         if self.kind == "span":
             question, context = self._text(given, "question"), self._text(given, "context")
-            return Question(str(source.place), question, context, (), (), False, source)
+            return Question(str(location.place), question, context, (), (), False, location)
         if self.kind == "tagging":
-            return TaggedSentence(self._words(given), None, source)
+            return TaggedSentence(self._words(given), None, location)
         pair = self._text(given, "text_pair") if "text_pair" in given else None
-        example = TextExample(self._text(given, "text"), pair, None, source)
+        example = TextExample(self._text(given, "text"), pair, None, location)
         check_pair(example, self.paired)
         return example
 
@@ -155,7 +157,7 @@ def _checked_id(value: Any) -> str | int | float:
 
 
 def _described(value: Any) -> str:
-    """A value of JSON in its own words."""
+    """A value in the words of JSON."""
     match value:
         case None:
             return "null"

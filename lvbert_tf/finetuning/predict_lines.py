@@ -12,12 +12,12 @@ from typing import TextIO
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
-from lvbert_tf.finetuning.learning.evaluation import TaskPredictor
+from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.line_requests import LineFormat, RequestReader
 from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.lines import number_lines, read_raw_lines
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.hparams import load_hparams
@@ -26,7 +26,7 @@ from lvbert_tf.io.whole import new_text_file
 STANDARD = "-"  # for standard input and output
 # Lines are read, predicted and written in portions, so that a pipe of any length works.
 _LINES_AT_ONCE = 1024
-# Some readers, such as Python's splitlines, end a line at these too.
+# Some readers, such as Python's splitlines, also end a line at these characters.
 _LINE_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"})
 
 
@@ -46,23 +46,26 @@ def predict_lines(
       the exit code, 0.
 
     Raises:
-      InputError: bad arguments, no such model, or a line that cannot be read, by its number; before
-        anything is predicted, unless the lines come through a pipe.
+      InputError: bad arguments, no such model, or a line that cannot be read, by its number. It is
+        raised before anything is predicted, unless the lines come through a pipe.
     """
     config = FinetuningConfig.create(data_dir, model_name, load_hparams(hparams))
     task = find_task(_choose_task(config.task_names.names, task_name), data_dir)
     lines = _open_source(source)
     with _open_target(target) as file:
-        objective = load_tuned_model(task, TrialDirectory(config, trial))
-        # Taggers and span predictors have no such thing as pairs.
+        directory = TrialDirectory(config.models_dir, str(config.task_names), trial, config.seed)
+        objective = load_tuned_model(task, directory)
+        # Only models of texts have this attribute.
         paired = bool(getattr(objective.model.preprocessor, "paired", False))
         reader = RequestReader(task.kind, paired, line_format)
         if source != STANDARD and Path(source).is_file():
             for number, line in _open_source(source):
-                reader.read(line, Source(source, number))
-        predictor = TaskPredictor(tf.distribute.get_strategy(), objective, config, quiet=True)
+                reader.read(line, RowLocation(source, number))
+        predictor = Predictor(
+            tf.distribute.get_strategy(), objective, config.prediction, quiet=True
+        )
         while portion := list(islice(lines, _LINES_AT_ONCE)):
-            requests = [reader.read(line, Source(source, number)) for number, line in portion]
+            requests = [reader.read(line, RowLocation(source, number)) for number, line in portion]
             predicted = predictor.predict([request.example for request in requests], "test", source)
             assert predicted is not None  # nothing stops it
             for request, prediction in zip(requests, predicted.predictions, strict=True):
@@ -91,7 +94,7 @@ def _open_source(source: str) -> Iterator[tuple[int, str]]:
             raise InputError("--predict -: standard input is closed")
         return number_lines(sys.stdin.buffer, source)
     lines = number_lines(read_raw_lines(Path(source)), source)
-    # Opens the file: one that cannot be read is refused before the model is loaded.
+    # Reading the first line opens the file, so that a bad one is refused before the model is loaded.
     first = list(islice(lines, 1))
     return chain(first, lines)
 

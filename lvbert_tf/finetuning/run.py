@@ -1,6 +1,6 @@
-"""The fine-tuning program, from flags to tables."""
+"""The fine-tuning program: from its arguments to trained models and a report of the trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -8,23 +8,24 @@ import keras
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.learning.evaluation import TaskPredictor, evaluate
 from lvbert_tf.finetuning.learning.learner import Learner
+from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.learning.starting_model import load_starting_model
-from lvbert_tf.finetuning.learning.trial import Trainer
+from lvbert_tf.finetuning.learning.trial import Trainer, evaluate
 from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
-from lvbert_tf.finetuning.results.reporting import finish, keep_best_model, write_figures
-from lvbert_tf.finetuning.results.results import TrialResult
+from lvbert_tf.finetuning.results.report import Report
 from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
+from lvbert_tf.finetuning.results.trial_result import TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Task
-from lvbert_tf.hparams import load_hparams
+from lvbert_tf.hparams import load_hparams, to_json
 from lvbert_tf.io.locks import training_in
+from lvbert_tf.models import LVBertBackbone
 from lvbert_tf.training import distribution, loop
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
@@ -42,104 +43,126 @@ def finetune(
     """Trains and evaluates as the hparams say; `run_finetuning.py --help` explains the arguments.
 
     Returns:
-      the exit code: 0 done; 1 the loss became non-finite; 143 or 130 stopped by SIGTERM or SIGINT,
-      after saving.
+      the exit code: 0 if the run is complete; 1 if the loss became non-finite; 143 or 130 if it was
+      stopped by SIGTERM or SIGINT, after saving.
 
     Raises:
-      InputError: bad arguments or bad data; before anything is written, where that can be known.
+      InputError: bad arguments or bad data. It is raised before anything is written, where possible.
     """
+    # === Settings and tasks ===
     config = FinetuningConfig.create(data_dir, model_name, load_hparams(hparams))
     if overwrite and not config.do_train:
         raise InputError("--overwrite removes what was trained, but do_train false trains nothing")
     tasks = [find_task(name, data_dir, config.data_source) for name in config.task_names.names]
+
+    # === Devices ===
     strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
     chief = distribution.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
+
     with ExitStack() as stack:
+        # === Data and directories ===
         run = RunContext(
-            config=config,
-            data={task.name: read_task_data(task, config, say) for task in tasks},
+            data={task.name: read_task_data(task, config.data, say) for task in tasks},
             strategy=strategy,
             stop=stack.enter_context(StopRequest()),
             agree=distribution.agreement(strategy),
             chief=chief,
             say=say,
         )
+        names = str(config.task_names)
         if chief:
-            # Other tasks may be learned at the same time.
-            models = config.model_dir / "finetuning_models"
-            stack.enter_context(training_in(models, str(config.task_names)))
+            # The lock is that of these tasks, so that others may be learned at the same time.
+            stack.enter_context(training_in(config.models_dir, names))
         stack.enter_context(distribution.explained_worker_errors())
-        directories = [TrialDirectory(config, trial + 1) for trial in range(config.num_trials)]
+        directories = [
+            TrialDirectory(config.models_dir, names, trial + 1, config.seed)
+            for trial in range(config.num_trials)
+        ]
+        report = Report(run, config.report, to_json(config), directories)
+
+        # === Trials ===
         try:
-            work = _train if config.do_train else _evaluate_again
-            complete = work(run, directories, overwrite)
+            if config.do_train:
+                results = _train(run, config, directories, report, overwrite)
+            else:
+                results = _evaluate_again(run, config, directories)
         except loop.NonFiniteLoss as error:
             cli.fail(str(error), cli.EXIT_FAILURE)
-        if not complete:
+        if results is None:
             say("stopped, saved; the same command continues")
             return run.stop.exit_code
+
+        # === Report ===
+        if chief:
+            report.finish(results)
     return 0
 
 
-def _train(run: RunContext, directories: Sequence[TrialDirectory], overwrite: bool) -> bool:
-    config, strategy = run.config, run.strategy
-
+def _train(
+    run: RunContext,
+    config: FinetuningConfig,
+    directories: Sequence[TrialDirectory],
+    report: Report,
+    overwrite: bool,
+) -> list[TrialResult] | None:
+    """Runs the trials that are not finished; returns the results of all, or None if it was stopped."""
     # === Models ===
     precision = resolve_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
-    with strategy.scope():
-        backbone, tokenizer = load_starting_model(config, POLICIES[precision], run.say)
+    with run.strategy.scope():
+        backbone, tokenizer = load_starting_model(
+            config.starting_model, POLICIES[precision], run.say
+        )
         objectives: dict[str, Objective] = {}
         for name, data in run.data.items():
-            _check_length(config, data.task, backbone.max_sequence_length)
+            _check_length(config.head.length_of(data.task), data.task, backbone)
             kind = OBJECTIVES[data.task.kind]
             examples = data.examples("train")
-            model = kind.new_model(data.task, examples, backbone, tokenizer, config)
+            model = kind.new_model(data.task, examples, backbone, tokenizer, config.head)
             objectives[name] = kind(data.task, model)
 
     # === Rows ===
     features = {
-        name: objective.features(run.data[name].training_examples(config.double_unordered), "train")
+        name: objective.features(run.data[name].examples("train"), "train")
         for name, objective in objectives.items()
     }
-    learner = Learner(strategy, config, backbone, objectives, features)
+    learner = Learner(run.strategy, config.learning, backbone, objectives, features)
     rows = ", ".join(f"{name} {part.num_rows:,} rows" for name, part in features.items())
     run.say(
         f"{rows}; {learner.total_steps:,} steps a trial, {precision},"
-        f" {distribution.describe(strategy)}"
+        f" {distribution.describe(run.strategy)}"
     )
 
-    # === Trials ===
+    # === What earlier processes have left ===
     inputs = learner.fingerprint()
     if run.chief:
         for directory in directories:
-            directory.remove() if overwrite else directory.check(inputs)
-    run.stopped()  # so that no worker looks for results before
-    predictors = _predictors(run, objectives)
-    trainer = Trainer(run, learner, predictors)
+            directory.remove() if overwrite else directory.check(report.hparams, inputs)
+    run.stopped()  # all workers meet here: none looks for results that are about to be removed
+
+    # === Trials ===
+    trainer = Trainer(run, config.trials, learner, _predictors(run, config, objectives))
     results: list[TrialResult] = []
     for directory in directories:
         result = directory.result()
         if result is None:
             if run.chief:
-                directory.claim(inputs)
+                directory.claim(report.hparams, inputs)
             result = trainer.run_trial(directory)
         if result is None:
-            return False
+            return None
         results.append(result)
         if run.chief:
-            write_figures(run, results)
+            report.write(results)
             if not config.keep_all_models:
-                keep_best_model(run, results)
-    if run.chief:
-        finish(run, results)
-    return True
+                report.keep_best_model(results)
+    return results
 
 
-def _check_length(config: FinetuningConfig, task: Task, positions: int) -> None:
-    length = config.length_of(task)
+def _check_length(length: int, task: Task, backbone: LVBertBackbone) -> None:
+    positions = backbone.max_sequence_length
     if length > positions:
         raise InputError(
             f"max_seq_length of {task.name} is {length}, but the model has {positions} positions;"
@@ -147,8 +170,10 @@ def _check_length(config: FinetuningConfig, task: Task, positions: int) -> None:
         )
 
 
-def _evaluate_again(run: RunContext, directories: Sequence[TrialDirectory], _: bool) -> bool:
-    """Evaluates the models of trials that were trained before."""
+def _evaluate_again(
+    run: RunContext, config: FinetuningConfig, directories: Sequence[TrialDirectory]
+) -> list[TrialResult] | None:
+    """Evaluates the models of finished trials; returns the results, or None if it was stopped."""
     results = []
     for directory in directories:
         result = directory.result()
@@ -161,18 +186,18 @@ def _evaluate_again(run: RunContext, directories: Sequence[TrialDirectory], _: b
             objectives = {
                 name: load_tuned_model(data.task, directory) for name, data in run.data.items()
             }
-        figures = evaluate(run, _predictors(run, objectives), directory)
-        if figures is None:
-            return False
-        results.append(replace(result, figures=figures) if run.config.do_eval else result)
-    if run.chief:
-        write_figures(run, results)
-        finish(run, results)
-    return True
+        predictors = _predictors(run, config, objectives)
+        metrics = evaluate(run, predictors, directory, config.n_writes_test)
+        if metrics is None:
+            return None
+        results.append(replace(result, metrics=metrics) if config.do_eval else result)
+    return results
 
 
-def _predictors(run: RunContext, objectives: dict[str, Objective]) -> dict[str, TaskPredictor]:
+def _predictors(
+    run: RunContext, config: FinetuningConfig, objectives: Mapping[str, Objective]
+) -> dict[str, Predictor]:
     return {
-        name: TaskPredictor(run.strategy, objective, run.config, quiet=not run.chief)
+        name: Predictor(run.strategy, objective, config.prediction, quiet=not run.chief)
         for name, objective in objectives.items()
     }

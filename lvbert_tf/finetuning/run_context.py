@@ -1,30 +1,27 @@
-"""What every part of a fine-tuning run needs to know of it."""
+"""What all parts of a fine-tuning run share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import TaskData
 from lvbert_tf.training.signals import StopRequest
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """A run of the program.
+    """The tasks of a run, the devices, and its connection to the user and to other workers.
 
     Args:
-      config: its settings.
-      data: its tasks' examples, by task.
-      strategy: where to compute.
-      stop: asks to save and leave.
-      agree: see `distribution.agreement`.
-      chief: whether this process writes.
+      data: the tasks and their examples, by the task's name.
+      strategy: the devices to compute on.
+      stop: whether the user has asked the run to save and stop.
+      agree: makes all workers decide alike; see `distribution.agreement`.
+      chief: whether this process writes files.
       say: called with lines for the user.
     """
 
-    config: FinetuningConfig
     data: Mapping[str, TaskData]
     strategy: tf.distribute.Strategy
     stop: StopRequest
@@ -33,5 +30,5 @@ class RunContext:
     say: Callable[[str], None]
 
     def stopped(self) -> bool:
-        """Whether any worker was asked to stop; all workers must call it equally often."""
+        """Whether any worker was asked to stop. All workers must call it equally often."""
         return self.agree(bool(self.stop), 0)[0]

@@ -10,7 +10,15 @@ from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.tasks.task import Task
+from lvbert_tf.finetuning.parts import (
+    DataSettings,
+    HeadSettings,
+    LearningSettings,
+    PredictionSettings,
+    ReportSettings,
+    StartingModelSettings,
+    TrialSettings,
+)
 from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,
@@ -29,13 +37,17 @@ _PATHS = ("init_checkpoint", "vocab_file")
 
 @dataclass(frozen=True)
 class TaskNames:
-    """Names of tasks to learn together; `task_names` also takes one name, or names with commas."""
+    """The names of tasks to learn together, as the hparam `task_names`."""
 
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, value: Any) -> "TaskNames":
-        """Raises InputError: no names, or one twice."""
+        """Makes the names of a list, or of text with commas.
+
+        Raises:
+          InputError: there is no name, or one is given twice.
+        """
         if isinstance(value, TaskNames):
             return value
         names = value.split(",") if isinstance(value, str) else value
@@ -54,7 +66,8 @@ class TaskNames:
 class FinetuningConfig:
     """Every setting of a fine-tuning run, under the reference's names.
 
-    Make one with `create`. What a task decides (epochs, length) is null unless the user sets it.
+    Make one with `create`. The hparams for which each task has its own default (epochs, length) are
+    None unless the user sets them. The properties at the end are what each part of a run receives.
     """
 
     data_dir: str
@@ -164,12 +177,12 @@ class FinetuningConfig:
         """Makes the configuration of a run from a user's hparams.
 
         Args:
-          data_dir: holds finetuning_data/ and models/.
-          model_name: names the directory under models/.
-          user_hparams: see `hparams.load_hparams`.
+          data_dir: the directory with finetuning_data/ and models/.
+          model_name: the name of the model's directory in models/.
+          user_hparams: the user's values by name; see `hparams.load_hparams`.
 
         Raises:
-          InputError: one line naming the hparam, its value and what is allowed.
+          InputError: a value is wrong; one line with the hparam, its value and what is allowed.
         """
         check_directory_name("model name", model_name)
         return cls(data_dir, model_name, **hparams.convert(cls, user_hparams))
@@ -187,18 +200,50 @@ class FinetuningConfig:
 
     @property
     def model_dir(self) -> Path:
-        """The directory of the pre-trained model, which gets what is learned and measured here."""
+        """The directory of the pre-trained model, which also gets the trials and the results."""
         return Path(self.data_dir) / "models" / self.model_name
 
     @property
+    def models_dir(self) -> Path:
+        """The directory of the trials."""
+        return self.model_dir / "finetuning_models"
+
+    @property
     def results_dir(self) -> Path:
-        """Where the figures of all runs with the model are."""
+        """The directory of the results of all runs with the model."""
         return self.model_dir / "results"
 
-    def length_of(self, task: Task) -> int:
-        """Tokens of a row at most."""
-        return self.max_seq_length or task.max_seq_length
+    @property
+    def data(self) -> DataSettings:
+        """Which splits are read, and how, for `read_task_data`."""
+        return hparams.part(DataSettings, self)
 
-    def epochs_of(self, task: Task) -> float:
-        """Passes over the training set."""
-        return self.num_train_epochs or task.num_train_epochs
+    @property
+    def starting_model(self) -> StartingModelSettings:
+        """Where the encoder comes from, for `load_starting_model`."""
+        return hparams.part(StartingModelSettings, self)
+
+    @property
+    def head(self) -> HeadSettings:
+        """What a task's model is made with, for the objectives."""
+        return hparams.part(HeadSettings, self)
+
+    @property
+    def learning(self) -> LearningSettings:
+        """How the weights are learned, for `Learner`."""
+        return hparams.part(LearningSettings, self)
+
+    @property
+    def trials(self) -> TrialSettings:
+        """What else happens in a trial, for `Trainer`."""
+        return hparams.part(TrialSettings, self)
+
+    @property
+    def prediction(self) -> PredictionSettings:
+        """How rows are batched in predictions, for `Predictor`."""
+        return hparams.part(PredictionSettings, self)
+
+    @property
+    def report(self) -> ReportSettings:
+        """What is reported of the trials, for `Report`."""
+        return hparams.part(ReportSettings, self)

@@ -15,10 +15,10 @@ from experiments.finetuning.report import (
 )
 from experiments.finetuning.results import FinetuningResults, trial_file
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Question, Source, TaggedSentence, TextExample
+from lvbert_tf.finetuning.task_examples import Question, RowLocation, TaggedSentence, TextExample
 from lvbert_tf.finetuning.tasks.registry import find_task
 
-HERE = Source("here", 1)
+HERE = RowLocation("here", 1)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from sklearn import metrics
 from task_files import refusal, task_with
 from tiny_objectives import make_objective, outputs_of, overfit, predict, whole_batch
 
-from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
 from lvbert_tf.finetuning.objectives.features import model_inputs
 from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 # The order of the labels is neither that of the alphabet nor that of the rows.
@@ -56,7 +56,7 @@ def test_features(task, objective):
 
 def test_a_model_of_texts_takes_no_pairs_and_one_of_pairs_no_texts(task, objective):
     one, *others = task.read("train").examples
-    pair = replace(one, text_pair="a film", source=Source("pairs.tsv", 7))
+    pair = replace(one, text_pair="a film", location=RowLocation("pairs.tsv", 7))
     said = refusal(objective.features, [*others, pair], "test")
     assert said == (
         "pairs.tsv, line 7: a pair of texts, but the model reads single ones; leave text_pair out"
@@ -66,7 +66,7 @@ def test_a_model_of_texts_takes_no_pairs_and_one_of_pairs_no_texts(task, objecti
         task,
         backbone=objective.model.backbone,
         tokenizer=objective.preprocessor.tokenizer,
-        config=FinetuningConfig.create("data", "x", {}),
+        settings=FinetuningConfig.create("data", "x", {}).head,
     )
     of_pairs = ClassificationObjective(task, new_model(examples=[pair]))
     said = refusal(of_pairs.features, [pair, one], "train")

@@ -10,9 +10,9 @@ import pytest
 from task_files import json_lines, refusal, task_with, texts_of, tsv
 
 from lvbert_tf import hparams
-from lvbert_tf.finetuning.examples import Span
-from lvbert_tf.finetuning.tasks.registry import BUILT_IN_TASKS, find_task
-from lvbert_tf.finetuning.tasks.task_settings import Columns, Files, TaskSettings
+from lvbert_tf.finetuning.task_examples import Span
+from lvbert_tf.finetuning.tasks.registry import built_in_tasks, find_task
+from lvbert_tf.finetuning.tasks.task_file import Columns, Files, TaskFile
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "tasks.md"
 
@@ -207,7 +207,7 @@ def test_conllu(tmp_path, columns, comment, words, tags):
     first, second = task.read("train").examples
     assert (first.words, first.tags) == (tuple(words.split("|")), tuple(tags.split()))
     assert second.words == ("_", "#")
-    assert str(first.source).endswith("line 4")
+    assert str(first.location).endswith("line 4")
     assert [example.words for example in task.read("test").examples] == [first.words, second.words]
 
 
@@ -488,12 +488,12 @@ def test_bad_descriptions_are_refused(tmp_path, text, message):
 
 
 def test_all_tasks_of_the_reference_are_built_in(tmp_path):
-    assert set(BUILT_IN_TASKS) == {
+    assert set(built_in_tasks()) == {
         *("cola", "mrpc", "mnli", "sst", "qqp", "rte", "qnli", "sts", "wnli"),
         *("squad", "squadv1", "newsqa", "naturalqs", "triviaqa", "searchqa"),
         *("chunk", "ner", "pos"),
     }
-    for name in BUILT_IN_TASKS:
+    for name in built_in_tasks():
         task = find_task(name, tmp_path)
         assert task.name == name
         folder = tmp_path / "finetuning_data" / name
@@ -550,8 +550,8 @@ def test_the_documented_task(tmp_path):
 
 def test_every_key_and_task_is_documented():
     page = DOCUMENTATION.read_text()
-    for settings in (TaskSettings, Files, Columns):
+    for settings in (TaskFile, Files, Columns):
         for name in hparams.hparam_fields(settings):
             assert f"| `{name}` |" in page or f"`{name}`" in page, name
-    for name in BUILT_IN_TASKS:
+    for name in built_in_tasks():
         assert re.search(rf"\b{name}\b", page), name

@@ -8,7 +8,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lvbert_tf.finetuning.objectives.features import model_inputs, text_features
+from lvbert_tf.finetuning.objectives.features import model_inputs
+from lvbert_tf.finetuning.objectives.text_features import text_features
 from lvbert_tf.models import (
     LVBertTextClassifierPreprocessor,
     LVBertTokenizer,

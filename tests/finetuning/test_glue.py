@@ -166,7 +166,7 @@ def test_examples_know_their_line(tmp_path):
     lines = ("sentence|label", "a|1", "", "b|0")
     examples = task_with(tmp_path, "sst", {"train.tsv": tsv(*lines)}).read("train").examples
     path = tmp_path / "finetuning_data" / "sst" / "train.tsv"
-    assert [str(e.source) for e in examples] == [f"{path}, line 2", f"{path}, line 4"]
+    assert [str(e.location) for e in examples] == [f"{path}, line 2", f"{path}, line 4"]
 
 
 def test_labels_of_sts_are_scaled(tmp_path):

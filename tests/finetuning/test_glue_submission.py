@@ -8,8 +8,8 @@ from task_files import refusal
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.results import glue_submission
-from lvbert_tf.finetuning.results.glue_submission import GLUE_TEST_SETS, write_glue_submission
-from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS, glue_task
+from lvbert_tf.finetuning.results.glue_submission import write_glue_submission
+from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
 
 # Rows of the test sets as Hugging Face's dataset card counts them, and the site's labels.
 SITE = {
@@ -48,8 +48,9 @@ def answers(table):
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     """Where a zip may go that has 10 rows for qqp, so that it is written in no time."""
-    qqp = replace(glue_submission._TEST_SETS["qqp", "test"], rows=10)
-    monkeypatch.setitem(glue_submission._TEST_SETS, ("qqp", "test"), qqp)
+    qqp = GLUE_TASKS["qqp"]
+    table = replace(qqp.submission["test"], rows=10)
+    monkeypatch.setitem(GLUE_TASKS, "qqp", replace(qqp, submission={"test": table}))
     return tmp_path / "results" / "glue_submission.zip"
 
 
@@ -69,12 +70,8 @@ def test_a_table_for_every_test_set_of_the_site(tmp_path):
 
 
 def test_every_test_split_of_glue_has_a_table(tmp_path):
-    splits = {
-        (name, split)
-        for name in GLUE_TASKS
-        for split in glue_task(name, tmp_path).splits_of("test")
-    }
-    assert splits == set(GLUE_TEST_SETS)
+    for name, row in GLUE_TASKS.items():
+        assert set(row.from_files(name, tmp_path).splits_of("test")) == set(row.submission)
 
 
 def test_which_task_and_split_go_where(path):
@@ -112,8 +109,8 @@ def test_similarities_have_three_decimals_from_0_to_5(path):
 def test_runs_that_end_at_the_same_time_lose_nothing_of_each_other(path, monkeypatch):
     read, both = glue_submission._read_zip, threading.Barrier(2)
 
-    def read_slowly(path):
-        found = read(path)
+    def read_slowly(*arguments):
+        found = read(*arguments)
         time.sleep(0.2)  # long enough for the other one to read, too
         return found
 
@@ -161,8 +158,8 @@ def test_the_same_predictions_make_the_same_bytes(path):
 
 
 def test_the_user_is_told_what_is_missing(path):
-    lines = write(path, {("cola", "test"): ["0"], ("mnli", "diagnostic"): ["neutral"] * 1104})
-    first, second, third = lines.describe().splitlines()
+    found = write(path, {("cola", "test"): ["0"], ("mnli", "diagnostic"): ["neutral"] * 1104})
+    first, second, third = str(found).splitlines()
     assert first == f"{path}: predictions in CoLA.tsv, AX.tsv"
     assert second.startswith("  no predictions, so one answer throughout, in SST-2.tsv, MRPC.tsv, ")
     assert second.count(".tsv") == 9

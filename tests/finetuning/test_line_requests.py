@@ -5,10 +5,10 @@ import json
 import pytest
 from task_files import refusal
 
-from lvbert_tf.finetuning.examples import Source
 from lvbert_tf.finetuning.line_requests import Request, RequestReader
+from lvbert_tf.finetuning.task_examples import RowLocation
 
-HERE = Source("-", 3)
+HERE = RowLocation("-", 3)
 CLASSES, PAIRS = RequestReader("classification"), RequestReader("regression", paired=True)
 TAGS, SPANS = RequestReader("tagging"), RequestReader("span")
 AS_TEXT, AS_JSON = (RequestReader("classification", line_format=name) for name in ("text", "json"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from task_files import json_lines, refusal, task_with
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Span
+from lvbert_tf.finetuning.task_examples import Span
 
 CONTEXT = "Beyoncé 🎤 was born in Houston, Texas. Houston is hot."
 HOUSTON = CONTEXT.index("Houston")
@@ -57,7 +57,7 @@ def test_squad_1(tmp_path):
     assert example.answers == ("Houston", "Houston, Texas")
     assert example.spans == (Span(HOUSTON, HOUSTON + 7), Span(HOUSTON, HOUSTON + 14))
     assert not example.impossible
-    assert str(example.source).endswith("train.json, data[0].paragraphs[0].qas[0]")
+    assert str(example.location).endswith("train.json, data[0].paragraphs[0].qas[0]")
     assert task.read("dev").examples[0].id == "d"
     assert (task.metrics, task.unanswerable) == (("exact_match", "f1"), False)
     assert (task.num_train_epochs, task.max_seq_length) == (2, 512)
@@ -237,7 +237,7 @@ def test_mrqa(tmp_path, name):
     assert (example.id, example.question) == ("q1", "Where?")
     assert example.answers == ("Houston", "Houston, Texas")
     assert example.spans == (Span(HOUSTON, HOUSTON + 7), Span(second, second + 7))
-    assert str(example.source).endswith("train.jsonl, line 2")
+    assert str(example.location).endswith("train.jsonl, line 2")
     assert len(task.read("dev").examples) == 1
     assert (task.metrics, task.unanswerable) == (("f1", "exact_match"), False)
 

@@ -5,19 +5,19 @@ import statistics
 from dataclasses import replace
 
 import pytest
-from task_files import refusal
-
-from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.results.results import TrialResult
 from lvbert_tf.finetuning.results.results_files import results_text, write_results
 from lvbert_tf.finetuning.results.results_table import results_table
+from task_files import refusal
+
+from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.results.summary import best_trial, summarize, summarize_trials
 
 MCC = (57.04, 50.0, 61.5, 55.25)
 
 
-def trial(number, figures, **values):
-    return TrialResult(number, 41 + number, 100, 12.5, figures, **values)
+def trial(number, metrics, **values):
+    return TrialResult(number, 41 + number, 100, 12.5, metrics, **values)
 
 
 def cola(*mccs):
@@ -57,7 +57,7 @@ def test_a_result_goes_through_json():
 def test_a_figure_that_is_not_finite_is_null(loss):
     saved = trial(1, {"cola": {"dev": {"mcc": 1.0, "loss": loss}}}).to_json_dict()
     json.dumps(saved, allow_nan=False)
-    assert math.isnan(TrialResult.from_json_dict(saved).figures["cola"]["dev"]["loss"])
+    assert math.isnan(TrialResult.from_json_dict(saved).metrics["cola"]["dev"]["loss"])
 
 
 HOSTILE = {
@@ -140,7 +140,7 @@ def test_the_best_trial_has_the_best_main_figure():
     assert best_trial(losses).trial == 2
     several = [mnli_and_mrpc(1, 80, 99, 90, 99), mnli_and_mrpc(2, 91, 0, 80, 0)]
     assert best_trial(several).trial == 2  # 85.5 against 85
-    assert best_trial([*cola(math.nan), *cola(-3.0)]).figures["cola"]["dev"]["mcc"] == -3.0
+    assert best_trial([*cola(math.nan), *cola(-3.0)]).metrics["cola"]["dev"]["mcc"] == -3.0
     assert best_trial([trial(1, {"cola": {}}), trial(2, {"cola": {}})]).trial == 1
 
 

@@ -136,7 +136,7 @@ def test_others_work_beside_a_run(data, trained, tmp_path, monkeypatch):
     train, done = Trainer.run_trial, []
 
     def train_among_others(self, directory):
-        if directory.config.task_names.names == ("sst",) and not done:
+        if directory.path.name.startswith("sst_") and not done:
             done.append(directory.trial)
             for changes in ({"num_trials": 3}, {"do_train": False}):
                 with pytest.raises(InputError, match=r"another process is training sst in") as said:

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Question, Source, Span
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.span import SpanObjective
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.finetuning.tasks.question_answering import span_task
+from lvbert_tf.finetuning.task_examples import Question, RowLocation, Span
+from lvbert_tf.finetuning.tasks.question_answering import SPAN_TASKS
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
@@ -24,10 +24,10 @@ CLS, SEP, WHO, WHAT = (TOKENS.index(token) for token in ("[CLS]", "[SEP]", "who"
 def question(context, answer=None, text="who", key="q", start=None) -> Question:
     """`answer` is found in the context; None: there is none."""
     if answer is None:
-        return Question(key, text, context, (), (), True, Source("f", 1))
+        return Question(key, text, context, (), (), True, RowLocation("f", 1))
     start = context.index(answer) if start is None else start
     spans = (Span(start, start + len(answer)),)
-    return Question(key, text, context, (answer,), spans, False, Source("f", 1))
+    return Question(key, text, context, (answer,), spans, False, RowLocation("f", 1))
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def new_backbone() -> LVBertBackbone:
 @pytest.fixture(scope="module")
 def make_objective(tmp_path_factory, backbone):
     def make(task_name="squad", backbone=backbone, **hparams) -> SpanObjective:
-        task = span_task(task_name, tmp_path_factory.mktemp("task"))
+        task = SPAN_TASKS[task_name].from_files(task_name, tmp_path_factory.mktemp("task"))
         hparams = {"max_seq_length": 12, "max_query_length": 2, "doc_stride": 3} | hparams
         config = FinetuningConfig.create("data", "tiny", hparams)
         tokenizer = LVBertTokenizer(TOKENS)
-        model = OBJECTIVES["span"].new_model(task, (), backbone, tokenizer, config)
+        model = OBJECTIVES["span"].new_model(task, (), backbone, tokenizer, config.head)
         return OBJECTIVES["span"](task, model)
 
     return make

@@ -9,11 +9,8 @@ import tiny_run
 import tiny_tuning
 from task_files import refusal
 
-from lvbert_tf.finetuning.learning.starting_model import (
-    fingerprint,
-    fresh_values,
-    load_starting_model,
-)
+from lvbert_tf.finetuning.learning.starting_model import load_starting_model
+from lvbert_tf.finetuning.learning.weights import fingerprint, fresh_values
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.pretraining.run import pretrain
@@ -22,7 +19,7 @@ from lvbert_tf.runs.initialization import load_pretrainer
 
 def load(data_dir, name, said=None, **hparams):
     config = FinetuningConfig.create(str(data_dir), name, {"task_names": ["sst"], **hparams})
-    return load_starting_model(config, "float32", said or print)
+    return load_starting_model(config.starting_model, "float32", said or print)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_chunks(tmp_path):
         (first, ("B-NP", "B-PP", "B-NP", "I-NP", "I-NP", "B-VP", "O")),
         (("Mr.", "Carl", "slept"), ("B-NP", "I-NP", "B-VP")),
     ]
-    assert str(task.read("train").examples[1].source).endswith("train.txt, line 9")
+    assert str(task.read("train").examples[1].location).endswith("train.txt, line 9")
 
 
 def test_entities_in_the_original_scheme(tmp_path):

@@ -8,9 +8,9 @@ from seqeval.scheme import IOB2
 from task_files import task_with
 from tiny_objectives import LENGTH, make_objective, outputs_of, overfit, predict, whole_batch
 
-from lvbert_tf.finetuning.examples import Source, TaggedSentence
 from lvbert_tf.finetuning.objectives.features import model_inputs
 from lvbert_tf.finetuning.objectives.tagging import TaggingObjective
+from lvbert_tf.finetuning.task_examples import RowLocation, TaggedSentence
 from lvbert_tf.models import LVBertTokenTagger
 from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
@@ -38,7 +38,7 @@ LOC_AND_PER = ("O", "B-LOC", "I-LOC", "E-LOC", "S-LOC", "B-PER", "I-PER", "E-PER
 
 
 def sentence(*words, tags=None):
-    return TaggedSentence(words, tags, Source("here", 1))
+    return TaggedSentence(words, tags, RowLocation("here", 1))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lvbert_tf.finetuning.examples import Question, Source
 from lvbert_tf.finetuning.metrics import higher_is_better
 from lvbert_tf.finetuning.metrics.answer_rules import (
     ANSWER_RULES,
@@ -18,6 +17,7 @@ from lvbert_tf.finetuning.metrics.classification import CLASSIFICATION_METRICS, 
 from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
 from lvbert_tf.finetuning.metrics.regression import REGRESSION_METRICS, score_numbers
 from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
+from lvbert_tf.finetuning.task_examples import Question, RowLocation
 
 
 def approx(figures):
@@ -183,7 +183,7 @@ def test_tags_and_predictions_must_agree(score, predictions):
 
 def questions(**answers) -> list[Question]:
     return [
-        Question(key, "?", "", tuple(texts), (), not texts, Source("dev.json", key))
+        Question(key, "?", "", tuple(texts), (), not texts, RowLocation("dev.json", key))
         for key, texts in answers.items()
     ]
 

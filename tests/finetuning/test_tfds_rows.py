@@ -3,7 +3,7 @@
 import pytest
 from task_files import refusal, task_with, texts_of
 
-from lvbert_tf.finetuning.examples import Span
+from lvbert_tf.finetuning.task_examples import Span
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows
 from lvbert_tf.finetuning.tasks.tfds_rows import read_tfds
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from lvbert_tf.finetuning.tasks.tfds_tasks import TFDS_TASKS
 from task_files import json_lines, refusal, task_with, texts_of, tsv
 
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks import tfds_rows
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows
 from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
 from lvbert_tf.finetuning.tasks.registry import find_task
-from lvbert_tf.finetuning.tasks.tfds_tasks import TFDS_TASKS
 
 ROWS = range(6)  # enough that TFDS, which shuffles by a hash, changes their order in every split
 
@@ -224,7 +224,7 @@ def data_dir(tmp_path_factory) -> Path:
 
 
 def examples_of(task, split: str) -> list:
-    return [replace(example, source=Source("", 0)) for example in task.read(split).examples]
+    return [replace(example, location=RowLocation("", 0)) for example in task.read(split).examples]
 
 
 def test_every_task_is_written():
@@ -240,7 +240,7 @@ def test_examples_are_those_of_the_files(data_dir, serve, name):
         assert len(expected) == len(ROWS)
         if name in GLUE_TASKS:
             assert found == expected
-            places = [example.source.place for example in tfds.read(split).examples]
+            places = [example.location.place for example in tfds.read(split).examples]
             columns, location = {"index": "idx"}, tfds.splits[split].location
             stored = [r["index"] for _, r in tfds_rows.read_tfds(location, columns, BadRows())]
             assert places == [f"idx {index}" for index in sorted(stored)]
@@ -317,7 +317,7 @@ def test_without_a_network(tmp_path, monkeypatch, serve):
 @pytest.mark.parametrize("name", ["chunk", "pos"])
 def test_tasks_that_tfds_lacks(tmp_path, name):
     message = refusal(find_task, name, tmp_path, "tfds")
-    assert message.startswith(f"{name}: TensorFlow Datasets has no such task, but cola | mrpc | ")
+    assert message.startswith(f"{name}: TensorFlow Datasets has no such task, but cola | sst | ")
 
 
 def test_data_sources(tmp_path):

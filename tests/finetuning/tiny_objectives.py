@@ -7,6 +7,7 @@ import tensorflow as tf
 from lvbert_tf.finetuning.learning.batches import batches, prediction_plan
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.objectives import OBJECTIVES
+from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 
@@ -28,7 +29,9 @@ def make_objective(task, tokens, **hparams):
     config = FinetuningConfig.create("data", "tiny", hparams)
     kind = OBJECTIVES[task.kind]
     examples = task.read("train").examples
-    return kind(task, kind.new_model(task, examples, backbone, LVBertTokenizer(tokens), config))
+    return kind(
+        task, kind.new_model(task, examples, backbone, LVBertTokenizer(tokens), config.head)
+    )
 
 
 def whole_batch(features, length=LENGTH):
@@ -38,9 +41,8 @@ def whole_batch(features, length=LENGTH):
 
 def outputs_of(objective, features):
     """What the predictor of a run makes of features, in batches of two."""
-    return Predictor(tf.distribute.get_strategy(), objective, 2, LENGTH, bucket=False).predict(
-        features
-    )
+    settings = PredictionSettings(eval_batch_size=2, bucket_by_length=False)
+    return Predictor(tf.distribute.get_strategy(), objective, settings).outputs(features)
 
 
 def predict(objective, examples, role="dev", length=LENGTH):

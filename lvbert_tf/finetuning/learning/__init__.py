@@ -1,1 +1,1 @@
-"""Training and predicting with the models of tasks."""
+"""Training the models of tasks, and predicting with them."""

@@ -1,4 +1,4 @@
-"""Which rows make each batch, and how long it is padded."""
+"""Which rows make each batch, and to which length it is padded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from lvbert_tf.finetuning.objectives.features import Features
 
-# Batches whose rows are sorted by length together: enough that each has rows alike, few enough that
-# what follows what stays random.
+# How many batches have their rows sorted by length together: enough for a batch to have rows of like
+# lengths, and few enough to leave the order of rows random.
 _BATCHES_SORTED_TOGETHER = 50
-# Numbers that are even suit the processor's vectors and double the rows that share a length.
+# Even lengths suit the processor's vectors, and twice as many rows share a length.
 _LENGTH_MULTIPLE = 2
-# What XLA's work on a length is worth in tokens of padding: that on a step's stretches takes half a
-# second, in which 2 cores train a small model on this many tokens; that on a whole step takes minutes.
+# What it costs XLA to compile for one more length, in tokens of padding. Compiling the stretches of a
+# step takes half a second, in which 2 cores train a small model on this many tokens; compiling a whole
+# step takes minutes.
 _TOKENS_TO_COMPILE = {"stretches": 3_000, "step": 500_000}
 
 
@@ -23,8 +24,8 @@ class BatchPlan:
     """Batches in order.
 
     Args:
-      rows: indices of rows, int32 of shape [batches, batch size]; -1 where a batch has fewer.
-      lengths: tokens that each is padded to, int32 of shape [batches].
+      rows: indices of rows, int32 of shape [batches, batch size]; -1 where a batch has fewer rows.
+      lengths: the length in tokens to which each batch is padded, int32 of shape [batches].
     """
 
     rows: np.ndarray
@@ -34,22 +35,23 @@ class BatchPlan:
 def padded_lengths(
     lengths: np.ndarray, max_seq_length: int, bucket: bool, price: float = 0.0
 ) -> np.ndarray:
-    """The lengths that batches may have, rising: those with which padding and they cost the least.
+    """The lengths that batches may have, in rising order, chosen so that the total cost is lowest.
 
-    Rows are taken to meet rows of about their own length, as they do in the plans below.
+    The cost is that of padding and of compiling for each length. The computation assumes that a batch
+    has rows of about the same length, as in the plans below.
 
     Args:
       lengths: tokens of each row.
-      max_seq_length: no batch is longer.
-      bucket: whether there are several; otherwise `max_seq_length` alone, which a TPU needs.
-      price: of each length, in tokens of padding over a pass; see `compilation_price`.
+      max_seq_length: the greatest length of a batch.
+      bucket: whether there may be several lengths; if not, `max_seq_length` is the only one.
+      price: the cost of each length, in tokens of padding over a pass; see `compilation_price`.
     """
     if not bucket:
         return np.array([max_seq_length], np.int32)
     even = np.ceil(lengths / _LENGTH_MULTIPLE).astype(np.int64) * _LENGTH_MULTIPLE
     candidates, counts = np.unique(np.minimum(even, max_seq_length), return_counts=True)
-    rows = np.concatenate([[0], np.cumsum(counts)])  # that are shorter than each candidate
-    costs = np.zeros(len(candidates) + 1)  # the least for those rows
+    rows = np.concatenate([[0], np.cumsum(counts)])  # how many rows the first n candidates cover
+    costs = np.zeros(len(candidates) + 1)  # the lowest cost of those rows
     before = np.zeros(
         len(candidates) + 1, int
     )  # how many candidates the next shorter length covers
@@ -65,30 +67,35 @@ def padded_lengths(
 
 
 def compilation_price(passes: float, whole_step: bool) -> float:
-    """What compiling for a length more costs in training, for `padded_lengths`.
+    """The cost of compiling for one more length, per pass over the rows, for `padded_lengths`.
 
     Args:
-      passes: over the rows, epochs.
-      whole_step: whether XLA compiles the step, or stretches of it.
+      passes: the number of passes over the rows (epochs).
+      whole_step: whether XLA compiles the whole step or only stretches of it.
     """
     return _TOKENS_TO_COMPILE["step" if whole_step else "stretches"] / passes
+
+
+def may_bucket(strategy: tf.distribute.Strategy) -> bool:
+    """Whether batches may have several lengths. A TPU computes with one length."""
+    return not isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 def training_plan(
     lengths: np.ndarray, batch_size: int, num_steps: int, choices: np.ndarray, seed: int
 ) -> BatchPlan:
-    """Batches of training: every row once an epoch, rows of like length together, in random order.
+    """The batches of a training: every row once an epoch, rows of like length together, random order.
 
-    An epoch's order is a function of (seed, epoch). The stream of epochs is cut into runs of batches;
-    inside a run rows are sorted by length, and the batches then shuffled. So with one length in
-    `choices` or with several, the same rows are seen in the same run.
+    The order of an epoch is a function of (seed, epoch). The stream of epochs is cut into groups of
+    batches; within a group the rows are sorted by length, and the batches are then shuffled. So a group
+    has the same rows whether `choices` has one length or several.
 
     Args:
       lengths: tokens of each row.
       batch_size: rows of a batch.
-      num_steps: batches in all.
-      choices: see `padded_lengths`.
-      seed: of this trial.
+      num_steps: the number of batches.
+      choices: the lengths that batches may have; see `padded_lengths`.
+      seed: the seed of the trial.
     """
     count = len(lengths)
     epochs = -(-num_steps * batch_size // count)
@@ -99,22 +106,24 @@ def training_plan(
     if len(choices) > 1:
         rows = np.concatenate(
             [
-                _sorted_run(rows[start : start + _BATCHES_SORTED_TOGETHER], lengths, (seed, start))
+                _sorted_group(
+                    rows[start : start + _BATCHES_SORTED_TOGETHER], lengths, (seed, start)
+                )
                 for start in range(0, num_steps, _BATCHES_SORTED_TOGETHER)
             ]
         )
     return BatchPlan(rows, _fitting(choices, lengths[rows].max(axis=1)))
 
 
-def _sorted_run(rows: np.ndarray, lengths: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
+def _sorted_group(rows: np.ndarray, lengths: np.ndarray, seed: tuple[int, int]) -> np.ndarray:
     flat = rows.reshape(-1)
     batches = flat[np.argsort(lengths[flat], kind="stable")].reshape(rows.shape)
-    # 2**31 keeps these numbers apart from those of the epochs.
+    # 2**31 keeps these random numbers apart from those of the epochs.
     return np.random.default_rng((*seed, 2**31)).permutation(batches)
 
 
 def prediction_plan(lengths: np.ndarray, batch_size: int, choices: np.ndarray) -> BatchPlan:
-    """Batches that have every row once, from the longest to the shortest."""
+    """Batches that have every row once, from the longest to the shortest row."""
     order = np.argsort(-lengths, kind="stable").astype(np.int32)
     missing = -len(order) % batch_size
     rows = np.pad(order, (0, missing), constant_values=-1).reshape(-1, batch_size)
@@ -129,15 +138,16 @@ def _fitting(choices: np.ndarray, longest: np.ndarray) -> np.ndarray:
 def batches(
     features: Features, plan: BatchPlan, start: int = 0, worker: tuple[int, int] = (0, 1)
 ) -> Iterator[dict[str, tf.Tensor]]:
-    """This worker's part of each batch from the one with index `start` on.
+    """This worker's part of each batch.
 
     Args:
       features: the rows.
-      plan: made of their lengths.
-      worker: (index, count); the batch size is a multiple of the count.
+      plan: a plan made from the lengths of these rows.
+      start: the index of the first batch.
+      worker: (index, count) of the workers; the batch size is a multiple of the count.
 
     Returns:
-      batches as `Features.batch` makes them; rows of index -1 are copies of row 0.
+      batches as `Features.batch` makes them; where the plan has -1 they have a copy of row 0.
     """
     index, count = worker
     share = plan.rows.shape[1] // count

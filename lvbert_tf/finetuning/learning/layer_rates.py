@@ -12,16 +12,16 @@ _EMBEDDINGS = re.compile(r"\bembeddings(_projection)?/")
 def rate_multiplier(
     num_layers: int, decay: float, layers_a_depth: int
 ) -> Callable[[keras.Variable], float]:
-    """Makes the function from a variable of a task's model to the factor of its learning rate.
+    """Makes the function that gives each variable of a task's model the factor of its learning rate.
 
     With n depths the factor is `decay^(n + 2 - depth)`: the embeddings have depth 0, the first layers
-    1, the head n + 2.
+    1, and the head n + 2.
 
     Args:
-      num_layers: of the string.
-      decay: 1 for the same rate everywhere.
-      layers_a_depth: 2 as in the reference, whose depths are Transformer layers, attention and
-        feed-forward; 1 to count every layer of the string.
+      num_layers: the length of the layer string.
+      decay: the factor from one depth to the one below; 1 gives the same rate everywhere.
+      layers_a_depth: how many layers make a depth: 2 as in the reference, where a Transformer layer
+        (attention and feed-forward) is a depth; or 1, so that every layer of the string is one.
     """
     depths = -(-num_layers // layers_a_depth)
 

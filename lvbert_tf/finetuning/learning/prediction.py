@@ -1,60 +1,109 @@
-"""The outputs of a task's model for the rows of a split."""
+"""Predicting with a task's model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
-from lvbert_tf.finetuning.learning.batches import batches, padded_lengths, prediction_plan
+from lvbert_tf.finetuning.learning.batches import (
+    batches,
+    may_bucket,
+    padded_lengths,
+    prediction_plan,
+)
 from lvbert_tf.finetuning.objectives.features import Batch, Features
-from lvbert_tf.finetuning.objectives.objective import Objective
+from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
+from lvbert_tf.finetuning.parts import PredictionSettings
+from lvbert_tf.finetuning.tasks.task import Example, Role
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a model predicts for examples.
+
+    Args:
+      predictions: one for each example.
+      loss: the mean loss of the rows; None where the rows have no labels.
+    """
+
+    predictions: list[Prediction]
+    loss: float | None
 
 
 class Predictor:
-    """Runs a task's model without dropout; replicas share each batch.
+    """Runs a task's model without dropout. Replicas share each batch, and every worker computes all.
 
     Args:
-      strategy: where the model was created.
+      strategy: the strategy under which the model was created.
       objective: the task and its model.
-      batch_size: rows at once, over all replicas.
-      max_seq_length: tokens of a row at most.
-      bucket: whether batches are padded to their own length; see `padded_lengths`.
+      settings: how rows are batched.
+      quiet: whether to show no progress bar.
     """
 
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
         objective: Objective,
-        batch_size: int,
-        max_seq_length: int,
-        bucket: bool,
+        settings: PredictionSettings,
+        quiet: bool = False,
     ):
         self.strategy = strategy
         self.objective = objective
-        self.batch_size = batch_size
-        self.max_seq_length = max_seq_length
-        self.bucket = bucket
+        self.settings = settings
+        self.quiet = quiet
         self._outputs = tf.function(self._batch_outputs, autograph=False)
 
     def predict(
+        self,
+        examples: Sequence[Example],
+        role: Role,
+        what: str,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Predicted | None:
+        """Predicts for examples.
+
+        Args:
+          examples: the examples of a split.
+          role: the role of the split.
+          what: stands before the progress bar.
+          stopped: called before each batch; the prediction ends when it returns true.
+
+        Returns:
+          the predictions, or None if it was stopped.
+        """
+        features = self.objective.features(examples, role)
+        with tqdm(
+            total=features.num_rows, desc=what, unit="row", leave=False, disable=self.quiet or None
+        ) as bar:
+            outputs = self.outputs(features, stopped, bar.update)
+        if outputs is None:
+            return None
+        losses = outputs.pop("loss", None)
+        loss = float(np.mean(losses)) if losses is not None else None
+        return Predicted(self.objective.predictions(examples, features, outputs), loss)
+
+    def outputs(
         self,
         features: Features,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int], object] = lambda rows: None,
     ) -> dict[str, list[np.ndarray]] | None:
-        """The outputs of `Objective.forward`, and `loss` where the features have a label.
-
-        Every worker computes all rows.
+        """The outputs of `Objective.forward` for rows, and `loss` where the rows have a label.
 
         Args:
-          stopped: asked before each batch.
+          features: the rows.
+          stopped: called before each batch; the computation ends when it returns true.
           progress: called after each batch with the number of its rows.
 
         Returns:
           for each output an array for each row, in the order of the rows; None if it was stopped.
         """
-        choices = padded_lengths(features.lengths, self.max_seq_length, self.bucket)
-        plan = prediction_plan(features.lengths, self.batch_size, choices)
+        bucket = self.settings.bucket_by_length and may_bucket(self.strategy)
+        longest = self.objective.model.preprocessor.sequence_length
+        choices = padded_lengths(features.lengths, longest, bucket)
+        plan = prediction_plan(features.lengths, self.settings.eval_batch_size, choices)
         found: dict[str, list] = {}
         iterator = batches(features, plan)
         for rows in plan.rows:
@@ -69,7 +118,7 @@ class Predictor:
         return found
 
     def _batch_outputs(self, iterator):
-        # Taken here the length of the batch is unknown, so that one trace serves all lengths.
+        # The batch is taken inside the graph, where its length is unknown: one trace serves all lengths.
         outputs = self.strategy.run(self._replica_outputs, args=(iterator.get_next(),))
         return {
             name: self.strategy.experimental_local_results(value)[0]
@@ -79,7 +128,7 @@ class Predictor:
     def _replica_outputs(self, batch: Batch):
         context = tf.distribute.get_replica_context()
         replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
-        size = self.batch_size // replicas
+        size = self.settings.eval_batch_size // replicas
         rows = {name: value[replica * size : (replica + 1) * size] for name, value in batch.items()}
         outputs = self.objective.forward(rows, training=False)
         if "label" in rows:

@@ -1,14 +1,11 @@
 """The encoder that fine-tuning starts from: a run's, a preset's, or a reference checkpoint's."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.parts import StartingModelSettings
 from lvbert_tf.interop.reference_checkpoint import (
     is_reference_checkpoint,
     load_reference_checkpoint,
@@ -23,35 +20,35 @@ StartingModel = tuple[LVBertBackbone, LVBertTokenizer]
 
 
 def load_starting_model(
-    config: FinetuningConfig, dtype: str, report: Callable[[str], None]
+    settings: StartingModelSettings, dtype: str, report: Callable[[str], None]
 ) -> StartingModel:
     """Loads the encoder and its tokenizer.
 
-    From `init_checkpoint` if that is given, else from the directory of the model: its preset/ if
-    pre-training has finished, else its newest checkpoint.
+    They come from `init_checkpoint` if it is given, else from the directory of the pre-trained model:
+    from its preset/ if pre-training has finished, else from its newest checkpoint.
 
     Args:
-      config: says where.
-      dtype: Keras dtype policy.
+      settings: where to look, and what the model must be like.
+      dtype: the Keras dtype policy.
       report: called with a line for the user.
 
     Raises:
       InputError: there is no model, it cannot be read, its layers are not those of the hparams, or its
         vocabulary is not that of the data directory.
     """
-    path = Path(config.init_checkpoint or config.model_dir)
+    path = Path(settings.init_checkpoint or settings.model_dir)
     preset = path / "preset" if is_preset(path / "preset") else path
     if is_preset(preset):
         backbone = load_preset(LVBertBackbone, preset, dtype=dtype)
         tokenizer = load_preset(LVBertTokenizer, preset)
         source: Path | str = preset
     elif is_reference_checkpoint(str(path)):
-        backbone, tokenizer = _load_reference(config, path, dtype)
+        backbone, tokenizer = _load_reference(settings, path, dtype)
         source = f"reference checkpoint {path}"
     else:
         backbone, tokenizer = _load_run(path, dtype, report)
         source = path
-    _check(config, backbone, tokenizer, source)
+    _check(settings, backbone, tokenizer, source)
     report(
         f"starting from {source}: {backbone.layer_string}, {backbone.count_params():,} parameters"
     )
@@ -68,30 +65,30 @@ def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> Starting
     return run.pretrainer.discriminator, run.tokenizer
 
 
-def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> StartingModel:
-    # What is not given is read off the checkpoint.
+def _load_reference(settings: StartingModelSettings, path: Path, dtype: str) -> StartingModel:
+    # What the user does not give is read off the checkpoint.
     given = {
-        "model_size": config.model_size,
-        "do_lower_case": config.do_lower_case,
-        "uniform_generator": True,  # whatever generator it has is of no use here
+        "model_size": settings.model_size,
+        "do_lower_case": settings.do_lower_case,
+        "uniform_generator": True,  # the generator is not needed
     }
     for name in ("custom_layer_list", "embedding_size", "vocab_size"):
-        value = getattr(config, name)
+        value = getattr(settings, name)
         if value is not None:
             given[name] = value
     changed = {
         name: value
-        for name, value in hparams.to_json(config.model_hparam_overrides).items()
+        for name, value in hparams.to_json(settings.model_hparam_overrides).items()
         if value != getattr(ModelOverrides(), name)
     }
     loaded = load_reference_checkpoint(str(path), {**given, "model_hparam_overrides": changed})
     backbone = LVBertBackbone.from_config({**loaded.discriminator.get_config(), "dtype": dtype})
     for weight, value in zip(backbone.weights, loaded.discriminator.weights, strict=True):
         weight.assign(value)
-    file = config.vocab_file or str(Path(config.data_dir) / "vocab.txt")
-    tokenizer = LVBertTokenizer(file, config.do_lower_case)
+    file = settings.vocab_file or str(Path(settings.data_dir) / "vocab.txt")
+    tokenizer = LVBertTokenizer(file, settings.do_lower_case)
     tokens, rows = tokenizer.vocabulary_size(), backbone.vocabulary_size
-    if tokens < rows and config.vocab_size is None:
+    if tokens < rows and settings.vocab_size is None:
         raise InputError(
             f"{path} has {rows} token embeddings, but {file} has {tokens} tokens; give the vocabulary"
             f" that it was trained with, or set vocab_size to {rows} if the rest is padding"
@@ -100,9 +97,12 @@ def _load_reference(config: FinetuningConfig, path: Path, dtype: str) -> Startin
 
 
 def _check(
-    config: FinetuningConfig, backbone: LVBertBackbone, tokenizer: LVBertTokenizer, source: object
+    settings: StartingModelSettings,
+    backbone: LVBertBackbone,
+    tokenizer: LVBertTokenizer,
+    source: object,
 ) -> None:
-    wanted = config.custom_layer_list
+    wanted = settings.custom_layer_list
     if wanted is not None and str(wanted) != backbone.layer_string:
         raise InputError(f"custom_layer_list is {wanted}, but {source} has {backbone.layer_string}")
     if tokenizer.vocabulary_size() > backbone.vocabulary_size:
@@ -110,24 +110,8 @@ def _check(
             f"{source} has {backbone.vocabulary_size} token embeddings, but its vocabulary has"
             f" {tokenizer.vocabulary_size()} tokens"
         )
-    beside = Path(config.data_dir) / "vocab.txt"
-    implied = beside if config.init_checkpoint is None and beside.exists() else None
-    file = config.vocab_file or implied
+    beside = Path(settings.data_dir) / "vocab.txt"
+    implied = beside if settings.init_checkpoint is None and beside.exists() else None
+    file = settings.vocab_file or implied
     if file and Vocabulary.load(file).tokens != tokenizer.tokenizer.vocabulary.tokens:
         raise InputError(f"the vocabulary of {source} is not {file}: its ids mean other tokens")
-
-
-def fresh_values(layer: keras.layers.Layer) -> list:
-    """New random values for a layer's weights, in their order, from Keras's current seed."""
-    fresh = type(layer).from_config(layer.get_config())
-    if not fresh.built:
-        fresh.build_from_config(layer.get_build_config())
-    return [weight.numpy() for weight in fresh.weights]
-
-
-def fingerprint(arrays) -> str:
-    """SHA-256 of NumPy arrays, to know weights and data again."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(memoryview(array).cast("B") if array.size else b"")
-    return digest.hexdigest()

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lvbert_tf.finetuning.learning.evaluation import TaskPredictor, evaluate
-from lvbert_tf.finetuning.learning.interleaved_steps import InterleavedSteps
 from lvbert_tf.finetuning.learning.learner import Learner
-from lvbert_tf.finetuning.results.results import TrialResult
+from lvbert_tf.finetuning.learning.prediction import Predictor
+from lvbert_tf.finetuning.learning.steps import InterleavedSteps
+from lvbert_tf.finetuning.parts import TrialSettings
 from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
+from lvbert_tf.finetuning.results.trial_result import TaskMetrics, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.training import logs, loop
@@ -19,23 +20,25 @@ from lvbert_tf.training.checkpoints import Checkpoints
 
 @dataclass(frozen=True)
 class Trainer:
-    """Runs trials one after the other with what was compiled for the first.
+    """Runs trials one after the other, all with what was compiled for the first.
 
     Args:
-      run: what they share.
-      learner: the models.
-      predictors: by task, of the learner's models.
+      run: what the trials share.
+      settings: when to log and save, and which trials predict for the test splits.
+      learner: the models and their optimiser.
+      predictors: the predictors of the learner's models, by the task's name.
     """
 
     run: RunContext
+    settings: TrialSettings
     learner: Learner
-    predictors: Mapping[str, TaskPredictor]
+    predictors: Mapping[str, Predictor]
 
     def run_trial(self, directory: TrialDirectory) -> TrialResult | None:
-        """Runs a trial, from where an earlier process left it.
+        """Runs a trial, from where an earlier process has left it.
 
         Returns:
-          its figures, or None if it was stopped; what was learned so far is saved.
+          the result; or None if the run was stopped, after saving what was learned so far.
 
         Raises:
           NonFiniteLoss: see `loop.train`.
@@ -44,15 +47,15 @@ class Trainer:
         steps = self.learner.start_trial(directory.seed)
         if not self._train(directory, steps):
             return None
-        figures = evaluate(self.run, self.predictors, directory)
-        if figures is None:
+        metrics = evaluate(self.run, self.predictors, directory, self.settings.n_writes_test)
+        if metrics is None:
             return None
         result = TrialResult(
             trial=directory.trial,
             seed=directory.seed,
             steps=steps.step,
             seconds=time.monotonic() - start,
-            figures=figures,
+            metrics=metrics,
             skipped_rows={
                 name: data.skipped for name, data in self.run.data.items() if data.skipped
             },
@@ -64,7 +67,8 @@ class Trainer:
         return result
 
     def _train(self, directory: TrialDirectory, steps: InterleavedSteps) -> bool:
-        run, learner, config = self.run, self.learner, self.run.config
+        run, learner, settings = self.run, self.learner, self.settings
+        batch_size = learner.settings.train_batch_size
         state = loop.HostState()
         checkpoints = Checkpoints(
             directory.checkpoints,
@@ -89,27 +93,73 @@ class Trainer:
         )
 
         def on_progress(step: int, loss: float, steps_per_second: float | None) -> None:
-            rate = steps_per_second and steps_per_second * config.train_batch_size
-            log.progress(step, loss, rate)
+            log.progress(step, loss, steps_per_second and steps_per_second * batch_size)
 
-        def on_log(step: int, sums: Mapping[str, np.ndarray], figures: dict) -> None:
-            rate = figures.pop("steps_per_second")
-            values = {"loss": float(sums["loss"] / sums["rows"]), **figures}
+        def on_log(step: int, sums: Mapping[str, np.ndarray], measured: dict) -> None:
+            rate = measured.pop("steps_per_second")
+            values = {"loss": float(sums["loss"] / sums["rows"]), **measured}
             # The rate of the update that made this step, not of the next one.
             values["learning_rate"] = float(learner.schedule(step - 1))
             if rate:
-                values["examples_per_second"] = rate * config.train_batch_size
+                values["examples_per_second"] = rate * batch_size
             log.metrics(step, logs.TRAIN, values)
 
         schedule = loop.Schedule(
             total_steps=learner.total_steps,
-            log_steps=config.log_steps,
+            log_steps=settings.log_steps,
             eval_every_steps=0,
-            save_checkpoints_steps=config.save_checkpoints_steps,
-            iterations_per_loop=config.iterations_per_loop,
+            save_checkpoints_steps=settings.save_checkpoints_steps,
+            iterations_per_loop=settings.iterations_per_loop,
         )
-        # Evaluation comes after the loop: a trial that is complete may be evaluated again.
+        # Evaluation comes after the loop, because a complete trial may be evaluated again.
         hooks = loop.Hooks(on_progress, on_log, lambda step: True, run.agree)
         batches = learner.batches(directory.seed, steps.order, steps.step)
         with log:
             return loop.train(steps, batches, schedule, checkpoints, state, hooks, run.stop)
+
+
+def evaluate(
+    run: RunContext,
+    predictors: Mapping[str, Predictor],
+    directory: TrialDirectory,
+    n_writes_test: int,
+) -> TaskMetrics | None:
+    """Scores the dev splits and predicts for the test splits, as far as the run has read them.
+
+    The predictions for every split are written to the directory of the trial, each with the place of
+    its row.
+
+    Args:
+      run: the tasks, and who writes.
+      predictors: the predictors by the task's name.
+      directory: the directory of the trial.
+      n_writes_test: the number of trials that predict for the test splits.
+
+    Returns:
+      the metrics of the dev splits, a task's main one first and `loss` last where rows have labels;
+      or None if the run was stopped.
+
+    Raises:
+      InputError: predictions cannot be written.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, predictor in predictors.items():
+        data = run.data[name]
+        found[name] = {}
+        for split in data.readings:
+            role = data.task.splits[split].role
+            if role == "train" or (role == "test" and directory.trial > n_writes_test):
+                continue
+            examples = data.examples(split)
+            predicted = predictor.predict(examples, role, f"{name} {split}", run.stopped)
+            if predicted is None:
+                return None
+            if run.chief:
+                rows = zip(examples, predicted.predictions, strict=True)
+                placed = [{**row.location.to_json_dict(), **prediction} for row, prediction in rows]
+                directory.write_predictions(name, split, placed)
+            if role == "dev":
+                metrics = predictor.objective.score(examples, predicted.predictions)
+                loss = {} if predicted.loss is None else {"loss": predicted.loss}
+                found[name][split] = {**metrics, **loss}
+    return found

@@ -1,4 +1,4 @@
-"""The models that trials have left."""
+"""Loading the models that trials have trained."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def load_tuned_model(task: Task, directory: TrialDirectory) -> Objective:
     """Loads the model that a trial trained on a task.
 
     Raises:
-      InputError: there is none, or it cannot be read.
+      InputError: the trial has no such model, or it cannot be read.
     """
     path = directory.preset(task.name)
     if not is_preset(path):
@@ -33,15 +33,15 @@ def load_tuned_model(task: Task, directory: TrialDirectory) -> Objective:
 
 
 def find_tuned_preset(path: Path, task: str | None) -> Path | None:
-    """The preset of a task in the directory of a trial; None if `path` is no trial.
+    """The preset of a task in the directory of a trial; None if `path` is not such a directory.
 
     Args:
       path: `finetuning_models/TASKS_TRIAL`, as the user gave it.
-      task: its name; None if the trial has but one.
+      task: the name of the task; None if the user named none, which will do for a trial of one task.
 
     Raises:
-      InputError: the trial has no model, no such task, or several to choose from; or there is a task,
-        but no trial.
+      InputError: the trial has no model, or not the task's, or those of several tasks and none is named;
+        or a task is named but the path is not a trial.
     """
     if not (path / "presets").is_dir():
         if (path / "result.json").exists():
@@ -61,16 +61,16 @@ def find_tuned_preset(path: Path, task: str | None) -> Path | None:
 
 
 def load_task_preset(path: Path, dtype: str) -> keras_hub.models.Task | None:
-    """Loads the model of a task, of whatever kind; None if the preset is an encoder's alone.
+    """Loads the model of a task, whatever its kind; None if the preset has an encoder alone.
 
     Raises:
-      InputError: it is of no kind of ours, or cannot be read.
+      InputError: the preset has another class of model, or cannot be read.
     """
     if not (path / "task.json").exists():
         return None
     name = read_json_object(path / "task.json").get("class_name")
     if name is None:
-        return None  # reading the encoder says what is wrong with the preset
+        return None  # the caller will read the encoder, and say what is wrong with the preset
     classes = {kind.model_class.__name__: kind.model_class for kind in OBJECTIVES.values()}
     if name not in classes:
         raise InputError(f"{path} holds a {name}, not {' | '.join(classes)}")

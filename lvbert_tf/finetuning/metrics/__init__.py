@@ -1,4 +1,4 @@
-"""From references and predictions to figures by name.
+"""Metrics by name, computed from references and predictions.
 
 Shares and correlations are in percent, as the reference prints them.
 """
@@ -7,5 +7,5 @@ _LOWER_IS_BETTER = frozenset({"mse"})
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether the greater figure is the better one."""
+    """Whether a greater value of the metric is better."""
     return metric not in _LOWER_IS_BETTER

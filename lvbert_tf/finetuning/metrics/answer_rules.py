@@ -1,4 +1,4 @@
-"""When an answer is right, and in which part: the rules of official evaluation scripts."""
+"""When a predicted answer is right, wholly or in part: the rules of official evaluation scripts."""
 
 import re
 import string
@@ -9,11 +9,11 @@ from difflib import SequenceMatcher
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-# The punctuation that CMRC's script removes: of ASCII these alone, and no ellipsis.
+# The punctuation that CMRC's script removes. It leaves other ASCII punctuation, and the ellipsis.
 _NO_CMRC_PUNCTUATION = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 _CHINESE = re.compile(r"([\u4e00-\u9fa5])")
-# What CMRC's script, by NLTK, cuts off words: brackets and signs, a comma that no digit follows, dots in
-# a row or at the end, and English clitics.
+# What CMRC's script, with NLTK, separates from words: brackets and signs, a comma without a digit after
+# it, dots in a row or at the end, and English clitics.
 _CUT_OFF = re.compile(
     r"""(\.{2,}|[][(){}<>;@#$%&?!"«»‘„‒–—―]|,(?!\d)|(?<!\.)\.(?=[])}>"']*\s*$)"""
     r"""|(?:n't|'(?:s|m|d|ll|re|ve))(?!\w))"""
@@ -25,51 +25,51 @@ class AnswerRule:
     """How a predicted answer is compared with a right one.
 
     Args:
-      normalized: what of a text counts; two answers match exactly if it is the same of both.
-      f1: of the right answer and the predicted one, 0..1.
+      normalized: the part of a text that counts; answers match exactly if theirs are equal.
+      f1: the F1 of the right answer and the predicted one, 0..1.
     """
 
     normalized: Callable[[str], str]
     f1: Callable[[str, str], float]
 
     def exact_match(self, answer: str, prediction: str) -> float:
-        """1 if both are the same after normalization, else 0."""
+        """1 if both are equal after normalization, else 0."""
         return float(self.normalized(answer) == self.normalized(prediction))
 
 
 def normalized_answer(text: str) -> str:
-    """SQuAD and MRQA: lower case, without ASCII punctuation and articles, words separated by single
-    spaces."""
+    """Normalizes as SQuAD and MRQA do: lower case, no ASCII punctuation, no articles, single spaces."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 
 def word_f1(answer: str, prediction: str) -> float:
-    """SQuAD and MRQA: the F1 of the words both have in common, counting repetitions; 0 if neither has a
-    word."""
+    """The F1 of SQuAD and MRQA: of the words that both have, counting repetitions; 0 without a word."""
     expected, predicted = normalized_answer(answer).split(), normalized_answer(prediction).split()
     common = sum((Counter(expected) & Counter(predicted)).values())
     return 2 * common / (len(expected) + len(predicted)) if common else 0.0
 
 
 def without_punctuation(text: str) -> str:
-    """CMRC 2018: lower case, without the punctuation that its script lists."""
+    """Normalizes as CMRC 2018 does: lower case, without the punctuation that its script lists."""
     return text.lower().strip().translate(_NO_CMRC_PUNCTUATION)
 
 
 def mixed_segments(text: str) -> list[str]:
-    """CMRC 2018: Chinese characters one by one, what is between them by words. Japanese syllables are
-    no Chinese characters, so a run of them is a word."""
+    """Divides a text as CMRC 2018 does: Chinese characters one by one, the rest into words.
+
+    Japanese syllables are not Chinese characters, so a sequence of them is a word.
+    """
     pieces = _CHINESE.split(without_punctuation(text))
     return [segment for piece in pieces for segment in _CUT_OFF.sub(r" \1 ", piece).split()]
 
 
 def characters(text: str) -> list[str]:
-    """All characters one by one, but for blanks and the punctuation of CMRC."""
+    """All characters one by one, without blanks and the punctuation of CMRC."""
     return [character for word in without_punctuation(text).split() for character in word]
 
 
 def run_f1(segments: Callable[[str], list[str]]) -> Callable[[str, str], float]:
-    """CMRC 2018: the F1 of the longest run of segments that both texts have."""
+    """Makes the F1 of CMRC 2018: that of the longest sequence of segments that both texts have."""
 
     def f1(answer: str, prediction: str) -> float:
         expected, predicted = segments(answer), segments(prediction)

@@ -1,12 +1,12 @@
-"""Figures of classes, by scikit-learn."""
+"""Metrics of predicted classes, by scikit-learn."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn import metrics
 
-# F1 is that of the second class, "yes" in GLUE's tasks; macro_f1 the mean over the classes
-# that occur in references or predictions.
+# f1 is that of the second class, "yes" in GLUE's tasks. macro_f1 is the mean over the classes that
+# occur in the references or the predictions.
 _METRICS: dict[str, Callable[..., float]] = {
     "accuracy": metrics.accuracy_score,
     "f1": lambda references, predictions: metrics.f1_score(
@@ -15,7 +15,7 @@ _METRICS: dict[str, Callable[..., float]] = {
     "macro_f1": lambda references, predictions: metrics.f1_score(
         references, predictions, average="macro", zero_division=0.0
     ),
-    # scikit-learn's value for a single class, too, but it warns that there is only one.
+    # scikit-learn also gives 0 if the references have a single class, but with a warning.
     "mcc": lambda references, predictions: (
         metrics.matthews_corrcoef(references, predictions) if np.ptp(references) else 0.0
     ),
@@ -29,16 +29,16 @@ def score_classes(
     """Scores predicted classes.
 
     Args:
-      references, predictions: indices into the task's labels, one for each example.
-      names: among `CLASSIFICATION_METRICS`. mcc is Matthews' correlation coefficient; `f1` is that
-        of class 1.
+      references, predictions: indices into the task's classes, one for each example.
+      names: metrics among `CLASSIFICATION_METRICS`. `mcc` is Matthews' correlation coefficient; `f1`
+        is that of class 1.
 
     Returns:
-      percent by name; 0 where a figure is undefined, as mcc is if all references or all predictions
-      are of one class.
+      the metrics by name, in percent; 0 where a metric is undefined, as mcc is if all references or
+      all predictions have the same class.
 
     Raises:
-      ValueError: no references, or another number of predictions.
+      ValueError: there are no references, or not as many predictions.
     """
     expected, predicted = np.asarray(references), np.asarray(predictions)
     if not len(expected) or expected.shape != predicted.shape:

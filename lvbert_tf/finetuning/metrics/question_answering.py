@@ -1,7 +1,7 @@
-"""Figures of answers, as the official scripts of SQuAD 1.1, SQuAD 2.0, MRQA and CMRC 2018 define them.
+"""Metrics of answers, as the official scripts of SQuAD 1.1, SQuAD 2.0, MRQA and CMRC 2018 define them.
 
-The two packages that offer them need PyTorch (torchmetrics) or the network (evaluate), so they are
-computed here.
+They are computed here because the packages that offer them need PyTorch (torchmetrics) or a network
+(evaluate).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from lvbert_tf.finetuning.examples import Question
 from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES, AnswerRule
+from lvbert_tf.finetuning.task_examples import Question
 
 SPAN_METRICS = ("exact_match", "f1")
 UNANSWERABLE_METRICS = ("exact", "f1")
@@ -20,19 +20,20 @@ _SQUAD = ANSWER_RULES["squad"]
 def score_answers(
     questions: Sequence[Question], predictions: Mapping[str, str], rule: AnswerRule = _SQUAD
 ) -> dict[str, float]:
-    """Scores questions that all have an answer: the best over a question's answers, averaged over
-    questions.
+    """Scores answers to questions that all have one.
+
+    The score of a question is the best over its right answers; a metric is the mean over questions.
 
     Args:
-      questions: each with at least one answer.
+      questions: questions with at least one answer each.
       predictions: id -> text.
-      rule: says when an answer is right.
+      rule: when an answer is right.
 
     Returns:
       exact_match and f1, in percent.
 
     Raises:
-      ValueError: no questions, or one without a prediction.
+      ValueError: there are no questions, or one has no prediction.
     """
     predicted = _predictions_of(questions, predictions)
     rows = list(zip(questions, predicted, strict=True))
@@ -52,19 +53,19 @@ def score_answers_or_none(
     """Scores as SQuAD 2.0 does, where some questions have no answer.
 
     Args:
-      questions: of both sorts.
-      predictions: id -> text, also where no answer may be the better choice.
-      no_answer_scores: id -> how likely it is that there is none, on any scale.
-      threshold: where a score above it stands, "no answer" is predicted.
-      rule: says when an answer is right.
+      questions: questions with and without an answer.
+      predictions: id -> text, also for questions that seem to have no answer.
+      no_answer_scores: id -> how likely it is that there is no answer, on any scale.
+      threshold: a score above it predicts "no answer".
+      rule: when an answer is right.
 
     Returns:
-      exact, f1 and total, then the same of the questions with (HasAns_) and without (NoAns_) an
-      answer, where there are any; then best_exact, best_f1 and the thresholds that give them. Figures
-      in percent, totals are counts.
+      `exact`, `f1` and `total`; then the same for the questions with (`HasAns_`) and without
+      (`NoAns_`) an answer, where there are any; then `best_exact`, `best_f1` and the thresholds
+      (`_thresh`) that give them. `exact` and `f1` are in percent, totals are counts.
 
     Raises:
-      ValueError: no questions, or one without a prediction or a finite score.
+      ValueError: there are no questions, or one has no prediction or no finite score.
     """
     texts = _predictions_of(questions, predictions)
     scores = np.array(_predictions_of(questions, no_answer_scores), np.float64)
@@ -80,22 +81,22 @@ def score_answers_or_none(
     decided = {
         name: np.where(scores > threshold, ~answerable, value) for name, value in raw.items()
     }
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     everything = np.ones(len(questions), bool)
     groups = {"": everything, "HasAns_": answerable, "NoAns_": ~answerable}
     for prefix, group in groups.items():
         if group.any():
-            figures |= {prefix + name: _mean(value[group]) for name, value in decided.items()}
-            figures[prefix + "total"] = float(group.sum())
+            metrics |= {prefix + name: _mean(value[group]) for name, value in decided.items()}
+            metrics[prefix + "total"] = float(group.sum())
     for name, value in raw.items():
         gains = np.where(answerable, value, [-float(bool(text)) for text in texts])
         best, best_threshold = _best_threshold(gains, scores, int((~answerable).sum()))
-        figures[f"best_{name}"], figures[f"best_{name}_thresh"] = best, best_threshold
-    return figures
+        metrics[f"best_{name}"], metrics[f"best_{name}_thresh"] = best, best_threshold
+    return metrics
 
 
 def _f1_or_none(rule: AnswerRule, answer: str, prediction: str) -> float:
-    """The rule's F1, but two texts of which nothing counts agree."""
+    """The rule's F1; it is 1 for two texts that are both empty after normalization."""
     if not rule.normalized(answer) or not rule.normalized(prediction):
         return rule.exact_match(answer, prediction)
     return rule.f1(answer, prediction)
@@ -104,11 +105,11 @@ def _f1_or_none(rule: AnswerRule, answer: str, prediction: str) -> float:
 def _best_threshold(
     gains: np.ndarray, no_answer_scores: np.ndarray, unanswerable: int
 ) -> tuple[float, float]:
-    """The highest figure that a threshold can give, in percent, and the threshold.
+    """The highest value that a threshold can give, in percent, and the threshold.
 
-    Without any answer all unanswerable questions are right. Answering one more, in the order of
-    rising scores, gains its score, or loses 1 where there is no answer and a text is given. Equal
-    scores are taken one by one, as the official script does.
+    If no question is answered, all unanswerable ones are right. Then the questions are answered one by
+    one in the order of rising scores: each gains its score, or loses 1 if it has no answer and a text
+    is given. Equal scores are not taken together; the official script does the same.
     """
     order = np.argsort(no_answer_scores, kind="stable")
     # Summed in the official script's order, so that rounding breaks no tie differently.
@@ -119,8 +120,8 @@ def _best_threshold(
     return 100.0 * float(points[best]) / len(gains), float(no_answer_scores[order[best]])
 
 
-def _best(figure, answers: Sequence[str], prediction: str) -> float:
-    return max(figure(answer, prediction) for answer in answers)
+def _best(score, answers: Sequence[str], prediction: str) -> float:
+    return max(score(answer, prediction) for answer in answers)
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Figures of numbers, by SciPy."""
+"""Metrics of predicted numbers, by SciPy."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,16 +16,16 @@ def score_numbers(
     """Scores predicted numbers.
 
     Args:
-      references, predictions: in the same units, one for each example.
-      names: among `REGRESSION_METRICS`.
+      references, predictions: numbers in the same units, one for each example.
+      names: metrics among `REGRESSION_METRICS`.
 
     Returns:
-      by name: correlations in percent, 0 for predictions that do not differ, and NaN where the
-      references do not, because nothing correlates with those; `mse`, the mean squared error, in the
-      square of the units.
+      the metrics by name. Correlations are in percent; they are 0 if all predictions are equal, and NaN
+      if all references are, because nothing correlates with those. `mse`, the mean squared error, is in
+      the square of the units.
 
     Raises:
-      ValueError: no references, another number of predictions, or one is not finite.
+      ValueError: there are no references, not as many predictions, or one that is not finite.
     """
     expected, predicted = np.asarray(references, np.float64), np.asarray(predictions, np.float64)
     if not len(expected) or expected.shape != predicted.shape:
@@ -38,9 +38,9 @@ def score_numbers(
             return math.nan
         return 100.0 * float(correlation(expected, predicted)[0]) if np.ptp(predicted) else 0.0
 
-    figures = {
+    metrics = {
         "pearson": percent(stats.pearsonr),
         "spearman": percent(stats.spearmanr),
         "mse": float(np.mean(np.square(expected - predicted))),
     }
-    return {name: figures[name] for name in names}
+    return {name: metrics[name] for name in names}

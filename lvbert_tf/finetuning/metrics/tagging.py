@@ -1,4 +1,4 @@
-"""Figures of tags: entities by seqeval, words by scikit-learn."""
+"""Metrics of predicted tags: of entities by seqeval, of words by scikit-learn."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,27 +10,27 @@ from lvbert_tf.finetuning.entity_schemes import BIOES
 ENTITY_METRICS = ("f1", "precision", "recall")
 WORD_METRICS = ("accuracy",)
 
-Tags = Sequence[str]
-
 
 def score_entities(
-    references: Iterable[Tags], predictions: Iterable[Tags], names: Sequence[str] = ENTITY_METRICS
+    references: Iterable[Sequence[str]],
+    predictions: Iterable[Sequence[str]],
+    names: Sequence[str] = ENTITY_METRICS,
 ) -> dict[str, float]:
-    """Scores predicted entities: one counts as right if its type and both ends are.
+    """Scores predicted entities. An entity is right if its type and both its ends are.
 
     Args:
-      references, predictions: sentences of tags, both in schemes of `entity_schemes.SCHEMES`, which
-        may differ. Tags that break the rules of their scheme mark what conlleval takes them for. A
-        prediction may be shorter than its sentence where the model's length cut that off: the entities
-        in the rest count as missed.
-      names: among `ENTITY_METRICS`.
+      references, predictions: sentences of tags, each in a scheme of `entity_schemes.SCHEMES`; the two
+        schemes may differ. Tags that break the rules of their scheme mark the entities that conlleval
+        reads in them. A prediction may be shorter than its sentence, which the model's length then cut
+        off; entities in the rest count as missed.
+      names: metrics among `ENTITY_METRICS`.
 
     Returns:
-      percent by name, micro-averaged as by conlleval; 0 where a figure is undefined.
+      the metrics by name, in percent, micro-averaged as conlleval does; 0 where a metric is undefined.
 
     Raises:
-      ValueError: another number of sentences, a prediction longer than its sentence, or a tag of no
-        scheme.
+      ValueError: the numbers of sentences differ, a prediction is longer than its sentence, or a tag
+        belongs to no scheme.
     """
     pairs = list(_aligned(references, predictions, rest="O"))
     precision, recall, f1, _ = precision_recall_fscore_support(
@@ -39,26 +39,28 @@ def score_entities(
         average="micro",
         zero_division=0,
     )
-    figures = {"f1": f1, "precision": precision, "recall": recall}
-    return {name: 100.0 * float(figures[name]) for name in names}
+    metrics = {"f1": f1, "precision": precision, "recall": recall}
+    return {name: 100.0 * float(metrics[name]) for name in names}
 
 
 def score_word_tags(
-    references: Iterable[Tags], predictions: Iterable[Tags], names: Sequence[str] = WORD_METRICS
+    references: Iterable[Sequence[str]],
+    predictions: Iterable[Sequence[str]],
+    names: Sequence[str] = WORD_METRICS,
 ) -> dict[str, float]:
     """Scores predicted tags word by word.
 
     Args:
       references, predictions: sentences of tags. Words that a shorter prediction lacks count as wrong.
-      names: among `WORD_METRICS`.
+      names: metrics among `WORD_METRICS`.
 
     Returns:
-      percent by name.
+      the metrics by name, in percent.
 
     Raises:
-      ValueError: another number of sentences, or a prediction longer than its sentence.
+      ValueError: the numbers of sentences differ, or a prediction is longer than its sentence.
     """
-    # No tag is empty, so the empty one is wrong everywhere.
+    # No tag of a reference is empty, so an empty one is always wrong.
     pairs = list(_aligned(references, predictions, rest=""))
     accuracy = accuracy_score(
         [tag for expected, _ in pairs for tag in expected],
@@ -68,7 +70,7 @@ def score_word_tags(
 
 
 def _aligned(
-    references: Iterable[Tags], predictions: Iterable[Tags], rest: str
+    references: Iterable[Sequence[str]], predictions: Iterable[Sequence[str]], rest: str
 ) -> Iterator[tuple[list[str], list[str]]]:
     for expected, predicted in zip(references, predictions, strict=True):
         if len(predicted) > len(expected):

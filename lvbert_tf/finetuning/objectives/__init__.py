@@ -9,10 +9,11 @@ from lvbert_tf.finetuning.objectives.span import SpanObjective
 from lvbert_tf.finetuning.objectives.tagging import TaggingObjective
 from lvbert_tf.finetuning.tasks.task import Kind
 
-# Each makes an `Objective` of a task and a model, and with `new_model` the model.
 OBJECTIVES: Mapping[Kind, Any] = {
     "classification": ClassificationObjective,
     "span": SpanObjective,
     "regression": RegressionObjective,
     "tagging": TaggingObjective,
 }
+"""The class for each kind of task. It makes an `Objective` of a task and a model; its `new_model` makes
+the model."""

@@ -1,4 +1,4 @@
-"""Classes of texts and of pairs of texts."""
+"""Classifying texts and pairs of texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import TextExample
 from lvbert_tf.finetuning.metrics.classification import score_classes
 from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
-from lvbert_tf.finetuning.objectives.texts import text_example_features
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.objectives.text_features import text_example_features
+from lvbert_tf.finetuning.parts import HeadSettings
+from lvbert_tf.finetuning.task_examples import TextExample
 from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.models import (
     LVBertBackbone,
@@ -26,11 +26,11 @@ class ClassificationObjective:
     """Cross-entropy of the classes; predictions are `{"label": "...", "probabilities": {...}}`.
 
     Args:
-      task: of kind "classification".
-      model: with the task's classes.
+      task: a task of kind "classification".
+      model: a model for the task's classes.
 
     Raises:
-      InputError: the model has others, or another order of them.
+      InputError: the model has other classes, or another order of them.
     """
 
     model_class = LVBertTextClassifier
@@ -53,25 +53,25 @@ class ClassificationObjective:
         examples: Sequence[TextExample],
         backbone: LVBertBackbone,
         tokenizer: LVBertTokenizer,
-        config: FinetuningConfig,
+        settings: HeadSettings,
     ) -> LVBertTextClassifier:
-        """A model with a fresh head."""
+        """Makes a model with a fresh head."""
         assert task.classes is not None
         preprocessor = LVBertTextClassifierPreprocessor(
-            tokenizer, config.length_of(task), paired=examples[0].text_pair is not None
+            tokenizer, settings.length_of(task), paired=examples[0].text_pair is not None
         )
         names = task.classes.names
         return LVBertTextClassifier(
-            backbone, len(names), preprocessor, dropout=config.head_dropout, labels=names
+            backbone, len(names), preprocessor, dropout=settings.head_dropout, labels=names
         )
 
     def features(self, examples: Sequence[TextExample], role: Role) -> Features:
-        """Has `label`, int32, unless the examples have none."""
+        """The rows of examples, with `label`, int32, if all have one."""
         labels = [example.label for example in examples]
         return text_example_features(self.preprocessor, examples, labels, tf.int32)
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """`logits` of shape [batch, classes]."""
+        """Returns `logits` of shape [batch, classes]."""
         return {"logits": self.model(model_inputs(batch), training=training)}
 
     def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What the training of a task needs to know of its kind."""
+"""What training and prediction need to know about a kind of task."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,28 +10,34 @@ import tensorflow as tf
 from lvbert_tf.finetuning.objectives.features import Batch, Features
 from lvbert_tf.finetuning.tasks.task import Example, Role, Task
 
-# What is predicted of an example, of JSON's types. Each objective says which keys it has.
 Prediction = Mapping[str, Any]
+"""What is predicted for an example, in JSON's types. Each objective documents its keys."""
 
 
 class Objective(Protocol):
-    """A task with the model that learns it: from examples to losses, from outputs to figures.
+    """A task with the model that learns it.
+
+    Examples become features, features become outputs and losses, and outputs become predictions and
+    metrics.
 
     Attributes:
-      task: what is learned.
-      model: the encoder with the head of the kind of task, and the preprocessor with the tokenizer.
+      task: the task that is learned.
+      model: the encoder with the head for the kind of task, and the preprocessor with the tokenizer.
     """
 
     task: Task
     model: keras_hub.models.Task
 
     def features(self, examples: Sequence[Example], role: Role) -> Features:
-        """What the model reads of examples. Those of `train` have what `losses` needs; so have those
-        of `dev` where a loss can be told of them, which a column `label` shows."""
+        """The inputs of the model for examples.
+
+        Those of `train` have all columns that `losses` needs. Those of `dev` have a column `label` if
+        their loss can be computed.
+        """
         ...
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """The model's outputs by name, of shapes [batch, ...], float32 or int32."""
+        """The model's outputs by name, of shape [batch, ...], float32 or int32."""
         ...
 
     def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:
@@ -44,16 +50,17 @@ class Objective(Protocol):
         features: Features,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
-        """What is predicted of each example.
+        """The prediction for each example.
 
         Args:
-          features: of the examples.
-          outputs: of `forward`, not in training; an array for each row of `features`.
+          examples: the examples.
+          features: the features of the examples.
+          outputs: the outputs of `forward` without training, an array for each row of `features`.
         """
         ...
 
     def score(
         self, examples: Sequence[Example], predictions: Sequence[Prediction]
     ) -> dict[str, float]:
-        """The task's figures of labelled examples, the main one first."""
+        """The task's metrics of predictions for labelled examples, the main one first."""
         ...

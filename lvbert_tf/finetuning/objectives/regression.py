@@ -1,4 +1,4 @@
-"""A number for texts and for pairs of texts."""
+"""Predicting a number for texts and pairs of texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import TextExample
 from lvbert_tf.finetuning.metrics.regression import score_numbers
 from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
-from lvbert_tf.finetuning.objectives.texts import text_example_features
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.objectives.text_features import text_example_features
+from lvbert_tf.finetuning.parts import HeadSettings
+from lvbert_tf.finetuning.task_examples import TextExample
 from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.models import (
     LVBertBackbone,
@@ -23,11 +23,11 @@ from lvbert_tf.models import (
 
 
 class RegressionObjective:
-    """Squared error of labels brought to 0..1; predictions are `{"value": 3.2}` in the file's units.
+    """Squared error of labels scaled to 0..1; predictions are `{"value": 3.2}` in the file's units.
 
     Args:
-      task: of kind "regression".
-      model: with the task's range of labels.
+      task: a task of kind "regression".
+      model: a model for the task's range of labels.
 
     Raises:
       InputError: the model has another range.
@@ -54,27 +54,27 @@ class RegressionObjective:
         examples: Sequence[TextExample],
         backbone: LVBertBackbone,
         tokenizer: LVBertTokenizer,
-        config: FinetuningConfig,
+        settings: HeadSettings,
     ) -> LVBertTextRegressor:
-        """A model with a fresh head."""
+        """Makes a model with a fresh head."""
         assert task.label_range is not None
         preprocessor = LVBertTextClassifierPreprocessor(
-            tokenizer, config.length_of(task), paired=examples[0].text_pair is not None
+            tokenizer, settings.length_of(task), paired=examples[0].text_pair is not None
         )
         return LVBertTextRegressor(
             backbone,
             (task.label_range.low, task.label_range.high),
             preprocessor,
-            dropout=config.head_dropout,
+            dropout=settings.head_dropout,
         )
 
     def features(self, examples: Sequence[TextExample], role: Role) -> Features:
-        """Has `label`, float32 in the file's units, unless the examples have none."""
+        """The rows of examples, with `label`, float32 in the file's units, if all have one."""
         labels = [example.label for example in examples]
         return text_example_features(self.preprocessor, examples, labels, tf.float32)
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """`value` of shape [batch], in the file's units."""
+        """Returns `value` of shape [batch], in the file's units."""
         return {"value": self.model(model_inputs(batch), training=training)}
 
     def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:

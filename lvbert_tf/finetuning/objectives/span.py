@@ -1,17 +1,17 @@
-"""Answers to questions, as spans of a context."""
+"""Answering questions with spans of a context."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.examples import Question
 from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES
 from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
 from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.span_features import WindowFeatures, window_features
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.parts import HeadSettings
+from lvbert_tf.finetuning.task_examples import Question
 from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.layers.span_head import NoAnswer
 from lvbert_tf.models import (
@@ -23,16 +23,16 @@ from lvbert_tf.models import (
 
 
 class SpanObjective:
-    """Cross-entropy of an answer's start and end, and of whether there is one.
+    """Cross-entropy of an answer's start and end, and of whether there is an answer.
 
-    Predictions are those of `best_answers`, with the question's `id` before them: `{"id": "...",
-    "answer": "...", "start": ..., "end": ..., "n_best": [...]}`, and `no_answer_score` where the task
-    has questions without an answer. `answer` is the best text also of a question that seems to have
-    none, as the official script of SQuAD 2.0 expects.
+    Predictions are those of `best_answers` after the question's `id`: `{"id": "...", "answer": "...",
+    "start": ..., "end": ..., "n_best": [...]}`, with `no_answer_score` if the task has questions without
+    an answer. `answer` is the best text even for a question that seems to have no answer, as the
+    official script of SQuAD 2.0 expects.
 
     Args:
-      task: of kind "span".
-      model: which tells that there is no answer if the task has such questions.
+      task: a task of kind "span".
+      model: a model that scores "no answer" if the task has such questions.
     """
 
     model_class = LVBertSpanPredictor
@@ -49,36 +49,36 @@ class SpanObjective:
         examples: Sequence[Question],
         backbone: LVBertBackbone,
         tokenizer: LVBertTokenizer,
-        config: FinetuningConfig,
+        settings: HeadSettings,
     ) -> LVBertSpanPredictor:
-        """A model with a fresh head.
+        """Makes a model with a fresh head.
 
         Raises:
-          InputError: long questions leave no room for a context.
+          InputError: max_query_length leaves no room for a context.
         """
         preprocessor = LVBertSpanPredictorPreprocessor(
-            tokenizer, config.length_of(task), config.max_query_length, config.doc_stride
+            tokenizer, settings.length_of(task), settings.max_query_length, settings.doc_stride
         )
         model = LVBertSpanPredictor(
             backbone,
             preprocessor,
-            joint=config.joint_prediction,
-            # The reference's beams; where starts and ends are independent it ranks the n best.
-            beam_size=config.beam_size if config.joint_prediction else config.n_best_size,
-            no_answer=_no_answer(task, config),
-            answerable_weight=config.answerable_weight,
-            n_best_size=config.n_best_size,
-            max_answer_length=config.max_answer_length,
-            no_answer_threshold=config.qa_na_threshold,
+            joint=settings.joint_prediction,
+            # As in the reference, which ranks the n best where starts and ends are independent.
+            beam_size=settings.beam_size if settings.joint_prediction else settings.n_best_size,
+            no_answer=_no_answer(task, settings),
+            answerable_weight=settings.answerable_weight,
+            n_best_size=settings.n_best_size,
+            max_answer_length=settings.max_answer_length,
+            no_answer_threshold=settings.qa_na_threshold,
         )
         _ = preprocessor.window_sizes  # refuses sizes that do not fit before any work is done
         return model
 
     def features(self, examples: Sequence[Question], role: Role) -> Features:
-        """Rows for each question; `train` has `start`, `end` and `impossible`.
+        """One or more rows for each question; those of `train` have `start`, `end` and `impossible`.
 
-        Others have no labels: in inference the head looks for the end of its own best starts, not of
-        the right one, so there is no loss to tell.
+        Other rows have no labels, because their loss is not defined: in inference the head looks for
+        the ends of its own best starts, not of the right start.
         """
         windows = self.preprocessor.windows(
             [example.question for example in examples], [example.context for example in examples]
@@ -86,14 +86,14 @@ class SpanObjective:
         return window_features(windows, examples, labelled=role == "train")
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """See `SpanHead`."""
+        """Returns the outputs of `SpanHead`."""
         inputs = model_inputs(batch)
         if training:
             return self.model.training_logits(inputs, batch["start"], training=True)
         return self.model(inputs, training=False)
 
     def losses(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """(start + end) / 2 + answerable_weight x classifier."""
+        """Returns (start + end) / 2 + answerable_weight x classifier, of shape [batch]."""
         start, end = (
             tf.nn.sparse_softmax_cross_entropy_with_logits(batch[name], outputs[f"{name}_logits"])
             for name in ("start", "end")
@@ -131,9 +131,9 @@ class SpanObjective:
         return score_answers_or_none(examples, answers, scores, threshold, rule)
 
 
-def _no_answer(task: Task, config: FinetuningConfig) -> NoAnswer | None:
+def _no_answer(task: Task, settings: HeadSettings) -> NoAnswer | None:
     if not task.unanswerable:
         return None
-    if not config.answerable_classifier:
+    if not settings.answerable_classifier:
         return "span"
-    return "likely_starts" if config.answerable_uses_start_logits else "first_vector"
+    return "likely_starts" if settings.answerable_uses_start_logits else "first_vector"

@@ -1,4 +1,4 @@
-"""What a model reads of questions: windows over their contexts, and where the answers are."""
+"""The features of questions: windows over their contexts, and the places of the answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.examples import Question
 from lvbert_tf.finetuning.objectives.features import Features
+from lvbert_tf.finetuning.task_examples import Question
 from lvbert_tf.text.windows import Windows
 
 
 @dataclass(frozen=True)
 class WindowFeatures(Features):
-    """Rows that are put together when a batch is made; a text's tokens are in memory once.
+    """Features whose rows are made only when a batch is: a context's tokens are in memory once.
 
     Args:
-      tokens: `question_ids` and `context_ids`, of questions and contexts, not of rows.
-      values: as for any features.
+      tokens: `question_ids` and `context_ids`, with a row for each question, not for each window.
+      values: columns with a value for each window.
       windows: the rows.
     """
 
@@ -26,11 +26,11 @@ class WindowFeatures(Features):
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, int64."""
+        """The number of tokens of each row, int64 of shape [rows]."""
         return self.windows.lengths
 
     def batch(self, rows: tf.Tensor, length: tf.Tensor | int) -> dict[str, tf.Tensor]:
-        """Some rows, padded; see `Features.batch`."""
+        """A batch of some rows, padded; see `Features.batch`."""
         values = {name: tf.gather(column, rows) for name, column in self.values.items()}
         return {**self.windows.batch(rows, length), **values}
 
@@ -40,15 +40,16 @@ def window_features(
 ) -> WindowFeatures:
     """Makes the features of questions.
 
-    Args:
-      windows: over the contexts of the examples.
-      labelled: whether to have `start` and `end`, the positions in each row of the first and the
-        last token of the answer to train on, and `impossible`, 1 if the question has no answer;
-        int32 of shape [rows].
+    With labels there are three columns, int32 of shape [rows]: `start` and `end`, the positions in the
+    row of the answer's first and last token, and `impossible`, 1 if the question has no answer. A
+    window without the whole answer has 0, the position of [CLS], for both, and so has every window of a
+    question without an answer. `impossible` belongs to the question and not to the window, as in the
+    reference: the lowest score of the windows decides about the question.
 
-    A window that does not have the whole answer has 0 for both positions, [CLS], and so has every
-    window of a question without an answer. `impossible` is of the question, not of the window, as in
-    the reference: the lowest score of the windows decides on the question.
+    Args:
+      windows: the windows over the contexts of the examples.
+      examples: the questions.
+      labelled: whether to make the labels.
     """
     values = _labels(windows, examples) if labelled else {}
     tokens = {"question_ids": windows.question_ids, "context_ids": windows.context_ids}

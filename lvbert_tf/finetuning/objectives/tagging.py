@@ -1,15 +1,15 @@
-"""Tags of the words of sentences."""
+"""Tagging the words of sentences."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.examples import TaggedSentence
 from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
 from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs, token_columns
 from lvbert_tf.finetuning.objectives.objective import Prediction
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.parts import HeadSettings
+from lvbert_tf.finetuning.task_examples import TaggedSentence
 from lvbert_tf.finetuning.tasks.tag_schemes import EntityTags
 from lvbert_tf.finetuning.tasks.task import Role, Task
 from lvbert_tf.models import (
@@ -24,13 +24,13 @@ from lvbert_tf.models.token_tagger import tags_of_words
 class TaggingObjective:
     """Cross-entropy at the first piece of each word; predictions are `{"tags": [...]}`.
 
-    There is a tag for each word, but for words beyond the model's length. Tags are written as in the
-    training examples: those of entities in their scheme, the rules of which they obey. A tag that the
-    training examples lack is never predicted and adds nothing to the loss.
+    Each word gets a tag, except words beyond the model's length. Tags are written as in the training
+    examples; those of entities obey the rules of their scheme. A tag that the training examples lack is
+    never predicted and adds nothing to the loss.
 
     Args:
-      task: of kind "tagging".
-      model: its tags are the outputs of the task's scheme for the training examples, see `TagScheme`.
+      task: a task of kind "tagging".
+      model: a model whose tags are `TagScheme.outputs` for the training examples.
     """
 
     model_class = LVBertTokenTagger
@@ -47,25 +47,25 @@ class TaggingObjective:
         examples: Sequence[TaggedSentence],
         backbone: LVBertBackbone,
         tokenizer: LVBertTokenizer,
-        config: FinetuningConfig,
+        settings: HeadSettings,
     ) -> LVBertTokenTagger:
-        """A model with a fresh head for the tags of the examples."""
+        """Makes a model with a fresh head for the tags of the examples."""
         assert task.tag_scheme is not None
-        preprocessor = LVBertTokenTaggerPreprocessor(tokenizer, config.length_of(task))
+        preprocessor = LVBertTokenTaggerPreprocessor(tokenizer, settings.length_of(task))
         outputs = task.tag_scheme.outputs(example.tags or () for example in examples)
         return LVBertTokenTagger(backbone, tuple(outputs), preprocessor, written_as=outputs)
 
     def features(self, examples: Sequence[TaggedSentence], role: Role) -> Features:
-        """Has `word_starts` and, unless examples have no tags, `label`; see the preprocessor."""
+        """The rows of sentences, with `word_starts` and, if all have tags, `label`."""
         words = [_ragged([example.words for example in examples])]
         if all(example.tags is not None for example in examples):
             words.append(_ragged(self._learned([example.tags or () for example in examples])))
         return Features(token_columns(self.preprocessor.encode, tuple(words)), {})
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """`tags`, int32 of shape [batch, length]; and `losses` of the rows, if they have labels.
+        """Returns `tags`, int32 of shape [batch, length], and `losses` of shape [batch] with labels.
 
-        Logits stay inside: those of all words of a split may be larger than the memory.
+        Logits are not returned: those of all words of a split may not fit in memory.
         """
         logits = self.model(model_inputs(batch), training=training)
         outputs = {"tags": tf.argmax(logits, axis=-1, output_type=tf.int32)}
@@ -74,7 +74,7 @@ class TaggingObjective:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 tf.maximum(labels - 1, 0), logits
             )
-            # A sum, as in the reference: a word counts the same in a long sentence.
+            # The sum, as in the reference, so that a word of a long sentence counts the same.
             outputs["losses"] = tf.reduce_sum(tf.where(labels > 0, losses, 0.0), axis=-1)
         return outputs
 
@@ -101,7 +101,7 @@ class TaggingObjective:
         return score(references, predicted, self.task.metrics)
 
     def _learned(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
-        """Tags of examples, or predicted ones, as the model's that mark the same."""
+        """The model's tags that mark the same as tags of examples or predictions."""
         assert self.task.tag_scheme is not None
         return self.task.tag_scheme.learned(sentences, self.model.tags)
 

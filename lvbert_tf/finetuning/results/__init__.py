@@ -1,1 +1,1 @@
-"""What a fine-tuning run writes: results, tables, answers, submissions."""
+"""What a fine-tuning run writes and shows of its trials."""

@@ -1,4 +1,4 @@
-"""`finetuning_models/<tasks>_<trial>/`: what a trial leaves, and whether it may be continued."""
+"""`finetuning_models/<tasks>_<trial>/`: the files of a trial, and whether it may be continued."""
 
 import json
 import shutil
@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.results.results import TrialResult
-from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.finetuning.results.trial_result import TrialResult
 from lvbert_tf.io.whole import replace_file, write_json
 
-# Hparams that change neither what a trial learns nor what is measured of it.
+# Hparams that change neither what a trial learns nor what it measures.
 _FREE = frozenset(
     {
         *("num_trials", "keep_all_models", "do_train", "do_eval", "eval_batch_size"),
@@ -27,27 +25,24 @@ class TrialDirectory:
     """The files of one trial.
 
     Args:
-      config: of the run.
-      trial: counted from 1.
+      models_dir: the directory of all trials, `finetuning_models/`.
+      tasks: the names of the tasks, joined by commas.
+      trial: the number of the trial, from 1.
+      first_seed: the seed of the first trial; the next ones count up.
     """
 
-    def __init__(self, config: FinetuningConfig, trial: int):
-        self.config = config
+    def __init__(self, models_dir: Path, tasks: str, trial: int, first_seed: int):
         self.trial = trial
-        self.path = config.model_dir / "finetuning_models" / f"{config.task_names}_{trial}"
+        self.seed = first_seed + trial - 1
+        self.path = models_dir / f"{tasks}_{trial}"
         self.checkpoints = self.path / "checkpoints"
 
-    @property
-    def seed(self) -> int:
-        """Of the trial."""
-        return self.config.seed + self.trial - 1
-
     def preset(self, task: str) -> Path:
-        """Where the model of a task is kept."""
+        """The path of a task's model."""
         return self.path / "presets" / task
 
     def result(self) -> TrialResult | None:
-        """The figures of a trial that has finished.
+        """The result of the trial; None if it has not finished.
 
         Raises:
           InputError: the file cannot be read.
@@ -61,56 +56,57 @@ class TrialDirectory:
             raise InputError(f"{path} cannot be read: {error}") from error
 
     def write_result(self, result: TrialResult) -> None:
-        """Says that the trial has finished; its checkpoints are needed no more."""
+        """Writes the result, which marks the trial as finished, and removes its checkpoints."""
         write_json(self.path / "result.json", result.to_json_dict())
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def write_predictions(
         self, task: str, split: str, predictions: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Writes a JSON object a line, in the order of the examples."""
+        """Writes predictions as JSON lines, in the order of the examples."""
         path = self.path / "predictions" / f"{task}_{split}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, "".join(json.dumps(prediction) + "\n" for prediction in predictions))
 
     def read_predictions(self, task: str, split: str) -> list[dict[str, Any]] | None:
-        """What `write_predictions` wrote, if it was called."""
+        """Reads what `write_predictions` wrote; None if it was not called."""
         path = self.path / "predictions" / f"{task}_{split}.jsonl"
         if not path.exists():
             return None
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def remove(self) -> None:
-        """Forgets the trial."""
+        """Removes everything of the trial."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_models(self) -> None:
-        """Keeps the figures alone."""
+        """Removes the models, and keeps the result and the predictions."""
         shutil.rmtree(self.path / "presets", ignore_errors=True)
 
-    def check(self, inputs: str) -> None:
-        """Refuses to continue a trial with other settings.
+    def check(self, hparams: Mapping[str, Any], inputs: str) -> None:
+        """Refuses to continue the trial with other settings.
 
         Args:
-          inputs: fingerprint of the starting weights and the training rows.
+          hparams: the hparams of the run, in JSON's types.
+          inputs: the fingerprint of the starting weights and the training rows.
 
         Raises:
-          InputError: naming what differs.
+          InputError: something differs; the message says what.
         """
-        differences = self._differences(self._claim(inputs))
+        differences = self._differences(self._claim(hparams, inputs))
         if differences:
             raise InputError(
                 f"{self.path} is of a run with other settings ({'; '.join(differences)});"
                 " --overwrite starts again, or use those settings"
             )
 
-    def claim(self, inputs: str) -> None:
-        """Notes what the trial is made of; see `check`."""
+    def claim(self, hparams: Mapping[str, Any], inputs: str) -> None:
+        """Writes down the settings of the trial, for `check`."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / "config.json", self._claim(inputs))
+        write_json(self.path / "config.json", self._claim(hparams, inputs))
 
-    def _claim(self, inputs: str) -> dict[str, Any]:
-        return {"hparams": hparams.to_json(self.config), "seed": self.seed, "inputs": inputs}
+    def _claim(self, hparams: Mapping[str, Any], inputs: str) -> dict[str, Any]:
+        return {"hparams": dict(hparams), "seed": self.seed, "inputs": inputs}
 
     def _differences(self, mine: Mapping[str, Any]) -> list[str]:
         path = self.path / "config.json"

@@ -1,1 +1,1 @@
-"""What a task is, and reading its files."""
+"""What a task is, which tasks there are, and how their files are read into examples."""

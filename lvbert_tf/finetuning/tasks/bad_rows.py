@@ -1,28 +1,28 @@
-"""Rows that cannot be used: stop at the first, or leave them out and count."""
+"""What happens to bad rows: the first one ends the run, or they are left out and counted."""
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 
 
 class RowError(ValueError):
-    """What is wrong with a row, without its place."""
+    """Says what is wrong with a row, but not where the row is."""
 
 
 @dataclass
 class BadRows:
-    """Decides what becomes of a bad row.
+    """Decides what happens to a bad row.
 
     Args:
       skip: whether bad rows are left out and counted.
-      advice: what the message of a row that is not left out ends with.
+      advice: the end of the message about a row that is not left out.
 
     Attributes:
-      count: rows left out so far.
-      first: the message of the first of them.
+      count: the number of rows left out so far.
+      first: the message about the first of them.
     """
 
     skip: bool = False
@@ -31,16 +31,16 @@ class BadRows:
     first: str = ""
 
     @contextlib.contextmanager
-    def at(self, source: Source) -> Iterator[None]:
-        """Surrounds the parsing of the row at `source`; a RowError in it ends here if rows are skipped.
+    def at(self, location: RowLocation) -> Iterator[None]:
+        """A context for parsing the row at `location`, which catches RowError if rows are skipped.
 
         Raises:
-          InputError: the row is bad and `skip` is not set; names file and line.
+          InputError: the row is bad and `skip` is false. The message names file and line.
         """
         try:
             yield
         except RowError as error:
-            message = f"{source}: {error}"
+            message = f"{location}: {error}"
             if not self.skip:
                 raise InputError(f"{message}{self.advice}") from error
             self.count += 1
@@ -48,6 +48,6 @@ class BadRows:
 
 
 def shown(value: object, width: int = 60) -> str:
-    """A value as one short line of ASCII, safe to print whatever a file holds."""
+    """A value as one short line of ASCII, which can be printed whatever the value holds."""
     text = ascii(value)
     return text if len(text) <= width else text[: width - 3] + "..."

@@ -1,4 +1,4 @@
-"""Files with a word a line in columns, as in the shared tasks of CoNLL and in CoNLL-U."""
+"""Files with one word in each line and its tag in a column, as in CoNLL's shared tasks and CoNLL-U."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,27 +8,27 @@ from pathlib import Path
 from lvbert_tf.finetuning.tasks.bad_rows import RowError, shown
 from lvbert_tf.finetuning.tasks.lines import checked_text, read_lines
 
-Line = tuple[int, str]  # number and text
-_Cells = tuple[int, list[str]]  # number of the line and its columns
+Line = tuple[int, str]  # the number and the text of a line
+_Cells = tuple[int, list[str]]  # the number and the cells of a line
 
 _BLANKS = re.compile(r"[ \t]+")
 _DOCUMENT_START = re.compile(r"[ \t]*-DOCSTART-(?:[ \t]|$)")
-# A range such as 3-4 is the text of words that follow one by one, 8.1 a word that the text lacks.
+# A range such as 3-4 has the text of words that follow one by one; 8.1 is a word that the text lacks.
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
 
 
 @dataclass(frozen=True)
 class ColumnFormat:
-    """Where a file has words and tags.
+    """The columns of a file.
 
     Args:
-      word, tag: their columns, from 0; negative ones count from the end.
-      comments: lines that begin with one of them are left out, and so are those of -DOCSTART-.
-      tabs: whether tabs separate columns. None: they do if there is one in the file's first line,
-        otherwise spaces do. Between tabs a cell may hold spaces, or nothing. Spaces and tabs alone are
-        blank: a no-break space or an ideographic one is part of a word.
-      conllu: whether the file is CoNLL-U, which numbers words in its first column, and writes `_` for
-        a tag that is not known.
+      word, tag: the columns of words and tags, from 0; negative numbers count from the end.
+      comments: a line that begins with one of them is left out, and so is a line of -DOCSTART-.
+      tabs: whether tabs separate columns. None: they do if the first line has one; otherwise spaces
+        do. Between tabs a cell may hold spaces, or nothing. Only spaces and tabs are blank: a no-break
+        space or an ideographic space is part of a word.
+      conllu: whether the file is CoNLL-U, which numbers words in its first column and has `_` for an
+        unknown tag.
     """
 
     word: int = 0
@@ -41,11 +41,12 @@ class ColumnFormat:
     def of_suffix(
         cls, suffix: str, word: int | None = None, tag: int | None = None, comment: str = ""
     ) -> "ColumnFormat":
-        """The format that the suffix of a file stands for.
+        """The format of files with a suffix.
 
         Args:
-          word, tag: None for the usual ones: first and last, or FORM and UPOS of CoNLL-U.
-          comment: what comments begin with; besides those of CoNLL-U.
+          suffix: .txt, .conll, .conllu or .tsv.
+          word, tag: their columns; None for the usual ones: first and last, or FORM and UPOS of CoNLL-U.
+          comment: the beginning of lines to leave out, besides the comments of CoNLL-U.
         """
         conllu = suffix == ".conllu"
         usual_word, usual_tag = (1, 3) if conllu else (0, -1)
@@ -59,11 +60,11 @@ class ColumnFormat:
 
 
 class ColumnFile:
-    """The sentences of one file.
+    """The sentences of a file.
 
     Args:
-      path: of the file, which may be compressed.
-      form: where it has words and tags.
+      path: the file, which may be compressed.
+      form: the columns of the file.
     """
 
     def __init__(self, path: Path, form: ColumnFormat):
@@ -73,7 +74,7 @@ class ColumnFile:
         self._first: _Cells | None = None
 
     def sentences(self) -> Iterator[list[Line]]:
-        """Yields the lines of each sentence; a blank line ends one.
+        """Yields the lines of each sentence; a blank line ends a sentence.
 
         Raises:
           InputError: the file cannot be read.
@@ -92,10 +93,10 @@ class ColumnFile:
             yield sentence
 
     def read(self, lines: list[Line], labelled: bool) -> tuple[list[str], list[str] | None]:
-        """The words of a sentence and, if it is `labelled`, as many tags.
+        """Divides the lines of a sentence into words and, if `labelled`, as many tags.
 
         Raises:
-          RowError: a line has no word or no tag, or more or fewer columns than others.
+          RowError: a line has no word or no tag, or not as many columns as the others.
         """
         rows = [(number, self._split(number, line)) for number, line in lines]
         self._first = self._first or rows[0]
@@ -124,11 +125,14 @@ class ColumnFile:
         return _BLANKS.split(line)
 
     def _check_widths(self, rows: Sequence[_Cells]) -> None:
-        """A column that is missing, or one too many, moves those that are counted from the end, and
-        where spaces separate columns a word with a space in it is two."""
+        """Refuses lines with another number of columns than the first.
+
+        A missing column, or one too many, shifts the columns that are counted from the end. Where spaces
+        separate columns, a word with a space in it is two.
+        """
         assert self._first is not None
         from_front = self.form.word >= 0 and self.form.tag >= 0
-        # CoNLL-2012 has more columns in some sentences than in others, but the same in each.
+        # In CoNLL-2012 the number of columns differs between sentences, but not within one.
         first_number, first = rows[0] if from_front else self._first
         for number, cells in rows:
             if len(cells) != len(first):
@@ -149,5 +153,5 @@ class ColumnFile:
 
     @property
     def _separator(self) -> str:
-        """What a message adds, so that a reader sees why a line has few columns or many."""
+        """The end of messages, which explains why a line has few or many columns."""
         return f"; {'tabs' if self._tabs else 'spaces'} separate columns"

@@ -5,21 +5,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.bad_rows import RowError
 from lvbert_tf.finetuning.tasks.lines import read_lines
 
 # The csv module's own limit, 128 KiB, is less than a long document.
 _LARGEST_FIELD = 1 << 24
-_ENDED_OPEN = "unexpected end of data"  # what the csv module says of an open quotation mark
+_ENDED_OPEN = "unexpected end of data"  # the csv module's message for an open quotation mark
 
 Cells = list[str] | RowError
 
 
 def read_one_line_rows(path: Path) -> Iterator[tuple[int, Cells]]:
-    """Yields the number of every line with its cells, or with what is wrong with it.
+    """Yields the number of every line with its cells, or with the error where it is not CSV.
 
-    A blank line has no cells. A quotation mark that is not closed in its line costs that line alone.
+    A blank line has no cells. A quotation mark that is not closed in its line makes that line alone bad.
     """
     for number, line in read_lines(path):
         try:
@@ -34,16 +34,16 @@ def read_one_line_rows(path: Path) -> Iterator[tuple[int, Cells]]:
                     ),
                 )
             else:
-                yield number, RowError(_said(error))
+                yield number, RowError(_reason(error))
 
 
 def read_rows_over_lines(path: Path) -> Iterator[tuple[int, Cells]]:
-    """Yields the cells of every row with the number of its first line; quoted fields may have several.
+    """Yields the cells of every row with the number of its first line; quoted cells may have several.
 
     Raises:
-      InputError: a quotation mark is never closed: not in the file, or not within 16 MiB; or the row
-        that it begins runs over several lines and is not CSV. How many rows of the file that is cannot
-        be known, so it is not left out as one.
+      InputError: a quotation mark is not closed in the file or within 16 MiB; or the row that it begins
+        runs over several lines and is not CSV. Nobody can tell how many rows of the file that is, so
+        it cannot be left out as one bad row.
     """
     reader = _reader(line + "\n" for _, line in read_lines(path))
     while True:
@@ -53,15 +53,15 @@ def read_rows_over_lines(path: Path) -> Iterator[tuple[int, Cells]]:
         except StopIteration:
             return
         except csv.Error as error:
-            source = Source(str(path), start)
+            location = RowLocation(str(path), start)
             if _ENDED_OPEN in str(error) or "field limit" in str(error):
-                raise InputError(f"{source}: a quotation mark is never closed") from error
+                raise InputError(f"{location}: a quotation mark is never closed") from error
             if reader.line_num > start:
                 raise InputError(
-                    f"{source}: a quotation mark opens a field that runs to line"
-                    f" {reader.line_num}, where it is {_said(error)}"
+                    f"{location}: a quotation mark opens a field that runs to line"
+                    f" {reader.line_num}, where it is {_reason(error)}"
                 ) from error
-            yield start, RowError(_said(error))
+            yield start, RowError(_reason(error))
 
 
 def _reader(lines: Iterable[str]):
@@ -69,6 +69,6 @@ def _reader(lines: Iterable[str]):
     return csv.reader(lines, strict=True)
 
 
-def _said(error: csv.Error) -> str:
-    # What the module says after a dash is advice to programmers.
+def _reason(error: csv.Error) -> str:
+    # After a dash, the module's messages have advice to programmers.
     return f"not CSV: {str(error).partition(' - ')[0]}"

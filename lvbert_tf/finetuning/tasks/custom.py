@@ -13,8 +13,15 @@ from lvbert_tf.finetuning.metrics.tagging import ENTITY_METRICS, WORD_METRICS
 from lvbert_tf.finetuning.tasks.custom_readers import COLUMNS, example_reader, is_csv
 from lvbert_tf.finetuning.tasks.rows import Column
 from lvbert_tf.finetuning.tasks.tag_schemes import EntityTags, TagScheme, WordTags
-from lvbert_tf.finetuning.tasks.task import Kind, Role, Split, Task
-from lvbert_tf.finetuning.tasks.task_settings import TaskSettings
+from lvbert_tf.finetuning.tasks.task import (
+    DEFAULT_EPOCHS,
+    DEFAULT_LENGTHS,
+    Kind,
+    Role,
+    Task,
+    TaskSplit,
+)
+from lvbert_tf.finetuning.tasks.task_file import TaskFile
 from lvbert_tf.finetuning.tasks.text_examples import ClassLabels
 
 TASK_FILE = "task.toml"
@@ -28,27 +35,26 @@ _ONLY_FOR = {
     "answer_rule": ("span",),
     "unordered": ("classification", "regression"),
 }
-_DEFAULT_EPOCHS = {"span": 2.0}
-_DEFAULT_LENGTH = {"tagging": 256, "span": 512}
 
 
 def custom_task(name: str, folder: Path) -> Task:
     """The task that the `task.toml` of a folder describes. Reads no other file.
 
     Raises:
-      InputError: the file is missing, no TOML, or says something illegal; names the file and the key.
+      InputError: the file is missing, is not TOML, or has an illegal value. The message names the file
+        and the key.
     """
     path = folder / TASK_FILE
     keys = hparams.load_hparams(str(path))
     try:
-        return _make_task(name, folder, hparams.build(TaskSettings, keys))
+        return _make_task(name, folder, hparams.build(TaskFile, keys))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
-    kind = settings.kind
-    defaults = hparams.hparam_fields(TaskSettings)
+def _make_task(name: str, folder: Path, settings: TaskFile) -> Task:
+    kind = cast(Kind, settings.kind)
+    defaults = hparams.hparam_fields(TaskFile)
     for key, kinds in _ONLY_FOR.items():
         if getattr(settings, key) != defaults[key].default and kind not in kinds:
             raise InputError(f"{key} is for {' and '.join(kinds)}, not for {kind}")
@@ -70,16 +76,16 @@ def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
         label_range = settings.label_range
     elif kind == "tagging":
         tag_scheme = _tag_scheme(settings)
-    splits = {}
+    splits: dict[str, TaskSplit] = {}
     for role, file in named.items():
         if file is not None:
             location = file if file.startswith("tfds:") else str(folder / file)
             read = example_reader(settings, role, location, classes or label_range, tag_scheme)
-            splits[role] = Split(role, location, read)
+            splits[role] = TaskSplit(role, location, read)
     return Task(
         name=name,
-        kind=cast(Kind, kind),
-        splits=cast(Mapping[str, Split], splits),
+        kind=kind,
+        splits=splits,
         metrics=_metrics(settings),
         classes=classes,
         label_range=label_range,
@@ -87,26 +93,26 @@ def _make_task(name: str, folder: Path, settings: TaskSettings) -> Task:
         unanswerable=settings.unanswerable,
         answer_rule=settings.answer_rule,
         unordered=settings.unordered,
-        num_train_epochs=settings.num_train_epochs or _DEFAULT_EPOCHS.get(kind, 3.0),
-        max_seq_length=settings.max_seq_length or _DEFAULT_LENGTH.get(kind, 128),
+        num_train_epochs=settings.num_train_epochs or DEFAULT_EPOCHS[kind],
+        max_seq_length=settings.max_seq_length or DEFAULT_LENGTHS[kind],
     )
 
 
 def _check_columns(kind: str, given: Mapping[str, Column]) -> None:
-    required, further, _ = COLUMNS[kind]
+    required, further = COLUMNS[kind]
     for column in given:
         if column not in required + further:
             allowed = " | ".join(required + further)
             raise InputError(f"columns.{column} is not for {kind}; use {allowed}")
 
 
-def _tag_scheme(settings: TaskSettings) -> TagScheme:
+def _tag_scheme(settings: TaskFile) -> TagScheme:
     names = settings.labels.names if settings.labels else None
     return EntityTags(names) if settings.tag_scheme == "entities" else WordTags(names)
 
 
-def _metrics(settings: TaskSettings) -> tuple[str, ...]:
-    """The figures of the kind of task, the main one first."""
+def _metrics(settings: TaskFile) -> tuple[str, ...]:
+    """The metrics of the kind of task, the main one first."""
     match settings.kind:
         case "classification":
             two = settings.labels is not None and len(settings.labels.names) == 2

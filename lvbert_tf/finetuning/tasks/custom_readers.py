@@ -1,36 +1,39 @@
-"""Which reader a file of a custom task needs: by the kind of task and the format its name tells."""
+"""Choosing the reader of a custom task's file, by the kind of task and the suffix of the file."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows
 from lvbert_tf.finetuning.tasks.column_files import ColumnFormat
 from lvbert_tf.finetuning.tasks.question_answering import read_mrqa, read_question_rows, read_squad
 from lvbert_tf.finetuning.tasks.questions import QuestionRules
-from lvbert_tf.finetuning.tasks.rows import Row, read_csv, read_json_lines, read_tsv
+from lvbert_tf.finetuning.tasks.rows import (
+    UNKNOWN_IN_TESTS,
+    Row,
+    read_csv,
+    read_json_lines,
+    read_tsv,
+)
 from lvbert_tf.finetuning.tasks.tag_schemes import TagScheme
 from lvbert_tf.finetuning.tasks.tagging import read_columns, read_tagged_rows
 from lvbert_tf.finetuning.tasks.task import Example, Role
-from lvbert_tf.finetuning.tasks.task_settings import TaskSettings
+from lvbert_tf.finetuning.tasks.task_file import TaskFile
 from lvbert_tf.finetuning.tasks.text_examples import ParseLabel, read_text_examples
 from lvbert_tf.finetuning.tasks.tfds_rows import read_tfds
 from lvbert_tf.io.streams import uncompressed_name
 
 ReadExamples = Callable[[BadRows], Iterator[Example]]
-ReadRows = Callable[[BadRows], Iterator[tuple[Source, Row]]]
+ReadRows = Callable[[BadRows], Iterator[tuple[RowLocation, Row]]]
 
-_LABEL = frozenset({"label"})
-_ANSWER = frozenset({"answer", "answer_start", "impossible"})
-# kind -> the columns it needs, those it may have besides, and those not read from a test file, which
-# may lack them or hold anything there.
-COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]] = {
-    "classification": (("text", "label"), ("text_pair",), _LABEL),
-    "regression": (("text", "label"), ("text_pair",), _LABEL),
-    "tagging": (("words", "tags"), (), frozenset({"tags"})),
-    "span": (("question", "context", "answer", "answer_start"), ("id", "impossible"), _ANSWER),
+# kind -> the fields whose columns must be given, and those whose columns may be.
+COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "classification": (("text", "label"), ("text_pair",)),
+    "regression": (("text", "label"), ("text_pair",)),
+    "tagging": (("words", "tags"), ()),
+    "span": (("question", "context", "answer", "answer_start"), ("id", "impossible")),
 }
 _TEXT_FORMATS = (".tsv", ".csv", ".jsonl")
 _COLUMN_FORMATS = (".txt", ".conll", ".conllu", ".tsv")
@@ -43,21 +46,23 @@ _FORMATS = {
 
 
 def example_reader(
-    settings: TaskSettings,
+    settings: TaskFile,
     role: Role,
     location: str,
     parse_label: ParseLabel | None,
     tag_scheme: TagScheme | None,
 ) -> ReadExamples:
-    """What yields the examples of a file; opens nothing yet.
+    """Makes the function that yields the examples of a file. Opens nothing.
 
     Args:
-      location: a path, whose suffix tells the format, or a TFDS name.
-      parse_label: of a classification or regression task.
-      tag_scheme: of a tagging task.
+      settings: the task's description.
+      role: what the file is for.
+      location: a path, whose suffix gives the format, or a TFDS name.
+      parse_label: turns a label into a class or a number (classification, regression).
+      tag_scheme: what tags mean (tagging).
 
     Raises:
-      InputError: a format that the kind of task does not come in, or a column is not given.
+      InputError: the kind of task cannot be read from this format, or a column is not given.
     """
     suffix, given = _suffix(location), settings.columns.given()
     if suffix != "tfds" and suffix not in _FORMATS[settings.kind]:
@@ -83,17 +88,17 @@ def example_reader(
 
 
 def is_csv(location: str) -> bool:
-    """Whether the name of a file says that its values are separated by commas."""
+    """Whether a file is comma-separated, by its name."""
     return _suffix(location) == ".csv"
 
 
-def _row_reader(settings: TaskSettings, role: Role, location: str, suffix: str) -> ReadRows:
+def _row_reader(settings: TaskFile, role: Role, location: str, suffix: str) -> ReadRows:
     given = settings.columns.given()
-    required, _, unlabelled = COLUMNS[settings.kind]
+    required, _ = COLUMNS[settings.kind]
     for column in required:
         if column not in given:
             raise InputError(f"columns.{column} is missing: which column of {location} it is")
-    hidden = unlabelled if role == "test" else frozenset()
+    hidden = UNKNOWN_IN_TESTS if role == "test" else frozenset()
     columns = {name: column for name, column in given.items() if name not in hidden}
     if suffix == "tfds":
         return lambda bad_rows: read_tfds(location, columns, bad_rows)

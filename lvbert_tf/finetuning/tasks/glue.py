@@ -1,117 +1,141 @@
-"""GLUE's tasks as a table of their files, columns, labels and metrics.
+"""GLUE's tasks, one row each: files, columns, labels, metrics, TFDS, and the tables of a submission.
+
+Any classification or regression task in tab-separated files can be a row; docs/tasks.md shows how.
 
 The files are the original ones: tab-separated, without quotation marks, most with a header, in
-`train.tsv`, `dev.tsv` and `test.tsv` (mnli has more). Columns are numbers, because the names differ
+`train.tsv`, `dev.tsv` and `test.tsv` (mnli has more). Columns are numbers, because their names differ
 from file to file; sts and mnli count from the end where the reference does. The reference does so for
 the test of sts as well, which would take the label of a labelled one for a text.
+
+TFDS names classes where some of the files number them, and orders them in its own way, so they are
+mapped by name. It stores GLUE's rows shuffled, but with their place in the original file (`idx`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from types import MappingProxyType
 
-from lvbert_tf.finetuning.tasks.bad_rows import BadRows
-from lvbert_tf.finetuning.tasks.rows import Column, read_tsv
-from lvbert_tf.finetuning.tasks.task import Role, Split, Task
-from lvbert_tf.finetuning.tasks.text_examples import ClassLabels, LabelRange, read_text_examples
+from lvbert_tf.finetuning.tasks.text_examples import ClassLabels, LabelRange
+from lvbert_tf.finetuning.tasks.text_tasks import SubmissionTable, TextFile, TextTask
+from lvbert_tf.finetuning.tasks.tfds_rows import TfdsDataset, same_splits
 
 
-@dataclass(frozen=True)
-class _File:
-    """Columns of a file; None where it lacks one."""
-
-    role: Role
-    text: Column
-    text_pair: Column | None = None
-    label: Column | None = None
-    header: bool = True
-
-    def columns(self) -> dict[str, Column]:
-        named = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
-        return {role: column for role, column in named.items() if column is not None}
-
-
-@dataclass(frozen=True)
-class _GlueTask:
-    files: Mapping[str, _File]
-    labels: ClassLabels | LabelRange
-    metrics: tuple[str, ...] = ("accuracy",)
-    num_train_epochs: float = 3.0
-    unordered: bool = field(default=False, kw_only=True)
-
-
-def _files(train: _File, test: _File) -> Mapping[str, _File]:
+def _files(train: TextFile, test: TextFile) -> dict[str, TextFile]:
     """train, a dev file with the same columns, and test."""
-    dev = _File("dev", train.text, train.text_pair, train.label, train.header)
-    return MappingProxyType({"train": train, "dev": dev, "test": test})
+    dev = TextFile("dev", train.text, train.text_pair, train.label, train.header)
+    return {"train": train, "dev": dev, "test": test}
+
+
+def _dataset(
+    config: str, *texts: str, splits: Mapping[str, str] | None = None, **classes: str
+) -> TfdsDataset:
+    """A dataset of TFDS's `glue`.
+
+    Args:
+      config: its name there.
+      *texts: the feature of the text, or the two of a pair.
+      splits: where it has others than train, validation and test.
+      **classes: TFDS's names of the classes, if the files have others.
+    """
+    return TfdsDataset(
+        splits or same_splits(f"glue/{config}", train="train", dev="validation", test="test"),
+        {
+            **dict(zip(("text", "text_pair"), texts, strict=False)),
+            **{"label": "label", "index": "idx"},
+        },
+        classes,
+    )
+
+
+def _table(file: str, rows: int, filler: str) -> dict[str, SubmissionTable]:
+    return {"test": SubmissionTable(file, rows, filler)}
 
 
 _YES_NO = ClassLabels(("0", "1"))
 _ENTAILMENT = ClassLabels(("entailment", "not_entailment"))
-_PAIR = _files(_File("train", 1, 2, 3), _File("test", 1, 2))
-_MNLI = MappingProxyType(
-    {
-        "train": _File("train", 8, 9, -1),
-        "dev_matched": _File("dev", 8, 9, -1),
-        "dev_mismatched": _File("dev", 8, 9, -1),
-        "test_matched": _File("test", 8, 9),
-        "test_mismatched": _File("test", 8, 9),
-        "diagnostic": _File("test", 1, 2),
-    }
-)
-_TASKS: dict[str, _GlueTask] = {
-    "cola": _GlueTask(
-        _files(_File("train", 3, None, 1, header=False), _File("test", 1)), _YES_NO, ("mcc",)
+_PAIR = _files(TextFile("train", 1, 2, 3), TextFile("test", 1, 2))
+GLUE_TASKS: dict[str, TextTask] = {
+    "cola": TextTask(
+        _files(TextFile("train", 3, None, 1, header=False), TextFile("test", 1)),
+        _YES_NO,
+        ("mcc",),
+        tfds=_dataset("cola", "sentence", unacceptable="0", acceptable="1"),
+        submission=_table("CoLA.tsv", 1063, "1"),
     ),
-    "mrpc": _GlueTask(
-        _files(_File("train", 3, 4, 0), _File("test", 3, 4)),
+    "sst": TextTask(
+        _files(TextFile("train", 0, None, 1), TextFile("test", 1)),
+        _YES_NO,
+        tfds=_dataset("sst2", "sentence", negative="0", positive="1"),
+        submission=_table("SST-2.tsv", 1821, "1"),
+    ),
+    "mrpc": TextTask(
+        _files(TextFile("train", 3, 4, 0), TextFile("test", 3, 4)),
         _YES_NO,
         ("accuracy", "f1"),
         unordered=True,
+        tfds=_dataset("mrpc", "sentence1", "sentence2", not_equivalent="0", equivalent="1"),
+        submission=_table("MRPC.tsv", 1725, "1"),
     ),
-    "mnli": _GlueTask(_MNLI, ClassLabels(("contradiction", "entailment", "neutral"))),
-    "sst": _GlueTask(_files(_File("train", 0, None, 1), _File("test", 1)), _YES_NO),
-    "qqp": _GlueTask(
-        _files(_File("train", 3, 4, 5), _File("test", 1, 2)), _YES_NO, ("accuracy", "f1")
-    ),
-    "rte": _GlueTask(_PAIR, _ENTAILMENT, num_train_epochs=10.0),
-    "qnli": _GlueTask(_PAIR, _ENTAILMENT),
-    "sts": _GlueTask(
-        _files(_File("train", -3, -2, -1), _File("test", "sentence1", "sentence2")),
+    "sts": TextTask(
+        _files(TextFile("train", -3, -2, -1), TextFile("test", "sentence1", "sentence2")),
         LabelRange(0.0, 5.0),
-        # ELECTRA's published figure is Spearman's.
-        ("spearman", "pearson", "mse"),
+        ("spearman", "pearson", "mse"),  # ELECTRA publishes Spearman's
         num_train_epochs=10.0,
         unordered=True,
+        tfds=_dataset("stsb", "sentence1", "sentence2"),
+        submission=_table("STS-B.tsv", 1379, "2.500"),
     ),
-    "wnli": _GlueTask(_PAIR, _YES_NO),
-}
-GLUE_TASKS = tuple(_TASKS)
-
-
-def glue_task(name: str, folder: Path) -> Task:
-    """The GLUE task of a name, with its files in a folder."""
-    row = _TASKS[name]
-    classes = row.labels if isinstance(row.labels, ClassLabels) else None
-    label_range = row.labels if isinstance(row.labels, LabelRange) else None
-    return Task(
-        name=name,
-        kind="classification" if classes else "regression",
-        splits={
-            split: Split(file.role, str(path), partial(_read, path, file, row.labels))
-            for split, file in row.files.items()
-            for path in (folder / f"{split}.tsv",)
+    "qqp": TextTask(
+        _files(TextFile("train", 3, 4, 5), TextFile("test", 1, 2)),
+        _YES_NO,
+        ("accuracy", "f1"),
+        tfds=_dataset("qqp", "question1", "question2", not_duplicate="0", duplicate="1"),
+        submission=_table("QQP.tsv", 390965, "0"),
+    ),
+    "mnli": TextTask(
+        {
+            "train": TextFile("train", 8, 9, -1),
+            "dev_matched": TextFile("dev", 8, 9, -1),
+            "dev_mismatched": TextFile("dev", 8, 9, -1),
+            "test_matched": TextFile("test", 8, 9),
+            "test_mismatched": TextFile("test", 8, 9),
+            "diagnostic": TextFile("test", 1, 2),
         },
-        metrics=row.metrics,
-        classes=classes,
-        label_range=label_range,
-        unordered=row.unordered,
-        num_train_epochs=row.num_train_epochs,
-    )
-
-
-def _read(path: Path, file: _File, labels: ClassLabels | LabelRange, bad_rows: BadRows):
-    rows = read_tsv(path, file.columns(), bad_rows, file.header)
-    return read_text_examples(rows, labels, bad_rows)
+        ClassLabels(("contradiction", "entailment", "neutral")),
+        tfds=_dataset(
+            "mnli",
+            "premise",
+            "hypothesis",
+            splits={
+                "train": "glue/mnli:train",
+                "dev_matched": "glue/mnli:validation_matched",
+                "dev_mismatched": "glue/mnli:validation_mismatched",
+                "test_matched": "glue/mnli:test_matched",
+                "test_mismatched": "glue/mnli:test_mismatched",
+                "diagnostic": "glue/ax:test",
+            },
+        ),
+        submission={
+            "test_matched": SubmissionTable("MNLI-m.tsv", 9796, "entailment"),
+            "test_mismatched": SubmissionTable("MNLI-mm.tsv", 9847, "entailment"),
+            "diagnostic": SubmissionTable("AX.tsv", 1104, "entailment"),
+        },
+    ),
+    "qnli": TextTask(
+        _PAIR,
+        _ENTAILMENT,
+        tfds=_dataset("qnli", "question", "sentence"),
+        submission=_table("QNLI.tsv", 5463, "entailment"),
+    ),
+    "rte": TextTask(
+        _PAIR,
+        _ENTAILMENT,
+        num_train_epochs=10.0,
+        tfds=_dataset("rte", "sentence1", "sentence2"),
+        submission=_table("RTE.tsv", 3000, "entailment"),
+    ),
+    "wnli": TextTask(
+        _PAIR,
+        _YES_NO,
+        tfds=_dataset("wnli", "sentence1", "sentence2", not_entailment="0", entailment="1"),
+        submission=_table("WNLI.tsv", 146, "0"),
+    ),
+}

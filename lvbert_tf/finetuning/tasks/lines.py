@@ -1,4 +1,4 @@
-"""Opening a task's files: plain or compressed text, by line, whatever bytes it holds."""
+"""Reading the lines of a task's files, plain or compressed, whatever bytes they hold."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,10 +12,10 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def find_file(path: Path) -> Path:
-    """The file, or the compressed one of that name (`.gz`, `.bz2`, `.xz`, `.zst`).
+    """The path itself, or that of the compressed file (`.gz`, `.bz2`, `.xz`, `.zst` added).
 
     Raises:
-      InputError: neither exists.
+      InputError: none of them exists.
     """
     for suffix in ("", *COMPRESSED_SUFFIXES):
         candidate = path.with_name(path.name + suffix)
@@ -25,10 +25,10 @@ def find_file(path: Path) -> Path:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields every line with its number from 1, without its end (LF or CRLF) and byte-order mark.
+    """Yields every line with its number from 1, without its line end (LF or CRLF) and byte-order mark.
 
-    Bytes that are not UTF-8 become lone surrogates, which `checked_text` refuses, so that one bad
-    line costs one row.
+    Bytes that are not UTF-8 become lone surrogates, which `checked_text` refuses, so that a bad line
+    makes one row bad and not the file.
 
     Raises:
       InputError: the file does not exist, cannot be read, is corrupt or in UTF-16; or its lines end in
@@ -38,7 +38,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def number_lines(raw_lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    """The lines of an open file, whose name is for messages; see `read_lines`."""
+    """Numbers and decodes lines as `read_lines` does; `name` is the file's name in messages."""
     for number, line in enumerate(raw_lines, start=1):
         if number == 1:
             check_encoding(line, name)
@@ -55,16 +55,20 @@ def read_document(path: Path) -> str:
     """The whole text of a file, without a byte-order mark.
 
     Raises:
-      InputError: see `read_lines`; or it is not UTF-8.
+      InputError: see `read_lines`; or the file is not UTF-8.
     """
     return text_of(b"".join(read_raw_lines(find_file(path))), str(path))
 
 
 def checked_text(value: object, what: str) -> str:
-    """`value` if it is text that can be tokenized.
+    """Returns `value`, which must be text that can be tokenized.
+
+    Args:
+      value: the value of a row.
+      what: what it is, for the message.
 
     Raises:
-      RowError: it is no text, or holds a NUL byte or a lone surrogate.
+      RowError: it is not text, or holds a NUL byte or a lone surrogate.
     """
     if not isinstance(value, str):
         raise RowError(f"{what} is no text: {shown(value)}")
@@ -76,10 +80,10 @@ def checked_text(value: object, what: str) -> str:
 
 
 def read_raw_lines(path: Path) -> Iterator[bytes]:
-    """Yields every line of a file, plain or compressed, as the file is read: it may be a pipe.
+    """Yields the lines of a file, plain or compressed, while it is being read; it may be a pipe.
 
     Raises:
-      InputError: it does not exist, cannot be read or is corrupt.
+      InputError: the file does not exist, cannot be read or is corrupt.
     """
     try:
         for name, stream in open_streams(path):

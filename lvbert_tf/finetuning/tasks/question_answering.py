@@ -1,13 +1,14 @@
-"""Questions on a context: SQuAD's JSON, MRQA's JSON lines, and rows of a user's own."""
+"""Question-answering tasks: the built-in ones, and reading SQuAD's JSON, MRQA's JSON lines and rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Question, Source
 from lvbert_tf.finetuning.metrics.question_answering import SPAN_METRICS, UNANSWERABLE_METRICS
+from lvbert_tf.finetuning.task_examples import Question, RowLocation
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError
 from lvbert_tf.finetuning.tasks.lines import read_document
 from lvbert_tf.finetuning.tasks.questions import (
@@ -19,52 +20,109 @@ from lvbert_tf.finetuning.tasks.questions import (
     member,
 )
 from lvbert_tf.finetuning.tasks.rows import Row, parse_json, read_json_objects
-from lvbert_tf.finetuning.tasks.task import Role, Split, Task
-
-_SQUAD_TASKS = ("squad", "squadv1")
-_MRQA_TASKS = ("newsqa", "naturalqs", "triviaqa", "searchqa")
-SPAN_TASKS = _SQUAD_TASKS + _MRQA_TASKS
+from lvbert_tf.finetuning.tasks.task import DEFAULT_EPOCHS, DEFAULT_LENGTHS, Role, Task, TaskSplit
+from lvbert_tf.finetuning.tasks.tfds_rows import TfdsDataset, same_splits
 
 
-def span_task(name: str, folder: Path) -> Task:
-    """The built-in question-answering task of a name, with its files {train,dev}.json(l) in a folder."""
-    mrqa, unanswerable = name in _MRQA_TASKS, name == "squad"
-    read, suffix = (read_mrqa, ".jsonl") if mrqa else (read_squad, ".json")
-    # MRQA is ranked by F1; ELECTRA's published figures on SQuAD are exact matches.
-    metrics = UNANSWERABLE_METRICS if unanswerable else SPAN_METRICS
+@dataclass(frozen=True)
+class SpanTask:
+    """A built-in question-answering task, whose files are {train,dev}.json or .jsonl.
 
-    def split(role: Role) -> Split:
-        path = folder / f"{role}{suffix}"
-        return Split(role, str(path), partial(read, path, QuestionRules(unanswerable, role)))
+    Args:
+      file_format: SQuAD's JSON, or MRQA's JSON lines.
+      tfds: where the task is in TFDS.
+      unanswerable: whether a context may hold no answer.
+    """
 
-    return Task(
-        name=name,
-        kind="span",
-        splits={"train": split("train"), "dev": split("dev")},
-        metrics=metrics[::-1] if mrqa else metrics,
-        unanswerable=unanswerable,
-        num_train_epochs=2.0,
-        max_seq_length=512,
-    )
+    file_format: Literal["squad", "mrqa"]
+    tfds: TfdsDataset
+    unanswerable: bool = False
+
+    def from_files(self, name: str, folder: Path) -> Task:
+        """The task with its files in a folder. Opens nothing."""
+        mrqa = self.file_format == "mrqa"
+
+        def split(role: Role) -> TaskSplit:
+            path = folder / f"{role}{'.jsonl' if mrqa else '.json'}"
+            rules = QuestionRules(self.unanswerable, role)
+            return TaskSplit(
+                role, str(path), partial(read_mrqa if mrqa else read_squad, path, rules)
+            )
+
+        return self._task(name, split)
+
+    def from_tfds(self, name: str) -> Task:
+        """The task with its splits in TFDS. Opens nothing."""
+
+        def split(role: Role) -> TaskSplit:
+            return TaskSplit(role, self.tfds.location(role), partial(self._read_dataset, role))
+
+        return self._task(name, split)
+
+    def _task(self, name: str, split: Callable[[Role], TaskSplit]) -> Task:
+        metrics = UNANSWERABLE_METRICS if self.unanswerable else SPAN_METRICS
+        return Task(
+            name=name,
+            kind="span",
+            splits={"train": split("train"), "dev": split("dev")},
+            # MRQA is ranked by F1; the figures that ELECTRA publishes on SQuAD are exact matches.
+            metrics=metrics[::-1] if self.file_format == "mrqa" else metrics,
+            unanswerable=self.unanswerable,
+            num_train_epochs=DEFAULT_EPOCHS["span"],
+            max_seq_length=DEFAULT_LENGTHS["span"],
+        )
+
+    def _read_dataset(self, role: Role, bad_rows: BadRows) -> Iterator[Question]:
+        read = read_mrqa_rows if self.file_format == "mrqa" else read_question_rows
+        rules = QuestionRules(self.unanswerable, role)
+        return read(self.tfds.read(role, bad_rows), rules, bad_rows)
+
+
+def _squad(version: str, **further_columns: str) -> TfdsDataset:
+    columns = {"id": "id", "question": "question", "context": "context"}
+    answers = {"answer": "answers.text", "answer_start": "answers.answer_start"}
+    splits = same_splits(f"squad/{version}", train="train", dev="validation")
+    return TfdsDataset(splits, {**columns, **answers, **further_columns})
+
+
+def _mrqa(config: str) -> TfdsDataset:
+    columns = {"id": "qid", "question": "question", "context": "context", "answer": "answers"}
+    detected = {
+        "detected": "detected_answers.text",
+        "first": "detected_answers.char_spans.start",
+        "last": "detected_answers.char_spans.end",
+    }
+    splits = same_splits(f"mrqa/{config}", train="train", dev="validation")
+    return TfdsDataset(splits, {**columns, **detected})
+
+
+SPAN_TASKS: dict[str, SpanTask] = {
+    "squad": SpanTask("squad", _squad("v2.0", impossible="is_impossible"), unanswerable=True),
+    "squadv1": SpanTask("squad", _squad("v1.1")),
+    "newsqa": SpanTask("mrqa", _mrqa("news_qa")),
+    "naturalqs": SpanTask("mrqa", _mrqa("natural_questions")),
+    "triviaqa": SpanTask("mrqa", _mrqa("trivia_qa")),
+    "searchqa": SpanTask("mrqa", _mrqa("search_qa")),
+}
 
 
 def read_squad(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Question]:
     """Yields the questions of a file in the format of SQuAD 1.1 or 2.0, also compressed.
 
     Raises:
-      InputError: it is no such file; or a question is bad (see `Questions.make`), unless `bad_rows`
-        skips it.
+      InputError: the file has another format; or a question is bad (see `Questions.make`), unless
+        `bad_rows` skips it.
     """
     questions = Questions(rules, bad_rows)
-    for source, context, item in _squad_items(path, bad_rows):
-        with bad_rows.at(source):
+    for location, context, item in _squad_items(path, bad_rows):
+        with bad_rows.at(location):
             asked = (member(item, "id", object), member(item, "question", str), context)
             if rules.role == "test":
-                yield from questions.make(source, asked)
+                yield from questions.make(location, asked)
                 continue
             impossible, marked = _answers(item)
             texts = [member(answer, "text", str) for answer in marked]
-            yield from questions.make(source, asked, texts, marked, find_at_start, impossible)
+            yield from questions.make(location, asked, texts, marked, find_at_start, impossible)
 
 
 def read_mrqa(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Question]:
@@ -74,7 +132,7 @@ def read_mrqa(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Q
       InputError: a line or a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
     questions = Questions(rules, bad_rows)
-    # An evaluation needs no places of answers.
+    # An evaluation does not need the places of answers.
     places: dict[str, Any] = {} if rules.role == "train" else {"default": []}
     for line, record in read_json_objects(path, bad_rows):
         if "header" in record:
@@ -95,20 +153,20 @@ def read_mrqa(path: Path, rules: QuestionRules, bad_rows: BadRows) -> Iterator[Q
 
 
 def read_question_rows(
-    rows: Iterable[tuple[Source, Row]], rules: QuestionRules, bad_rows: BadRows
+    rows: Iterable[tuple[RowLocation, Row]], rules: QuestionRules, bad_rows: BadRows
 ) -> Iterator[Question]:
-    """Makes questions of rows with the roles question, context and, where there are any, id, answer,
-    answer_start and impossible; answer and answer_start hold one value or lists of the same length.
+    """Makes questions of rows with the fields question and context, and perhaps others.
 
-    Where the role impossible says nothing, an answer that is blank, null or an empty list says that
-    the context holds none. Without an id it is the place of the row.
+    The others are id, answer, answer_start and impossible. answer and answer_start hold one value, or
+    lists of the same length. Where impossible is missing or blank, an answer that is blank, null or an
+    empty list means that the context holds none. Without an id, the place of the row is the id.
 
     Raises:
       InputError: a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
     questions = Questions(rules, bad_rows)
-    for source, row in rows:
-        with bad_rows.at(source):
+    for location, row in rows:
+        with bad_rows.at(location):
             texts = _as_list(row.get("answer"))
             texts = [] if all(map(_is_blank, texts)) else texts
             starts = _as_list(row.get("answer_start")) if texts else []
@@ -118,53 +176,57 @@ def read_question_rows(
                 {"text": text, "answer_start": _as_integer(start)}
                 for text, start in zip(texts, starts, strict=False)
             ]
-            asked = (row.get("id", source.place), row["question"], row["context"])
+            asked = (row.get("id", location.place), row["question"], row["context"])
             impossible = flag(row.get("impossible"))
-            yield from questions.make(source, asked, texts, marked, find_at_start, impossible)
+            yield from questions.make(location, asked, texts, marked, find_at_start, impossible)
 
 
 def read_mrqa_rows(
-    rows: Iterable[tuple[Source, Row]], rules: QuestionRules, bad_rows: BadRows
+    rows: Iterable[tuple[RowLocation, Row]], rules: QuestionRules, bad_rows: BadRows
 ) -> Iterator[Question]:
-    """Makes questions of rows with what a file of MRQA has: the roles id, question, context, answer (a
-    list), and of every detected answer its text, detected, and its places, first and last (lists).
+    """Makes questions of rows with what a file of MRQA has.
+
+    The fields are id, question, context and answer (a list of texts); and for each detected answer its
+    text in the list `detected`, and its places in `first` and `last` (lists of lists).
 
     Raises:
       InputError: a question is bad (see `Questions.make`), unless `bad_rows` skips it.
     """
     questions = Questions(rules, bad_rows)
-    for source, row in rows:
-        with bad_rows.at(source):
+    for location, row in rows:
+        with bad_rows.at(location):
             marked = [
                 {"text": text, "char_spans": [list(ends) for ends in zip(*places, strict=True)]}
                 for text, *places in zip(row["detected"], row["first"], row["last"], strict=True)
             ]
             texts = (row["id"], row["question"], row["context"])
-            yield from questions.make(source, texts, row["answer"], marked, find_at_character_spans)
+            yield from questions.make(
+                location, texts, row["answer"], marked, find_at_character_spans
+            )
 
 
-def _squad_items(path: Path, bad_rows: BadRows) -> Iterator[tuple[Source, str, Any]]:
-    """Yields every question of a document as JSON, with its context."""
+def _squad_items(path: Path, bad_rows: BadRows) -> Iterator[tuple[RowLocation, str, Any]]:
+    """Yields every question of a document as JSON, with its location and its context."""
     try:
         articles = member(parse_json(read_document(path)), "data", list)
     except RowError as error:
         raise InputError(f"{path}: {error}") from error
     for i, article in enumerate(articles):
         place = f"data[{i}]"
-        with bad_rows.at(Source(str(path), place)):
+        with bad_rows.at(RowLocation(str(path), place)):
             for j, paragraph in enumerate(member(article, "paragraphs", list)):
                 inner = f"{place}.paragraphs[{j}]"
-                with bad_rows.at(Source(str(path), inner)):
+                with bad_rows.at(RowLocation(str(path), inner)):
                     context = member(paragraph, "context", str)
                     for k, item in enumerate(member(paragraph, "qas", list)):
-                        yield Source(str(path), f"{inner}.qas[{k}]"), context, item
+                        yield RowLocation(str(path), f"{inner}.qas[{k}]"), context, item
 
 
 def _answers(item: Any) -> tuple[bool | None, list[Any]]:
-    """Whether an item is said to have no answer, if anything is said of it, and its answers.
+    """Whether the file says that a question has no answer (None if it says nothing), and its answers.
 
     Raises:
-      RowError: there is no list of answers, although nothing says that there are none.
+      RowError: there is no list of answers, and the file does not say that there are none.
     """
     impossible = flag(item.get("is_impossible"))
     if impossible and item.get("answers") is None:
@@ -179,7 +241,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _as_integer(value: Any) -> Any:
-    """A number of a text file; anything else stays, to be refused by name."""
+    """The integer that a text stands for; other values stay, so that a message can show them."""
     if not isinstance(value, str) or not value.strip().isdecimal():
         return value
     try:

@@ -1,11 +1,11 @@
-"""Questions of a file from what its format holds: checked, their answers found in the context."""
+"""Making questions from the values of a file: checking them, and finding answers in the context."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lvbert_tf.finetuning.examples import Question, Source, Span
 from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
+from lvbert_tf.finetuning.task_examples import Question, RowLocation, Span
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.tasks.lines import checked_text
 from lvbert_tf.finetuning.tasks.task import Role
@@ -15,12 +15,12 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True)
 class QuestionRules:
-    """What the questions of a file must be.
+    """What is required of the questions of a file.
 
     Args:
       unanswerable: whether a context may hold no answer.
-      role: of the split. For training an answer's place must be known, for evaluation its text; in
-        a test file nothing that is said of answers is read.
+      role: the role of the split. Training needs the place of an answer, and evaluation its text; in a
+        test file, answers are not read.
     """
 
     unanswerable: bool
@@ -28,7 +28,7 @@ class QuestionRules:
 
 
 def find_at_start(context: str, answer: Any) -> Iterator[Span]:
-    """SQuAD: the answer's text begins at the character `answer_start`."""
+    """Yields the span of an answer of SQuAD, whose text begins at the character `answer_start`."""
     text, start = member(answer, "text", str), member(answer, "answer_start", int)
     end = start + len(text)
     if start < 0 or not text or context[start:end] != text:
@@ -38,7 +38,10 @@ def find_at_start(context: str, answer: Any) -> Iterator[Span]:
 
 
 def find_at_character_spans(context: str, answer: Any) -> Iterator[Span]:
-    """MRQA: `char_spans` are first and last character; the text may be a normalized one."""
+    """Yields the spans of an answer of MRQA: `char_spans` has first and last characters.
+
+    The answer's text may be normalized.
+    """
     text = member(answer, "text", str)
     for span in member(answer, "char_spans", list):
         match span:
@@ -63,7 +66,7 @@ class Questions:
 
     def make(
         self,
-        source: Source,
+        location: RowLocation,
         texts: tuple[Any, Any, Any],
         answers: Sequence[Any] = (),
         marked: Sequence[Any] = (),
@@ -72,20 +75,22 @@ class Questions:
     ) -> Iterator[Question]:
         """Yields the question, unless nothing can be learned from it.
 
-        An answer that is not at its place is a bad row of its own: where bad rows are skipped it is
-        not trained on, but still counts as right in an evaluation.
+        An answer that is not at its place counts as a bad row. Where bad rows are skipped, training
+        leaves the answer out, but it still counts as right in an evaluation.
 
         Args:
-          texts: id (also an integer, which becomes text), question and context.
+          location: where the question is, for messages.
+          texts: the id (text or an integer, which becomes text), the question and the context.
           answers: the texts that count as right.
-          marked: answers with their places, which `find(context, one of them)` yields.
-          impossible: whether the context is said to hold no answer; None: nothing is said of it, so
-            it holds none if the task has such questions and there are no answers.
+          marked: answers with their places in the context.
+          find: called with the context and one of `marked`; yields its spans.
+          impossible: whether the file says that the context holds no answer. None: the file says
+            nothing, and the context holds none if the task has such questions and there are no answers.
 
         Raises:
-          RowError: something is no text, the id is empty or was there before, there is no answer, or
-            one where there must be none.
-          InputError: an answer is not at its place and bad rows are not skipped.
+          RowError: a value is not text, the id is empty or was there before, there is no answer, or
+            there is one where there must be none.
+          InputError: an answer is not at its place, and bad rows are not skipped.
         """
         key, question, context = (
             _id(texts[0]),
@@ -98,17 +103,21 @@ class Questions:
         spans: list[Span] = []
         bad_so_far = self.bad_rows.count
         for place in marked:
-            with self.bad_rows.at(source):
+            with self.bad_rows.at(location):
                 spans.extend(find(context, place))
         if self.rules.role == "train" and not spans and not impossible:
-            if self.bad_rows.count > bad_so_far:  # each of its answers was counted
+            if self.bad_rows.count > bad_so_far:  # each of its answers was counted as a bad row
                 return
             raise RowError("no answer has a place in the context")
         self.ids.add(key)
-        yield Question(key, question, context, answers, tuple(spans), impossible, source)
+        yield Question(key, question, context, answers, tuple(spans), impossible, location)
 
     def _without_answer(self, answers: Sequence[Any], impossible: bool | None) -> bool:
-        """Whether the context holds no answer; raises RowError where that and the answers disagree."""
+        """Whether the context holds no answer.
+
+        Raises:
+          RowError: what the file says and the answers contradict each other or the task.
+        """
         if impossible and not self.rules.unanswerable:
             raise RowError("the context has no answer, but the task has no such questions")
         if impossible and answers:
@@ -125,11 +134,16 @@ _REQUIRED = object()
 
 
 def member(record: Any, name: str, kind: type, default: Any = _REQUIRED) -> Any:
-    """`record[name]`, which must be of a kind (`object`: of any); `default`, if there is one, where it
-    is missing.
+    """The value `record[name]`, of a certain type.
+
+    Args:
+      record: a JSON object.
+      name: the name of the value.
+      kind: the type that the value must have; `object` allows any.
+      default: returned if there is no such value; without a default it must be there.
 
     Raises:
-      RowError: it is of another kind, or missing; then the names are listed that are there.
+      RowError: the record is not an object, or the value is missing or has another type.
     """
     if not isinstance(record, dict):
         raise RowError(f"expected an object with {name}: {shown(record)}")
@@ -143,10 +157,10 @@ def member(record: Any, name: str, kind: type, default: Any = _REQUIRED) -> Any:
 
 
 def flag(value: Any) -> bool | None:
-    """What a member or a column says of whether a context holds no answer; None if it is blank.
+    """Whether a context holds no answer, as a file says it; None if the value is blank.
 
     Raises:
-      RowError: it is neither true or false nor 1 or 0, be it as text.
+      RowError: the value is not true, false, 1 or 0, also as text.
     """
     text = str(value).strip().lower() if isinstance(value, str | int) else value
     if text in (None, ""):
@@ -157,7 +171,7 @@ def flag(value: Any) -> bool | None:
 
 
 def _id(value: Any) -> str:
-    """Prediction files are JSON objects, whose keys are text: 12 and "12" are the same id."""
+    """The id as text. It is a key in prediction files, where 12 and "12" are the same."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Rows of tab-separated, comma-separated and JSON-lines files, as values by role.
+"""Rows of tab-separated, comma-separated and JSON-lines files, as values by field.
 
-A role is what a column means to a task (`text`, `label`, ...); a column is its name in the header
-or its number from 0, negative numbers counting from the end.
+A field is what a column means to a task (`text`, `label`, ...). A column is given by its name in the
+header or by its number from 0; negative numbers count from the end.
 """
 
 import json
@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.tasks.csv_rows import Cells, read_one_line_rows, read_rows_over_lines
 from lvbert_tf.finetuning.tasks.lines import read_lines
 
 Column = str | int
 Row = Mapping[str, Any]
+UNKNOWN_IN_TESTS = frozenset({"label", "tags", "answer", "answer_start", "impossible"})
+"""Fields that hold what is to be predicted. They are not read from a test split, which may lack them
+or have anything there."""
 
 
 def read_tsv(
@@ -25,13 +28,15 @@ def read_tsv(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool = True,
-) -> Iterator[tuple[Source, Row]]:
+) -> Iterator[tuple[RowLocation, Row]]:
     """Yields the rows of a tab-separated file. A quotation mark is a character like any other.
 
-    A blank line is a row without text where the file has one column, and no row where it has more.
+    In a file of one column a blank line is a row with an empty text; elsewhere blank lines are skipped.
 
     Args:
-      columns: role -> column.
+      path: the file, which may be compressed.
+      columns: field -> column.
+      bad_rows: what happens to bad rows.
       header: whether the first line names the columns.
 
     Raises:
@@ -48,11 +53,15 @@ def read_csv(
     bad_rows: BadRows,
     header: bool = True,
     multiline: bool = False,
-) -> Iterator[tuple[Source, Row]]:
+) -> Iterator[tuple[RowLocation, Row]]:
     """Yields the rows of a comma-separated file with RFC 4180's quotation marks; see `read_tsv`.
 
     Args:
-      multiline: whether a field in quotation marks may run over several lines.
+      path: the file, which may be compressed.
+      columns: field -> column.
+      bad_rows: what happens to bad rows.
+      header: whether the first line names the columns.
+      multiline: whether a cell in quotation marks may run over several lines.
 
     Raises:
       InputError: see `read_tsv` and, with `multiline`, `read_rows_over_lines`.
@@ -63,39 +72,41 @@ def read_csv(
 
 def read_json_lines(
     path: Path, columns: Mapping[str, Column], bad_rows: BadRows
-) -> Iterator[tuple[Source, Row]]:
+) -> Iterator[tuple[RowLocation, Row]]:
     """Yields the objects of a JSON-lines file; the column `a.b` is `b` in the object `a`.
 
     Raises:
-      InputError: a line is no JSON object or lacks a column, unless `bad_rows` skips it.
+      InputError: a line is not a JSON object or lacks a column, unless `bad_rows` skips it.
     """
-    for source, record in read_json_objects(path, bad_rows):
-        with bad_rows.at(source):
-            yield source, _pick(record, columns)
+    for location, record in read_json_objects(path, bad_rows):
+        with bad_rows.at(location):
+            yield location, _pick(record, columns)
 
 
-def read_json_objects(path: Path, bad_rows: BadRows) -> Iterator[tuple[Source, dict[str, Any]]]:
+def read_json_objects(
+    path: Path, bad_rows: BadRows
+) -> Iterator[tuple[RowLocation, dict[str, Any]]]:
     """Yields the object of every line that is not blank.
 
     Raises:
-      InputError: a line is no JSON object, unless `bad_rows` skips it.
+      InputError: a line is not a JSON object, unless `bad_rows` skips it.
     """
     for number, line in read_lines(path):
         if not line.strip():
             continue
-        source = Source(str(path), number)
-        with bad_rows.at(source):
+        location = RowLocation(str(path), number)
+        with bad_rows.at(location):
             record = parse_json(line)
             if not isinstance(record, dict):
                 raise RowError(f"no JSON object: {shown(line)}")
-            yield source, record
+            yield location, record
 
 
 def parse_json(text: str) -> Any:
     """Reads JSON.
 
     Raises:
-      RowError: it is not JSON, or nested too deep.
+      RowError: the text is not JSON, or is nested too deep.
     """
     try:
         return json.loads(text)
@@ -109,7 +120,7 @@ def dig(record: Any, column: str) -> Any:
     """The value at a dotted name such as `answers.text`.
 
     Raises:
-      KeyError: there is none.
+      KeyError: the record has no such value.
     """
     if isinstance(record, Mapping) and column in record:
         return record[column]
@@ -121,12 +132,12 @@ def dig(record: Any, column: str) -> Any:
 
 def _pick(record: dict[str, Any], columns: Mapping[str, Column]) -> Row:
     row = {}
-    for role, column in columns.items():
+    for field, column in columns.items():
         try:
-            row[role] = dig(record, str(column))
+            row[field] = dig(record, str(column))
         except KeyError:
             names = ", ".join(map(shown, record))
-            raise RowError(f"no column {column!r} ({role}); it has {names}") from None
+            raise RowError(f"no column {column!r} ({field}); it has {names}") from None
     return row
 
 
@@ -136,8 +147,8 @@ def _read_table(
     columns: Mapping[str, Column],
     bad_rows: BadRows,
     header: bool,
-) -> Iterator[tuple[Source, Row]]:
-    """Yields rows by role; `rows` has the cells of every line, none for a blank one."""
+) -> Iterator[tuple[RowLocation, Row]]:
+    """Yields rows by field; `rows` has the cells of every line, and no cells for a blank line."""
     begin: list[tuple[int, Cells]] = []
     for line in rows:
         begin.append(line)
@@ -147,26 +158,26 @@ def _read_table(
         return
     first_number, first = begin[-1]
     if isinstance(first, RowError):
-        raise InputError(f"{Source(file, first_number)}: {first}")
+        raise InputError(f"{RowLocation(file, first_number)}: {first}")
     indices, width = _find_columns(file, first, columns, header), len(first)
     for number, row in rows if header else chain(begin, rows):
         if row == [] and width > 1:
             continue
-        source = Source(file, number)
-        with bad_rows.at(source):
-            cells = _checked_cells(row or [""], source, width, header)
-            yield source, {role: cells[index] for role, index in indices.items()}
+        location = RowLocation(file, number)
+        with bad_rows.at(location):
+            cells = _checked_cells(row or [""], location, width, header)
+            yield location, {field: cells[index] for field, index in indices.items()}
 
 
-def _checked_cells(row: Cells, source: Source, width: int, header: bool) -> list[str]:
+def _checked_cells(row: Cells, location: RowLocation, width: int, header: bool) -> list[str]:
     if isinstance(row, RowError):
         raise row
     if len(row) != width:
         first = "the header" if header else "the first row"
         message = f"{len(row)} columns where {first} has {width}"
         if any("\n" in cell for cell in row):
-            # It may be any number of rows, which must not be counted as one.
-            raise InputError(f"{source}: {message}, and a quotation mark runs over several lines")
+            # It may be any number of rows, so it must not be counted as one.
+            raise InputError(f"{location}: {message}, and a quotation mark runs over several lines")
         raise RowError(message)
     return row
 
@@ -178,17 +189,17 @@ def _find_columns(
     header: bool,
 ) -> dict[str, int]:
     indices = {}
-    for role, column in columns.items():
+    for field, column in columns.items():
         if isinstance(column, int):
             found = [column] if -len(first_row) <= column < len(first_row) else []
         elif header:
             found = [index for index, name in enumerate(first_row) if name.strip() == column]
         else:
-            raise InputError(f"{file} has no header: give column {column!r} ({role}) by number")
+            raise InputError(f"{file} has no header: give column {column!r} ({field}) by number")
         if len(found) > 1:
-            raise InputError(f"{file}: {len(found)} columns are called {column!r} ({role})")
+            raise InputError(f"{file}: {len(found)} columns are called {column!r} ({field})")
         if not found:
             names = ", ".join(map(shown, first_row)) if header else f"{len(first_row)} columns"
-            raise InputError(f"{file}: no column {column!r} ({role}); it has {names}")
-        indices[role] = found[0]
+            raise InputError(f"{file}: no column {column!r} ({field}); it has {names}")
+        indices[field] = found[0]
     return indices

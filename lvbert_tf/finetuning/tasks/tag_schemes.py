@@ -1,4 +1,4 @@
-"""What a tag means: a part of an entity, or a class of the word."""
+"""What a tag means: a part of an entity, or the class of a word."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
@@ -28,11 +28,11 @@ class EntityTags:
     """Tags that mark entities, in one of `SCHEMES`, all with a type, or all without one.
 
     Args:
-      labels: the legal types, such as PER; or all legal tags, which is what labels are if O is among
-        them or all look like tags. None: all types are legal.
+      labels: the legal types, such as PER, or all legal tags. They are tags if O is among them or if
+        all look like tags. None allows all types.
 
     Raises:
-      InputError: the labels are tags and others, or tags of different schemes.
+      InputError: only some of the labels are tags, or they are tags of different schemes.
     """
 
     labels: Tags | None = None
@@ -50,15 +50,16 @@ class EntityTags:
 
     @cached_property
     def tags(self) -> Tags | None:
-        """The legal tags, if the labels are tags: an integer stands for the one at its place."""
+        """The legal tags, if the labels are tags; an integer in a file is an index into them."""
         labels = self.labels or ()
         listed = OUTSIDE in labels or (labels and all(map(_is_tag, labels)))
         return self.labels if listed else None
 
     def reader(self) -> ReadTags:
-        """What reads the tags of the sentences of one file, and leaves them as they are.
+        """Makes the function that checks the tags of one file, sentence by sentence, and returns them.
 
-        It raises RowError: there is no tag, it is illegal, or not of the scheme of those before.
+        The function raises RowError if a tag is missing, illegal, or not of the scheme of the tags
+        before it.
         """
         scheme = _OneScheme()
 
@@ -72,10 +73,11 @@ class EntityTags:
         return read
 
     def outputs(self, sentences: Iterable[Sequence[str]]) -> dict[str, str]:
-        """The tags that a model chooses among, and what is written for each in the scheme of the
-        sentences: O and four a type, those of `sentences` unless there are labels.
+        """The tags that a model chooses among -> the tag that is written for each.
 
-        BIO and IOE do not tell all parts of an entity, so a model learns BIOES in their place.
+        They are O and four for each type. The types are those of the labels, or of `sentences` if there
+        are no labels. A model learns BIOES in place of BIO and IOE, which do not distinguish all parts
+        of an entity; what is written has the scheme of the sentences.
         """
         tags = self.tags or {tag for sentence in sentences for tag in sentence}
         written = scheme_of(tags)
@@ -86,7 +88,7 @@ class EntityTags:
             parsed = [parse_tag(tag) for tag in tags]
             found = dict.fromkeys(pair[1] for pair in parsed if pair)
             types = tuple(found) if self.tags else tuple(sorted(found))
-        # Where words are segmented every word is a part of an entity.
+        # Where words are segmented, every word is part of an entity, and there is no O.
         outside = {} if types == ("",) and OUTSIDE not in tags else {OUTSIDE: OUTSIDE}
         return outside | {
             learned.spell(part, entity): written.spell(part, entity)
@@ -95,7 +97,7 @@ class EntityTags:
         }
 
     def learned(self, sentences: Iterable[Sequence[str]], outputs: Sequence[str]) -> list[Tags]:
-        """The same entities in tags that are among the `outputs` of a model."""
+        """The tags, among the `outputs` of a model, that mark the same entities."""
         scheme = learned_scheme(scheme_of(outputs))
         return [scheme.write(tags) for tags in sentences]
 
@@ -114,16 +116,19 @@ class EntityTags:
 
 @dataclass(frozen=True)
 class WordTags:
-    """Tags that classify a word by itself, such as parts of speech.
+    """Tags that classify each word by itself, such as parts of speech.
 
     Args:
-      tags: the legal tags; None allows all. An integer stands for the one at its place.
+      tags: the legal tags, into which an integer in a file is an index; None allows all tags.
     """
 
     tags: Tags | None = None
 
     def reader(self) -> ReadTags:
-        """What reads the tags of a sentence; it raises RowError: there is no tag, or no legal one."""
+        """Makes the function that checks and returns the tags of a sentence.
+
+        The function raises RowError if a tag is missing or illegal.
+        """
 
         def read(values: Sequence[Any]) -> Tags:
             tags = _named(values, self.tags)
@@ -135,8 +140,10 @@ class WordTags:
         return read
 
     def outputs(self, sentences: Iterable[Sequence[str]]) -> dict[str, str]:
-        """The tags a model chooses among: the legal ones, or all that `sentences` have, sorted; each
-        is written as it is."""
+        """The tags that a model chooses among: the legal ones, or all tags of `sentences`, sorted.
+
+        Each is written as it is.
+        """
         tags = self.tags or tuple(sorted({tag for tags in sentences for tag in tags}))
         return {tag: tag for tag in tags}
 
@@ -149,14 +156,14 @@ TagScheme = EntityTags | WordTags
 
 
 class _OneScheme:
-    """Sees to it that tags are of one scheme."""
+    """Checks that all tags of a file belong to one scheme."""
 
     def __init__(self) -> None:
-        self._letters: dict[str, str] = {}  # each with the first tag that has it
+        self._letters: dict[str, str] = {}  # letter -> the first tag that has it
         self._typed: dict[bool, str] = {}
 
     def add(self, tags: Iterable[str]) -> None:
-        """Raises RowError if the tags are of another scheme than each other or those added before."""
+        """Raises RowError if no scheme has these tags and those added before."""
         letters, typed = dict(self._letters), dict(self._typed)
         for tag in dict.fromkeys(tags):
             parsed = parse_tag(tag)
@@ -188,10 +195,10 @@ def _is_tag(tag: str) -> bool:
 
 
 def _named(values: Sequence[Any], names: Tags | None) -> Tags:
-    """Tags by their names, for which integers may stand: places among the `names`, from 0.
+    """Tags by name. A value may also be an integer, an index into `names`.
 
     Raises:
-      RowError: an item is neither text nor an integer, blank, or no place of a name.
+      RowError: a value is neither text nor an integer, is blank, or is not an index of a name.
     """
     numbers_are_names = names is not None and any(name.isdecimal() for name in names)
 
@@ -206,7 +213,7 @@ def _named(values: Sequence[Any], names: Tags | None) -> Tags:
             return tag
         if tag in names or numbers_are_names or not (number or tag.isdecimal()):
             return tag
-        # Of more digits than Python converts, or beyond the labels.
+        # A number may have more digits than Python converts, or be beyond the labels.
         with contextlib.suppress(ValueError, IndexError):
             if int(tag) >= 0:
                 return names[int(tag)]

@@ -1,4 +1,4 @@
-"""Texts and pairs of texts with a class or a number."""
+"""Examples of texts and pairs of texts: their labels, and reading them from rows."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source, TextExample
+from lvbert_tf.finetuning.task_examples import RowLocation, TextExample
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.tasks.lines import checked_text
 from lvbert_tf.finetuning.tasks.rows import Row
@@ -16,10 +16,10 @@ ParseLabel = Callable[[Any], int | float]
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """The classes of a task, in the order of the model's outputs; reads a label to its index.
+    """The classes of a task, in the order of the model's outputs. A call turns a label into its index.
 
     Raises:
-      InputError: fewer than two, or one twice.
+      InputError: there are fewer than two classes, or one is given twice.
     """
 
     names: tuple[str, ...]
@@ -31,7 +31,11 @@ class ClassLabels:
             )
 
     def __call__(self, value: Any) -> int:
-        """Raises RowError: no such label. JSON's numbers and booleans are read as text."""
+        """The index of a label; JSON's numbers and booleans count as text.
+
+        Raises:
+          RowError: there is no such label.
+        """
         if isinstance(value, bool):
             value = str(value).lower()
         name = str(value).strip() if isinstance(value, str | int) else None
@@ -42,12 +46,12 @@ class ClassLabels:
 
 @dataclass(frozen=True)
 class LabelRange:
-    """The least and the greatest label of a regression task; reads a label to its number.
+    """The least and the greatest label of a regression task. A call turns a label into its number.
 
-    A model is trained on labels brought to 0..1, as the reference does for sts.
+    A model is trained on labels scaled to 0..1, as the reference does for sts.
 
     Raises:
-      InputError: `low` is not below `high`, or either is not finite.
+      InputError: `low` is not below `high`, or one of them is not finite.
     """
 
     low: float
@@ -61,7 +65,11 @@ class LabelRange:
 
     @classmethod
     def parse(cls, value: Any) -> "LabelRange":
-        """Reads [low, high]; raises InputError otherwise."""
+        """Makes a range of [low, high].
+
+        Raises:
+          InputError: the value is something else.
+        """
         match value:
             case LabelRange():
                 return value
@@ -70,7 +78,11 @@ class LabelRange:
         raise InputError(f"expected [least, greatest], got {shown(value)}")
 
     def __call__(self, value: Any) -> float:
-        """Raises RowError: no number, or outside the range."""
+        """The number of a label.
+
+        Raises:
+          RowError: the label is not a number or is outside the range.
+        """
         try:
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
@@ -80,37 +92,37 @@ class LabelRange:
         return number
 
     def to_unit(self, label: float) -> float:
-        """Brings a label to 0..1."""
+        """Scales a label to 0..1."""
         return (label - self.low) / (self.high - self.low)
 
     def from_unit(self, prediction: float) -> float:
-        """Brings a prediction back to the units of the file."""
+        """Scales a prediction from 0..1 to the units of the file."""
         return self.low + prediction * (self.high - self.low)
 
 
 def read_text_examples(
-    rows: Iterable[tuple[Source, Row]], parse_label: ParseLabel, bad_rows: BadRows
+    rows: Iterable[tuple[RowLocation, Row]], parse_label: ParseLabel, bad_rows: BadRows
 ) -> Iterator[TextExample]:
-    """Makes examples of rows with the roles `text` and, where there are any, `text_pair` and `label`.
+    """Makes examples of rows with the field `text` and perhaps `text_pair` and `label`.
 
     Raises:
-      InputError: a text that cannot be tokenized or an illegal label, unless `bad_rows` skips it.
+      InputError: a text cannot be tokenized or a label is illegal, unless `bad_rows` skips the row.
     """
-    for source, row in rows:
-        with bad_rows.at(source):
+    for location, row in rows:
+        with bad_rows.at(location):
             yield TextExample(
                 checked_text(row["text"], "text"),
                 checked_text(row["text_pair"], "text_pair") if "text_pair" in row else None,
                 parse_label(row["label"]) if "label" in row else None,
-                source,
+                location,
             )
 
 
 def check_pair(example: TextExample, paired: bool) -> None:
-    """Refuses a pair of texts for a model that reads single ones, and the other way round.
+    """Refuses a pair of texts for a model that reads single texts, and the other way round.
 
     Raises:
-      RowError: says what to do about it.
+      RowError: the example does not suit the model; the message says what to do.
     """
     if paired and example.text_pair is None:
         raise RowError("a single text, but the model reads pairs; add text_pair")
@@ -119,9 +131,9 @@ def check_pair(example: TextExample, paired: bool) -> None:
 
 
 def double_unordered(examples: Iterable[TextExample]) -> Iterator[TextExample]:
-    """Yields all pairs, then all of them with text and text_pair swapped.
+    """Yields all pairs, then all pairs with text and text_pair swapped.
 
-    For training on tasks whose pairs have no order (mrpc, sts).
+    Training does so on tasks whose pairs have no order (mrpc, sts).
     """
     examples = tuple(examples)
     yield from examples

@@ -1,62 +1,103 @@
-"""Rows of a TensorFlow Dataset, as values by role."""
+"""Rows of TensorFlow Datasets (TFDS), as values by field."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.examples import Source
+from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows, RowError, shown
 from lvbert_tf.finetuning.tasks.rows import Column, Row
 
-# Records that leave TensorFlow at a time; one by one most of the time would go into that.
+# Records that leave TensorFlow at a time: one by one, most of the time would go into that.
 _BATCH = 1024
+
+
+@dataclass(frozen=True)
+class TfdsDataset:
+    """Where the splits of a built-in task are in TFDS.
+
+    Args:
+      splits: the task's name of a split -> `NAME[/config]:split`.
+      columns: field -> feature; see `read_tfds`.
+      classes: TFDS's name of a class -> the name in the task's files, where they differ.
+    """
+
+    splits: Mapping[str, str]
+    columns: Mapping[str, str]
+    classes: Mapping[str, str] = field(default_factory=dict)
+
+    def location(self, split: str) -> str:
+        """The TFDS name of a split of the task: `tfds:NAME[/config]:split`."""
+        return f"tfds:{self.splits[split]}"
+
+    def read(
+        self, split: str, bad_rows: BadRows, leave_out: Collection[str] = ()
+    ) -> Iterator[tuple[RowLocation, Row]]:
+        """Yields the rows of a split of the task without some fields; see `read_tfds`."""
+        columns = {name: column for name, column in self.columns.items() if name not in leave_out}
+        return read_tfds(self.location(split), columns, bad_rows)
+
+
+def same_splits(dataset: str, **splits: str) -> dict[str, str]:
+    """The splits of a task that are all in one dataset.
+
+    Args:
+      dataset: `NAME[/config]`.
+      **splits: the task's name of a split -> TFDS's name.
+    """
+    return {split: f"{dataset}:{theirs}" for split, theirs in splits.items()}
 
 
 def read_tfds(
     location: str, columns: Mapping[str, Column], bad_rows: BadRows
-) -> Iterator[tuple[Source, Row]]:
+) -> Iterator[tuple[RowLocation, Row]]:
     """Yields the records of a split in the dataset's order.
 
     Args:
       location: `tfds:NAME[/config][:split]`.
-      columns: role -> feature; `a.b` is `b` within the feature `a`, a list of it for each sequence on
-        the way. A class label becomes its name.
+      columns: field -> feature. `a.b` is `b` within the feature `a`, and a list of it for each
+        sequence on the way. A class label becomes its name.
+      bad_rows: what happens to bad rows.
 
     Raises:
-      InputError: there is no such dataset, split or feature, or it cannot be prepared; or a text is
-        not UTF-8, unless `bad_rows` skips it.
+      InputError: there is no such dataset, split or feature, or the dataset cannot be prepared; or a
+        text is not UTF-8, unless `bad_rows` skips it.
     """
     # TensorFlow starts only if a task reads from it.
     from lvbert_tf.io.tfds import open_builder
 
     builder, split = open_builder(location)
     features = {}
-    for role, column in columns.items():
+    for name, column in columns.items():
         feature = _find_feature(builder.info.features, str(column).split("."))
         if feature is None:
             names = ", ".join(map(shown, sorted(builder.info.features)))
-            raise InputError(f"{location}: no feature {column!r} ({role}); it has {names}")
-        features[role] = feature
-    paths = {role: str(columns[role]).split(".") for role in features}
+            raise InputError(f"{location}: no feature {column!r} ({name}); it has {names}")
+        features[name] = feature
+    paths = {name: str(columns[name]).split(".") for name in features}
     needed = {path[0] for path in paths.values()}
     dataset = builder.as_dataset(split=split, shuffle_files=False)
-    # Features of other kinds than a task needs may not form batches.
+    # Features of other types than a task needs may not form batches.
     dataset = dataset.map(lambda record: {name: record[name] for name in needed})
     number = 0
     for batch in dataset.ragged_batch(_BATCH):
         values = [_values(batch, path) for path in paths.values()]
         for record in zip(*values, strict=True):
-            source = Source(location, f"record {number}")
+            row_location = RowLocation(location, f"record {number}")
             number += 1
-            with bad_rows.at(source):
+            with bad_rows.at(row_location):
                 pairs = zip(features.items(), record, strict=True)
-                yield source, {role: _plain(feature, value) for (role, feature), value in pairs}
+                yield (
+                    row_location,
+                    {name: _plain(feature, value) for (name, feature), value in pairs},
+                )
 
 
 def _find_feature(features: Any, names: list[str]) -> Any:
-    """The feature at a path, or None; in a list for each sequence that the path leads through."""
+    """The feature at a path, inside one list for each sequence on the way; None if there is none."""
     import tensorflow_datasets as tfds
 
     sequences = 0
@@ -76,7 +117,7 @@ def _find_feature(features: Any, names: list[str]) -> Any:
 
 
 def _values(batch: Any, path: list[str]) -> list[Any]:
-    """The values at a path, a record each, as Python's own and lists of them."""
+    """The values at a path, one for each record, as Python's own types and lists of them."""
     import tensorflow as tf
 
     for name in path:
@@ -93,7 +134,7 @@ def _plain(feature: Any, value: Any) -> Any:
     if isinstance(feature, tfds.features.Sequence):
         return [_plain(feature.feature, item) for item in value]
     if isinstance(feature, tfds.features.ClassLabel):
-        # TFDS marks the unlabelled records of a test set so.
+        # TFDS marks a record without a label, as in test sets, with -1.
         return feature.int2str(value) if value >= 0 else ""
     if isinstance(value, bytes):
         try:

@@ -1,52 +1,57 @@
-"""What a trial of fine-tuning came to, as a value."""
+"""What a trial of fine-tuning measured, as a value that is kept as JSON."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tasks.bad_rows import shown
 
-Figures = Mapping[str, float]  # metric -> figure, the main one first, `loss` last
+TaskMetrics = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""task -> dev split -> metric -> value."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The figures of one trial.
+    """What a trial has measured: the content of `result.json`.
 
     Args:
-      trial: counted from 1.
-      seed: of its head, dropout and data order.
-      steps: it was trained for.
-      seconds: training and evaluation took, in the process that finished it.
-      figures: task -> dev split -> metric -> figure. A task's first split is its main one, and a
-        split's first metric; `loss`, the mean over its rows, comes last where it can be told.
-      skipped_rows: task -> split -> bad rows that were left out, where there were any.
+      trial: the number of the trial, from 1.
+      seed: the seed of its heads, dropout and data order.
+      steps: the number of training steps.
+      seconds: the time of training and evaluation in the process that finished the trial.
+      metrics: the metrics of the dev splits. The main metric of a task is the first one of its first
+        split. `loss`, the mean over the rows, comes last where rows have labels.
+      skipped_rows: task -> split -> the number of bad rows that were left out, where there were any.
     """
 
     trial: int
     seed: int
     steps: int
     seconds: float
-    figures: Mapping[str, Mapping[str, Figures]]
+    metrics: TaskMetrics
     skipped_rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The result in JSON's types; a figure that is not finite becomes null."""
-        plain = {item.name: getattr(self, item.name) for item in fields(self)}
-        plain["figures"] = _map_leaves(self.figures, lambda x: x if math.isfinite(x) else None)
-        plain["skipped_rows"] = _map_leaves(self.skipped_rows, int)
-        return plain
+        """The result in JSON's types: `figures` has the metrics, null where they are not finite."""
+        return {
+            "trial": self.trial,
+            "seed": self.seed,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "figures": _map_leaves(self.metrics, lambda x: x if math.isfinite(x) else None),
+            "skipped_rows": _map_leaves(self.skipped_rows, int),
+        }
 
     @classmethod
     def from_json_dict(cls, saved: Any) -> "TrialResult":
         """Reads what `to_json_dict` wrote; null becomes NaN.
 
         Raises:
-          InputError: it is something else.
+          InputError: the JSON is something else.
         """
-        names = [item.name for item in fields(cls)]
+        names = ("trial", "seed", "steps", "seconds", "figures", "skipped_rows")
         if not isinstance(saved, dict):
             raise InputError(f"expected the {', '.join(names)} of a trial, got {shown(saved)}")
         for name in saved.keys() ^ set(names):
@@ -57,7 +62,7 @@ class TrialResult:
             seed=_count("seed", saved["seed"]),
             steps=_count("steps", saved["steps"]),
             seconds=_number("seconds", saved["seconds"]),
-            figures=_tree("figures", saved["figures"], 3, _figure),
+            metrics=_tree("figures", saved["figures"], 3, _metric),
             skipped_rows=_tree("skipped_rows", saved["skipped_rows"], 2, _count),
         )
 
@@ -69,7 +74,7 @@ def _map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def _tree(place: str, value: Any, depth: int, leaf: Callable[[str, Any], Any]) -> Any:
-    """Objects within objects, `depth` of them, with leaves that `leaf` reads."""
+    """Reads objects nested `depth` levels deep; `leaf` reads the values at the bottom."""
     if depth == 0:
         return leaf(place, value)
     if not isinstance(value, dict):
@@ -96,5 +101,5 @@ def _number(place: str, value: Any) -> float:
     return number
 
 
-def _figure(place: str, value: Any) -> float:
+def _metric(place: str, value: Any) -> float:
     return math.nan if value is None else _number(place, value)

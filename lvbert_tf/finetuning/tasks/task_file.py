@@ -1,4 +1,4 @@
-"""What a `task.toml` may say."""
+"""The keys of a `task.toml` and their types."""
 # ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
 from dataclasses import MISSING, dataclass, fields
@@ -15,13 +15,13 @@ from lvbert_tf.hparams import POSITIVE, Range, hparam
 
 @dataclass(frozen=True)
 class ColumnName:
-    """A column by its name or its number."""
+    """A column, given by its name or its number."""
 
     column: Column
 
     @classmethod
     def parse(cls, value: Any) -> "ColumnName":
-        """Raises InputError: neither text nor an integer."""
+        """Raises InputError if the value is neither text nor an integer."""
         if isinstance(value, ColumnName):
             return value
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
@@ -37,7 +37,7 @@ class Labels:
 
     @classmethod
     def parse(cls, value: Any) -> "Labels":
-        """Raises InputError: no list of different words."""
+        """Raises InputError if the value is not a list of different words."""
         if isinstance(value, Labels):
             return value
         words = isinstance(value, list) and all(
@@ -51,7 +51,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Files:
-    """Paths from the task's folder, or `tfds:NAME[/config][:split]`."""
+    """The table `files`: paths relative to the task's folder, or `tfds:NAME[/config][:split]`."""
 
     train: str = hparam(MISSING, doc="to train on")
     dev: str = hparam(MISSING, doc="to evaluate on")
@@ -60,7 +60,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what."""
+    """The table `columns`: which column holds which field."""
 
     text: ColumnName | None = hparam(None, doc="classification and regression: the text")
     text_pair: ColumnName | None = hparam(None, doc="a second text, where pairs are compared")
@@ -75,13 +75,13 @@ class Columns:
     impossible: ColumnName | None = hparam(None, doc="true or 1 where the context holds no answer")
 
     def given(self) -> dict[str, Column]:
-        """role -> column, of those that are set."""
+        """field -> column, of those that are set."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {role: name.column for role, name in named.items() if name is not None}
+        return {name: given.column for name, given in named.items() if given is not None}
 
 
 @dataclass(frozen=True)
-class TaskSettings:
+class TaskFile:
     """The keys of a `task.toml`.
 
     Raises:

@@ -9,22 +9,22 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from lvbert_tf.finetuning.results.results import TrialResult
 from lvbert_tf.finetuning.results.summary import Summary, summarize
+from lvbert_tf.finetuning.results.trial_result import TrialResult
 
 _SUMMARY_ROWS = ("median", "mean", "std")
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A header of several lines, and a figure for each trial, None where it has none."""
+    """A header of several lines, and a metric's value for each trial, None where it has none."""
 
     header: str
-    figures: tuple[float | None, ...]
+    values: tuple[float | None, ...]
 
     @property
     def summary(self) -> Summary | None:
-        known = [figure for figure in self.figures if figure is not None]
+        known = [value for value in self.values if value is not None]
         return summarize(known) if known else None
 
 
@@ -34,11 +34,10 @@ def results_table(
     """A row for every trial with its seed, then the median, mean and standard deviation.
 
     Args:
-      trials: one or more.
-      metrics: task -> the metrics to show of each of its splits. The header names the task if there
+      trials: one or more trials.
+      metrics: task -> the metrics to show for each of its splits. The header names the task if there
         are several, and the split if the task has several.
-      width: characters of a line at most. What does not fit beside each other comes in tables below
-        each other.
+      width: characters of a line at most. Columns that do not fit come in a further table below.
     """
     columns = _columns(trials, metrics)
     tables: list[list[_Column]] = [[]]
@@ -52,13 +51,13 @@ def results_table(
 def _columns(trials: Sequence[TrialResult], metrics: Mapping[str, Sequence[str]]) -> list[_Column]:
     columns = []
     for task, names in metrics.items():
-        # A dictionary, as a set has no order.
-        splits = list(dict.fromkeys(split for t in trials for split in t.figures.get(task, {})))
+        # A dictionary keeps their order; a set does not.
+        splits = list(dict.fromkeys(split for t in trials for split in t.metrics.get(task, {})))
         for split in splits:
             for metric in names:
                 header = [task] * (len(metrics) > 1) + [split] * (len(splits) > 1) + [metric]
-                figures = [t.figures.get(task, {}).get(split, {}).get(metric) for t in trials]
-                columns.append(_Column("\n".join(header), tuple(figures)))
+                values = [t.metrics.get(task, {}).get(split, {}).get(metric) for t in trials]
+                columns.append(_Column("\n".join(header), tuple(values)))
     return columns
 
 
@@ -67,7 +66,7 @@ def _table(trials: Sequence[TrialResult], columns: Sequence[_Column]) -> Table:
     for header in ("trial", "seed", *(column.header for column in columns)):
         table.add_column(header, justify="right", vertical="bottom", no_wrap=True)
     for index, trial in enumerate(trials):
-        cells = [_cell(column.figures[index]) for column in columns]
+        cells = [_cell(column.values[index]) for column in columns]
         table.add_row(str(trial.trial), str(trial.seed), *cells)
     table.add_section()
     for name in _SUMMARY_ROWS:
@@ -77,12 +76,12 @@ def _table(trials: Sequence[TrialResult], columns: Sequence[_Column]) -> Table:
     return table
 
 
-def _cell(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.2f}"
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _console(width: int) -> Console:
-    # Plain text: no colours, and brackets in a name are no markup.
+    # Plain text, without colours; brackets in a name are not markup.
     return Console(
         file=io.StringIO(),
         width=width,
@@ -94,7 +93,7 @@ def _console(width: int) -> Console:
 
 
 def _width(table: Table) -> int:
-    console = _console(width=10_000)  # wider than any table, which is not to be squeezed
+    console = _console(width=10_000)  # wider than any table, so that none is squeezed
     return Measurement.get(console, console.options, table).maximum
 
 
