@@ -60,6 +60,8 @@ def finetune(
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
     chief = distribution.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
+    for line in config.without_effect(tasks):
+        say(line)
 
     with ExitStack() as stack:
         # === Data and directories ===

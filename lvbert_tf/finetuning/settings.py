@@ -1,7 +1,7 @@
 """The configuration of a fine-tuning run."""
 # ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lvbert_tf.finetuning.parts import (
     StartingModelSettings,
     TrialSettings,
 )
+from lvbert_tf.finetuning.tasks.task import Kind, Task
 from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,
@@ -33,6 +34,17 @@ from lvbert_tf.settings.pretraining import check_directory_name
 
 _LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
 _PATHS = ("init_checkpoint", "vocab_file")
+_ONLY_FOR: dict[str, tuple[Kind, ...]] = {
+    **dict.fromkeys(("head_dropout", "double_unordered"), ("classification", "regression")),
+    **dict.fromkeys(
+        (
+            *("max_query_length", "doc_stride", "n_best_size", "max_answer_length", "beam_size"),
+            *("joint_prediction", "answerable_classifier", "answerable_uses_start_logits"),
+            *("answerable_weight", "qa_na_threshold"),
+        ),
+        ("span",),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,8 @@ class FinetuningConfig:
 
     # What to do
     task_names: TaskNames = hparam(
-        TaskNames(("chunk",)), doc="built-in tasks, or folders with a task.toml; several: together"
+        TaskNames(("chunk",)),
+        doc="built-in tasks, or folders with a task.toml; several are learned together",
     )
     data_source: str = hparam(
         "files", ("files", "tfds"), "where built-in tasks come from: finetuning_data/, or TFDS"
@@ -83,7 +96,7 @@ class FinetuningConfig:
     do_train: bool = hparam(True, doc="train; false: evaluate what was trained before")
     do_eval: bool = hparam(True, doc="score the dev sets")
     num_trials: int = hparam(1, AT_LEAST_1, "models to train, each with a seed of its own")
-    seed: int = hparam(42, AT_LEAST_0, "of the first trial; the next ones count up")
+    seed: int = hparam(42, AT_LEAST_0, "seed of the first trial; the next ones count up")
     keep_all_models: bool = hparam(True, doc="false: keep only the best trial's model")
     skip_bad_rows: bool = hparam(False, doc="leave out and count bad rows of train and dev sets")
 
@@ -92,44 +105,58 @@ class FinetuningConfig:
         None,
         doc="a model directory, a preset or a reference checkpoint; null: {data_dir}/models/NAME",
     )
-    from_scratch: bool = hparam(False, doc="random weights, to see what pre-training is worth")
+    from_scratch: bool = hparam(
+        False, doc="start from random weights, to see what pre-training is worth"
+    )
     model_size: str = hparam(
-        "small", tuple(SIZES), "sets the learning rate, and a reference checkpoint's widths"
+        "small",
+        tuple(SIZES),
+        "gives the default learning rate, and a reference checkpoint's widths",
     )
     custom_layer_list: LayerString | None = hparam(None, doc="layers of a reference checkpoint")
     model_hparam_overrides: ModelOverrides = hparam(
         ModelOverrides(), doc="widths of a reference checkpoint"
     )
-    embedding_size: int | None = hparam(None, AT_LEAST_1, "of a reference checkpoint")
+    embedding_size: int | None = hparam(
+        None, AT_LEAST_1, "width of a reference checkpoint's embeddings"
+    )
     vocab_size: int | None = hparam(
         None,
         AT_LEAST_1,
         "token embeddings of a reference checkpoint, if vocab_file has fewer tokens",
     )
-    do_lower_case: bool = hparam(True, doc="of a reference checkpoint")
-    vocab_file: str = hparam("", doc="of a reference checkpoint, one token a line")
+    do_lower_case: bool = hparam(True, doc="whether a reference checkpoint is uncased")
+    vocab_file: str = hparam("", doc="vocabulary of a reference checkpoint, one token a line")
     head_dropout: float = hparam(
-        0.1, DROPOUT, "on what the head of classification and regression reads"
+        0.1, DROPOUT, "dropout before the head of classification and regression"
     )
 
     # Optimisation
-    learning_rate: float | None = hparam(None, POSITIVE, "peak; 3e-4 small and medium, else 1e-4")
-    weight_decay_rate: float = hparam(0.01, AT_LEAST_0, "decoupled, not on LayerNorm and biases")
+    learning_rate: float | None = hparam(
+        None, POSITIVE, "peak; 3e-4 for small and medium, else 1e-4"
+    )
+    weight_decay_rate: float = hparam(
+        0.01, AT_LEAST_0, "decoupled weight decay, not on LayerNorm and biases"
+    )
     layerwise_lr_decay: float = hparam(
         0.8, FRACTION, "learning rate of a depth as a share of the next one's; 1: the same for all"
     )
     layerwise_lr_depth: str = hparam(
         "pairs", ("pairs", "layers"), "what counts as a depth: two layers, as the reference, or one"
     )
-    num_train_epochs: float | None = hparam(None, POSITIVE, "3; rte and sts 10, span 2")
+    num_train_epochs: float | None = hparam(
+        None, POSITIVE, "passes over the training set; 3, rte and sts 10, span 2"
+    )
     warmup_proportion: float = hparam(0.1, Range(0, 1), "share of the steps that warm up")
     train_batch_size: int = hparam(32, AT_LEAST_1, "rows a step, over all replicas")
-    eval_batch_size: int = hparam(32, AT_LEAST_1, "rows at once where nothing is learned")
+    eval_batch_size: int = hparam(
+        32, AT_LEAST_1, "rows of a batch where nothing is learned, over all replicas"
+    )
     max_seq_length: int | None = hparam(
         None, Range(8), "tokens of a row at most; 128, tagging 256, span 512"
     )
     double_unordered: bool = hparam(
-        True, doc="train on both orders of pairs that have none (mrpc, sts)"
+        True, doc="train on both orders of pairs without an order (mrpc, sts)"
     )
 
     # Question answering
@@ -140,11 +167,13 @@ class FinetuningConfig:
     beam_size: int = hparam(20, AT_LEAST_1, "starts, and ends of each, that are considered")
     joint_prediction: bool = hparam(True, doc="an answer's end depends on its start")
     answerable_classifier: bool = hparam(
-        True, doc="say whether there is an answer, where a task has questions without"
+        True, doc="learn whether there is an answer, if some questions have none"
     )
-    answerable_uses_start_logits: bool = hparam(True, doc="it reads the likely starts")
-    answerable_weight: float = hparam(0.5, AT_LEAST_0, "weight of its loss")
-    qa_na_threshold: float = hparam(-2.75, doc="score from which on no answer is predicted")
+    answerable_uses_start_logits: bool = hparam(
+        True, doc="whether that classifier reads the likely starts"
+    )
+    answerable_weight: float = hparam(0.5, AT_LEAST_0, "weight of that classifier's loss")
+    qa_na_threshold: float = hparam(-2.75, doc="score above which no answer is predicted")
 
     # Speed
     precision: str = hparam(
@@ -160,7 +189,7 @@ class FinetuningConfig:
     save_checkpoints_steps: int = hparam(1000, AT_LEAST_1, "steps between checkpoints")
     log_steps: int = hparam(100, AT_LEAST_1, "steps between lines of metrics.jsonl")
     write_test_outputs: bool = hparam(False, doc="predict for the test sets")
-    n_writes_test: int = hparam(10, AT_LEAST_0, "trials that do")
+    n_writes_test: int = hparam(10, AT_LEAST_0, "trials that predict for the test sets")
 
     # TPU
     use_tpu: bool = hparam(False, doc="train on a TPU")
@@ -212,6 +241,15 @@ class FinetuningConfig:
     def results_dir(self) -> Path:
         """The directory of the results of all runs with the model."""
         return self.model_dir / "results"
+
+    def without_effect(self, tasks: Iterable[Task]) -> list[str]:
+        """Lists hparams that were set and that no task uses, as lines for the user."""
+        kinds, fields = {task.kind for task in tasks}, hparams.hparam_fields(type(self))
+        return [
+            f"{name} has no effect: no task is a {' or '.join(users)} task"
+            for name, users in _ONLY_FOR.items()
+            if getattr(self, name) != fields[name].default and kinds.isdisjoint(users)
+        ]
 
     @property
     def data(self) -> DataSettings:

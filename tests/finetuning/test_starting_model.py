@@ -55,6 +55,16 @@ def test_a_run_that_has_no_preset_gives_its_checkpoint(pretrained, tmp_path, pla
     assert tokenizer.vocabulary_size() == tiny_run.vocabulary_size()
 
 
+def test_hparams_of_reference_checkpoints_have_no_effect_on_others(pretrained):
+    said = []
+    load(
+        pretrained, "run", said.append, embedding_size=8, model_hparam_overrides={"hidden_size": 8}
+    )
+    unused = [line for line in said if "has no effect: " in line]
+    assert [line.split()[0] for line in unused] == ["model_hparam_overrides", "embedding_size"]
+    assert all(line.endswith("is not a reference checkpoint") for line in unused)
+
+
 def test_a_reference_checkpoint(fixtures, tmp_path):
     settings = json.loads((fixtures / "tiny" / "config.json").read_text())
     names = ("hidden_size", "num_attention_heads", "intermediate_size")

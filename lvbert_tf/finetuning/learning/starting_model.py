@@ -38,21 +38,37 @@ def load_starting_model(
     """
     path = Path(settings.init_checkpoint or settings.model_dir)
     preset = path / "preset" if is_preset(path / "preset") else path
-    if is_preset(preset):
-        backbone = load_preset(LVBertBackbone, preset, dtype=dtype)
-        tokenizer = load_preset(LVBertTokenizer, preset)
-        source: Path | str = preset
-    elif is_reference_checkpoint(str(path)):
+    source: object = path
+    if is_reference_checkpoint(str(path)) and not is_preset(preset):
         backbone, tokenizer = _load_reference(settings, path, dtype)
         source = f"reference checkpoint {path}"
     else:
-        backbone, tokenizer = _load_run(path, dtype, report)
-        source = path
+        if is_preset(preset):
+            backbone = load_preset(LVBertBackbone, preset, dtype=dtype)
+            tokenizer = load_preset(LVBertTokenizer, preset)
+            source = preset
+        else:
+            backbone, tokenizer = _load_run(path, dtype, report)
+        _report_unused(settings, source, report)
     _check(settings, backbone, tokenizer, source)
     report(
         f"starting from {source}: {backbone.layer_string}, {backbone.count_params():,} parameters"
     )
     return backbone, tokenizer
+
+
+def _report_unused(
+    settings: StartingModelSettings, source: object, report: Callable[[str], None]
+) -> None:
+    """Reports hparams of reference checkpoints that were set without one."""
+    given = {
+        "model_hparam_overrides": settings.model_hparam_overrides != ModelOverrides(),
+        "embedding_size": settings.embedding_size is not None,
+        "vocab_size": settings.vocab_size is not None,
+        "do_lower_case": not settings.do_lower_case,
+    }
+    for name in (name for name, set_by_user in given.items() if set_by_user):
+        report(f"{name} has no effect: {source} is not a reference checkpoint")
 
 
 def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> StartingModel:

@@ -65,7 +65,7 @@ class SpanTask:
             name=name,
             kind="span",
             splits={"train": split("train"), "dev": split("dev")},
-            # MRQA is ranked by F1; the figures that ELECTRA publishes on SQuAD are exact matches.
+            # MRQA ranks by F1; ELECTRA publishes exact matches on SQuAD.
             metrics=metrics[::-1] if self.file_format == "mrqa" else metrics,
             unanswerable=self.unanswerable,
             num_train_epochs=DEFAULT_EPOCHS["span"],

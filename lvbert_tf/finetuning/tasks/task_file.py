@@ -66,13 +66,17 @@ class Columns:
     text_pair: ColumnName | None = hparam(None, doc="a second text, where pairs are compared")
     label: ColumnName | None = hparam(None, doc="the class or the number")
     words: ColumnName | None = hparam(None, doc="tagging: the words")
-    tags: ColumnName | None = hparam(None, doc="their tags")
+    tags: ColumnName | None = hparam(None, doc="tagging: the tags of the words")
     id: ColumnName | None = hparam(None, doc="span: a name for the question, unique in its file")
-    question: ColumnName | None = hparam(None, doc="the question")
-    context: ColumnName | None = hparam(None, doc="the text that holds the answer")
-    answer: ColumnName | None = hparam(None, doc="the answer, or a list of them")
-    answer_start: ColumnName | None = hparam(None, doc="the character of the context it begins at")
-    impossible: ColumnName | None = hparam(None, doc="true or 1 where the context holds no answer")
+    question: ColumnName | None = hparam(None, doc="span: the question")
+    context: ColumnName | None = hparam(None, doc="span: the text that holds the answer")
+    answer: ColumnName | None = hparam(None, doc="span: the answer, or a list of answers")
+    answer_start: ColumnName | None = hparam(
+        None, doc="span: the character of the context where it begins"
+    )
+    impossible: ColumnName | None = hparam(
+        None, doc="span: true or 1 where the context holds no answer"
+    )
 
     def given(self) -> dict[str, Column]:
         """field -> column, of those that are set."""
@@ -102,9 +106,13 @@ class TaskFile:
     unanswerable: bool = hparam(False, doc="span: whether a context may hold no answer")
     answer_rule: str = hparam("squad", tuple(ANSWER_RULES), "span: when an answer is right")
     unordered: bool = hparam(False, doc="whether the texts of a pair may be swapped")
-    metric: str = hparam("", doc="the main figure; by default the first that the kind has")
-    num_train_epochs: float | None = hparam(None, POSITIVE, "3, span 2")
-    max_seq_length: int | None = hparam(None, Range(8, 512), "tokens; 128, tagging 256, span 512")
+    metric: str = hparam("", doc="the main metric; by default the first one of the kind")
+    num_train_epochs: float | None = hparam(
+        None, POSITIVE, "passes over the training set; 3, span 2"
+    )
+    max_seq_length: int | None = hparam(
+        None, Range(8, 512), "tokens of a row at most; 128, tagging 256, span 512"
+    )
 
     def __post_init__(self) -> None:
         hparams.check(self)
