@@ -1,4 +1,4 @@
-"""Classes of texts: features, losses and figures against their formulas."""
+"""Classes of texts: features, losses and metrics against their formulas."""
 
 from dataclasses import replace
 from functools import partial
@@ -109,10 +109,10 @@ def test_padding_does_not_change_a_prediction(task, objective):
 def test_score(task, objective):
     examples = task.read("dev").examples
     predicted = ["bad", "good", "so", "bad"]
-    figures = objective.score(examples, [{"label": label} for label in predicted])
-    assert list(figures) == ["mcc", "accuracy", "macro_f1"]
+    scores = objective.score(examples, [{"label": label} for label in predicted])
+    assert list(scores) == ["mcc", "accuracy", "macro_f1"]
     references = ["bad", "good", "so", "good"]
-    assert figures == pytest.approx(
+    assert scores == pytest.approx(
         {
             "mcc": 100 * metrics.matthews_corrcoef(references, predicted),
             "accuracy": 75.0,

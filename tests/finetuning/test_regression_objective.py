@@ -1,4 +1,4 @@
-"""Numbers of texts: features, losses and figures against their formulas."""
+"""Numbers of texts: features, losses and metrics against their formulas."""
 
 import numpy as np
 import pytest
@@ -94,9 +94,9 @@ def test_padding_does_not_change_a_prediction(task, objective):
 def test_score(task, objective):
     examples = task.read("dev").examples
     values = [6.0, -4.0, 17.0]
-    figures = objective.score(examples, [{"value": value} for value in values])
-    assert list(figures) == ["pearson", "spearman", "mse"]
-    assert figures == pytest.approx(
+    metrics = objective.score(examples, [{"value": value} for value in values])
+    assert list(metrics) == ["pearson", "spearman", "mse"]
+    assert metrics == pytest.approx(
         {
             "pearson": 100 * stats.pearsonr([5, -4, 20], values).statistic,
             "spearman": 100.0,

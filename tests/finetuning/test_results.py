@@ -54,7 +54,7 @@ def test_a_result_goes_through_json():
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_figure_that_is_not_finite_is_null(loss):
+def test_a_metric_that_is_not_finite_is_null(loss):
     saved = trial(1, {"cola": {"dev": {"mcc": 1.0, "loss": loss}}}).to_json_dict()
     json.dumps(saved, allow_nan=False)
     assert math.isnan(TrialResult.from_json_dict(saved).metrics["cola"]["dev"]["loss"])
@@ -90,13 +90,13 @@ def test_what_is_no_result(change, message):
 
 
 def test_summaries_are_those_of_the_statistics_module():
-    for figures in (MCC, MCC[:3], MCC[:2]):
-        summary = summarize(figures)
-        assert summary.median == pytest.approx(statistics.median(figures), rel=1e-12)
-        assert summary.mean == pytest.approx(statistics.fmean(figures), rel=1e-12)
-        assert summary.std == pytest.approx(statistics.stdev(figures), rel=1e-12)
-        assert (summary.minimum, summary.maximum) == (min(figures), max(figures))
-        assert summary.number == len(figures)
+    for metrics in (MCC, MCC[:3], MCC[:2]):
+        summary = summarize(metrics)
+        assert summary.median == pytest.approx(statistics.median(metrics), rel=1e-12)
+        assert summary.mean == pytest.approx(statistics.fmean(metrics), rel=1e-12)
+        assert summary.std == pytest.approx(statistics.stdev(metrics), rel=1e-12)
+        assert (summary.minimum, summary.maximum) == (min(metrics), max(metrics))
+        assert summary.number == len(metrics)
 
 
 def test_summaries_computed_by_hand():
@@ -123,7 +123,7 @@ def test_summaries_are_by_task_split_and_metric():
     assert found["mrpc"]["dev"]["f1"].median == 84
 
 
-def test_a_figure_that_some_trials_lack():
+def test_a_metric_that_some_trials_lack():
     trials = [trial(1, {"squad": {"dev": {"f1": 8.0, "NoAns_f1": 4.0}}}), *cola(1.0)]
     trials.append(trial(3, {"squad": {"dev": {"f1": 9.0}}}))
     found = summarize_trials(trials)
@@ -132,7 +132,7 @@ def test_a_figure_that_some_trials_lack():
     assert "-" in results_table(trials, {"squad": ("f1", "NoAns_f1")}).splitlines()[5]
 
 
-def test_the_best_trial_has_the_best_main_figure():
+def test_the_best_trial_has_the_best_main_metric():
     assert best_trial(cola(57.0, 61.5, 61.5, 50.0)).trial == 2
     losses = [
         trial(n, {"custom": {"dev": {"mse": mse, "pearson": 1}}}) for n, mse in ((1, 2), (2, 1))
@@ -238,11 +238,11 @@ def test_a_wide_table_comes_in_parts_that_fit():
     assert max(map(len, table.splitlines())) <= 100
     assert [name for name in table.split() if name.startswith("task")] == names
     rows = [line.split()[2:] for line in table.splitlines() if line.split()[:2] == ["1", "42"]]
-    assert [figure for row in rows for figure in row] == [f"{n}.00" for n in range(20)]
+    assert [cell for row in rows for cell in row] == [f"{n}.00" for n in range(20)]
     assert len(rows) > 1
 
 
-def test_a_table_without_figures_still_has_the_seeds():
+def test_a_table_without_metrics_still_has_the_seeds():
     assert cells(results_table([trial(1, {"cola": {}})], {"cola": ("mcc",)}))[1] == ["1", "42"]
 
 

@@ -166,8 +166,8 @@ def test_a_dev_set_of_one_row(data, tmp_path, capsys):
     assert finetune(str(copy), NAME, settings("sts", num_trials=2, num_train_epochs=0.03)) == 0
     assert capsys.readouterr().out.count("nan") == 2 * 5  # two correlations of trials and summary
     for trial in (1, 2):
-        figures = result(copy / "models" / NAME, "sts", trial)["figures"]["sts"]["dev"]
-        assert figures["pearson"] is None is figures["spearman"] and figures["mse"] > 0
+        metrics = result(copy / "models" / NAME, "sts", trial)["figures"]["sts"]["dev"]
+        assert metrics["pearson"] is None is metrics["spearman"] and metrics["mse"] > 0
 
 
 def test_test_predictions_are_a_submission(data, tmp_path):
@@ -182,8 +182,8 @@ def test_test_predictions_are_a_submission(data, tmp_path):
     model_dir = copy / "models" / NAME
     with zipfile.ZipFile(model_dir / "results" / "glue_submission.zip") as archive:
         lines = archive.read("SST-2.tsv").decode().splitlines()
-    figures = [result(model_dir, "sst", t)["figures"]["sst"]["dev"]["accuracy"] for t in (1, 2)]
-    best = 1 + figures.index(max(figures))
+    metrics = [result(model_dir, "sst", t)["figures"]["sst"]["dev"]["accuracy"] for t in (1, 2)]
+    best = 1 + metrics.index(max(metrics))
     models = model_dir / "finetuning_models"
     tested, scored = (
         [json.loads(line) for line in path.read_text().splitlines()]
@@ -201,7 +201,7 @@ def test_test_predictions_are_a_submission(data, tmp_path):
 
 
 def test_test_sets_may_come_later(data, trained, tmp_path, capsys):
-    """Trials that are done say what they lack, and keep their figures when it is made up for."""
+    """Trials that are done say what they lack, and keep their metrics when it is made up for."""
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
     results = copy / "models" / NAME / "results"
@@ -221,14 +221,14 @@ def test_questions_are_answered_in_the_form_of_squad(data):
     changes = {"max_query_length": 4, "doc_stride": 4, "num_train_epochs": 30}
     assert finetune(str(data), NAME, settings("squad", **changes)) == 0
     model_dir = data / "models" / NAME
-    figures = result(model_dir, "squad", 1)["figures"]["squad"]["dev"]
-    assert figures["HasAns_total"] == 32 and figures["NoAns_total"] == 16
+    metrics = result(model_dir, "squad", 1)["figures"]["squad"]["dev"]
+    assert metrics["HasAns_total"] == 32 and metrics["NoAns_total"] == 16
     folder = model_dir / "results" / "squad_qa"
     answers, odds, scored = (
         json.loads((folder / f"squad_{what}.json").read_text())
         for what in ("preds", "null_odds", "eval")
     )
-    assert scored == figures and answers.keys() == odds.keys() and len(answers) == 48
+    assert scored == metrics and answers.keys() == odds.keys() and len(answers) == 48
     predictions = model_dir / "finetuning_models" / "squad_1" / "predictions" / "squad_dev.jsonl"
     last = json.loads(predictions.read_text().splitlines()[-1])
     assert (last["place"], last["id"]) == ("data[0].paragraphs[47].qas[0]", "dev47")
@@ -241,7 +241,7 @@ def test_questions_are_answered_in_the_form_of_squad(data):
     }
     assert all(answers[key] in contexts[key] for key in answers)
     # Knowing no word of a context, a guess among its words is right in one case of ten.
-    assert figures["best_exact"] > 60.0
+    assert metrics["best_exact"] > 60.0
 
 
 def test_devices_share_a_batch(tmp_path):

@@ -163,16 +163,16 @@ def test_settings_come_from_the_hparams(make_objective):
         make_objective(max_query_length=64)
 
 
-def test_figures_of_predictions(objective, make_objective):
+def test_metrics_of_predictions(objective, make_objective):
     examples = [question("b c", "b", key="1"), question("b c", key="2")]
     predictions = [
         {"id": "1", "answer": "b c", "no_answer_score": -3.0},
         {"id": "2", "answer": "b", "no_answer_score": -2.7},
     ]
-    figures = objective.score(examples, predictions)  # the threshold is -2.75
-    assert (figures["exact"], figures["HasAns_exact"], figures["NoAns_exact"]) == (50, 0, 100)
-    figures = make_objective("squadv1").score(examples[:1], predictions[:1])
-    assert figures == {"exact_match": 0.0, "f1": pytest.approx(200 / 3)}
+    metrics = objective.score(examples, predictions)  # the threshold is -2.75
+    assert (metrics["exact"], metrics["HasAns_exact"], metrics["NoAns_exact"]) == (50, 0, 100)
+    metrics = make_objective("squadv1").score(examples[:1], predictions[:1])
+    assert metrics == {"exact_match": 0.0, "f1": pytest.approx(200 / 3)}
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_answers_are_scored_by_the_rule_of_the_task(make_objective, rule, match,
     for name, metric in (("squadv1", "exact_match"), ("squad", "exact")):
         objective = make_objective(name)
         objective.task = dataclasses.replace(objective.task, answer_rule=rule)
-        figures = objective.score(examples, predictions)
-        assert (figures[metric], figures["f1"]) == (match, pytest.approx(f1))
+        metrics = objective.score(examples, predictions)
+        assert (metrics[metric], metrics["f1"]) == (match, pytest.approx(f1))
 
 
 def predict(objective, examples):
@@ -237,8 +237,8 @@ def test_learns_twenty_questions(make_objective):
     losses = [float(step()) for _ in range(150)]
     assert losses[-1] < 0.05 * losses[0]
     predictions = predict(objective, examples)
-    figures = objective.score(examples, predictions)
-    assert (figures["exact"], figures["f1"], figures["NoAns_exact"]) == (100, 100, 100)
+    metrics = objective.score(examples, predictions)
+    assert (metrics["exact"], metrics["f1"], metrics["NoAns_exact"]) == (100, 100, 100)
     for example, prediction in zip(examples, predictions, strict=True):
         assert prediction["id"] == example.id
         assert example.context[prediction["start"] : prediction["end"]] == prediction["answer"]

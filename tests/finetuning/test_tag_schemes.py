@@ -40,7 +40,7 @@ def their_entities(name, tags):
     return [(entity.tag, entity.start, entity.end - 1) for entity in found]
 
 
-def their_figures(name, mode, references, predictions):
+def their_metrics(name, mode, references, predictions):
     """f1, precision and recall, of seqeval."""
     options = {"scheme": THEIRS[name][0]} if mode is strict else {}
     precision, recall, f1, _ = mode.precision_recall_fscore_support(
@@ -119,7 +119,7 @@ def test_schemes_that_mark_only_what_touches_its_like(scheme, tags):
 @pytest.mark.parametrize("name", SCHEMES_BY_NAME)
 @settings(max_examples=60)
 @given(data=st.data())
-def test_figures_are_those_of_seqeval(name, typed, data):
+def test_metrics_are_those_of_seqeval(name, typed, data):
     """Of predictions that a scheme allows, in both modes of seqeval; of any others, in both modes for
     what is written into prediction files, where they obey the rules."""
     scheme = SCHEMES_BY_NAME[name]
@@ -140,9 +140,9 @@ def test_figures_are_those_of_seqeval(name, typed, data):
     assert ours == list(score_entities(references, written).values())
     bioes = [BIOES.write(tags) for tags in references], [BIOES.write(tags) for tags in written]
     for mode in (strict, lenient):
-        assert ours == their_figures("BIOES", mode, *bioes)
+        assert ours == their_metrics("BIOES", mode, *bioes)
         if mode is strict or name != "BILOU":  # the other mode does not know L and U
-            assert ours == their_figures(name, mode, references, written)
+            assert ours == their_metrics(name, mode, references, written)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tags of words: features, losses and figures against their formulas."""
+"""Tags of words: features, losses and metrics against their formulas."""
 
 import numpy as np
 import pytest
@@ -203,7 +203,7 @@ def test_entities_are_scored_as_by_seqeval(entities):
     examples = entities.task.read("dev").examples
     assert examples[1].tags == ("B-ORG",)  # never predicted: missed
     predicted = [("B-LOC", "I-LOC", "B-PER"), ("O",)]
-    figures = entities.score(examples, [{"tags": tags} for tags in predicted])
+    metrics = entities.score(examples, [{"tags": tags} for tags in predicted])
     precision, recall, f1, _ = precision_recall_fscore_support(
         [list(example.tags) for example in examples],
         [list(tags) for tags in predicted],
@@ -211,8 +211,8 @@ def test_entities_are_scored_as_by_seqeval(entities):
         scheme=IOB2,
     )
     assert (precision, recall) == (0.5, 0.5)
-    assert list(figures) == ["f1", "precision", "recall"]
-    assert figures == pytest.approx(
+    assert list(metrics) == ["f1", "precision", "recall"]
+    assert metrics == pytest.approx(
         {"f1": 100 * f1, "precision": 100 * precision, "recall": 100 * recall}
     )
 

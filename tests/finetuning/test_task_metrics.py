@@ -20,8 +20,8 @@ from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
 from lvbert_tf.finetuning.task_examples import Question, RowLocation
 
 
-def approx(figures):
-    return pytest.approx(figures, rel=1e-12, abs=1e-12)
+def approx(metrics):
+    return pytest.approx(metrics, rel=1e-12, abs=1e-12)
 
 
 # --- Classes
@@ -32,10 +32,10 @@ def test_classes():
     references = [1, 1, 1, 0, 1, 1, 0, 0, 0, 0]
     predictions = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
     names = ("accuracy", "f1", "mcc", "macro_f1")
-    figures = score_classes(references, predictions, names)
+    metrics = score_classes(references, predictions, names)
     positive, negative = 6 / 9, 8 / 11
-    assert list(figures) == list(names)
-    assert figures == approx(
+    assert list(metrics) == list(names)
+    assert metrics == approx(
         {
             "accuracy": 70.0,
             "f1": 100 * positive,
@@ -65,8 +65,8 @@ def test_a_dev_set_of_one_row_or_one_class(recwarn, references, predictions, exp
 
 
 def test_three_classes():
-    figures = score_classes([0, 1, 2, 2], [0, 2, 2, 2], ("accuracy", "macro_f1"))
-    assert figures == approx({"accuracy": 75.0, "macro_f1": 100 * (1 + 0 + 0.8) / 3})
+    metrics = score_classes([0, 1, 2, 2], [0, 2, 2, 2], ("accuracy", "macro_f1"))
+    assert metrics == approx({"accuracy": 75.0, "macro_f1": 100 * (1 + 0 + 0.8) / 3})
 
 
 @pytest.mark.parametrize("predictions", [[], [0, 1, 1], [[0, 1]]])
@@ -80,20 +80,20 @@ def test_classes_and_predictions_must_agree_in_number(predictions):
 
 def test_numbers():
     # Deviations (-1.5 -.5 .5 1.5) and (-2 -1 0 3), ranks alike but for none: Spearman is 1.
-    figures = score_numbers([1, 2, 3, 4], [1, 2, 3, 6], ("spearman", "pearson", "mse"))
+    metrics = score_numbers([1, 2, 3, 4], [1, 2, 3, 6], ("spearman", "pearson", "mse"))
     pearson = (3 + 0.5 + 0 + 4.5) / math.sqrt(5 * 14)
-    assert figures == approx({"spearman": 100.0, "pearson": 100 * pearson, "mse": 1.0})
+    assert metrics == approx({"spearman": 100.0, "pearson": 100 * pearson, "mse": 1.0})
 
 
 def test_ties_share_their_rank():
     # Ranks 1 2 3 and 1.5 1.5 3: covariance 1.5 over the root of 2 x 1.5.
-    figures = score_numbers([1, 2, 3], [0, 0, 9], ("spearman",))
-    assert figures == approx({"spearman": 100 * 1.5 / math.sqrt(3)})
+    metrics = score_numbers([1, 2, 3], [0, 0, 9], ("spearman",))
+    assert metrics == approx({"spearman": 100 * 1.5 / math.sqrt(3)})
 
 
 def test_constant_predictions_have_no_correlation():
-    figures = score_numbers([1, 2], [3, 3], ("pearson", "spearman", "mse"))
-    assert figures == {"pearson": 0.0, "spearman": 0.0, "mse": 2.5}
+    metrics = score_numbers([1, 2], [3, 3], ("pearson", "spearman", "mse"))
+    assert metrics == {"pearson": 0.0, "spearman": 0.0, "mse": 2.5}
 
 
 @pytest.mark.parametrize("references", [[2.0], [2.0, 2.0]])
@@ -101,9 +101,9 @@ def test_constant_predictions_have_no_correlation():
 def test_labels_that_do_not_differ_correlate_with_nothing(recwarn, references, apart):
     """Whatever a model predicts, as for SciPy; a dev set of one row is such a one."""
     predictions = [5.0 + apart * row for row in range(len(references))]
-    figures = score_numbers(references, predictions, REGRESSION_METRICS)
-    assert math.isnan(figures["pearson"]) and math.isnan(figures["spearman"])
-    assert figures["mse"] == approx(sum((p - 2) ** 2 for p in predictions) / len(predictions))
+    metrics = score_numbers(references, predictions, REGRESSION_METRICS)
+    assert math.isnan(metrics["pearson"]) and math.isnan(metrics["spearman"])
+    assert metrics["mse"] == approx(sum((p - 2) ** 2 for p in predictions) / len(predictions))
     assert not recwarn.list
 
 
@@ -119,7 +119,7 @@ def test_a_diverged_model_is_told(prediction):
         score_numbers([1, 2], [1, prediction], ("pearson",))
 
 
-def test_the_better_figure():
+def test_the_better_metric():
     assert higher_is_better("mcc") and higher_is_better("f1") and not higher_is_better("mse")
 
 
@@ -145,8 +145,8 @@ def test_recall_is_not_precision():
 
 def test_words_beyond_the_length_count_as_missed():
     references, predictions = [["S-X", "O", "S-X"], ["S-X"]], [["S-X"], []]
-    figures = score_entities(references, predictions, ("precision", "recall"))
-    assert figures == approx({"precision": 100.0, "recall": 100 / 3})
+    metrics = score_entities(references, predictions, ("precision", "recall"))
+    assert metrics == approx({"precision": 100.0, "recall": 100 / 3})
     assert score_word_tags([["D", "N", "V"]], [["D"]]) == approx({"accuracy": 100 / 3})
 
 
@@ -239,9 +239,9 @@ def test_answers_or_none():
     asked = questions(a=["red car"], b=["x"], c=[], d=[])
     predictions = {"a": "red", "b": "x", "c": "y", "d": ""}
     scores = {"a": -4.0, "b": -1.0, "c": -2.0, "d": -3.0}
-    figures = score_answers_or_none(asked, predictions, scores, threshold=-2.75)
+    metrics = score_answers_or_none(asked, predictions, scores, threshold=-2.75)
     # a is answered in part; b and c are taken for unanswerable, d is answered with nothing.
-    assert figures == approx(
+    assert metrics == approx(
         {
             **{"exact": 50.0, "f1": 100 * (2 / 3 + 0 + 1 + 1) / 4, "total": 4},
             **{"HasAns_exact": 0.0, "HasAns_f1": 100 * (2 / 3) / 2, "HasAns_total": 2},
@@ -255,13 +255,13 @@ def test_answers_or_none():
 
 def test_answering_everything_can_be_best():
     asked = questions(a=["x"], b=[])
-    figures = score_answers_or_none(asked, {"a": "x", "b": ""}, {"a": 2.0, "b": 1.0}, 0.0)
-    assert (figures["exact"], figures["best_exact"], figures["best_exact_thresh"]) == (50, 100, 2)
+    metrics = score_answers_or_none(asked, {"a": "x", "b": ""}, {"a": 2.0, "b": 1.0}, 0.0)
+    assert (metrics["exact"], metrics["best_exact"], metrics["best_exact_thresh"]) == (50, 100, 2)
 
 
 def test_answers_without_a_word_mean_none():
-    figures = score_answers_or_none(questions(a=["the"]), {"a": "!"}, {"a": 0.0}, 1.0)
-    assert (figures["exact"], figures["f1"]) == (100.0, 100.0)
+    metrics = score_answers_or_none(questions(a=["the"]), {"a": "!"}, {"a": 0.0}, 1.0)
+    assert (metrics["exact"], metrics["f1"]) == (100.0, 100.0)
     assert score_answers(questions(a=["the"]), {"a": "!"}) == {"exact_match": 100.0, "f1": 0.0}
 
 
@@ -288,8 +288,8 @@ def test_no_threshold_beats_the_best(rows):
         score_answers_or_none(asked, predictions, scores, threshold)["exact"]
         for threshold in [-10.0, *scores.values()]
     ]
-    figures = score_answers_or_none(asked, predictions, scores, 0.0)
-    assert figures["best_exact"] == pytest.approx(max(tried))
+    metrics = score_answers_or_none(asked, predictions, scores, 0.0)
+    assert metrics["best_exact"] == pytest.approx(max(tried))
 
 
 # --- Chinese and Japanese answers
@@ -419,7 +419,7 @@ def test_characters_one_by_one(answer, prediction, match, f1):
     assert rule.f1(answer, prediction) == approx(f1)
 
 
-def test_figures_by_another_rule():
+def test_metrics_by_another_rule():
     asked = questions(a=["北京大学", "北大"], b=["x"])
     predictions = {"a": "北京的大学", "b": "x。"}
     rule = ANSWER_RULES["cmrc"]
@@ -428,6 +428,6 @@ def test_figures_by_another_rule():
     )
     asked += questions(c=[])
     scores = {"a": -1.0, "b": -1.0, "c": 1.0}
-    figures = score_answers_or_none(asked, predictions | {"c": "y"}, scores, 0.0, rule)
-    assert (figures["exact"], figures["NoAns_f1"]) == approx((200 / 3, 100))
-    assert figures["HasAns_f1"] == approx(100 * (4 / 9 + 1) / 2)
+    metrics = score_answers_or_none(asked, predictions | {"c": "y"}, scores, 0.0, rule)
+    assert (metrics["exact"], metrics["NoAns_f1"]) == approx((200 / 3, 100))
+    assert metrics["HasAns_f1"] == approx(100 * (4 / 9 + 1) / 2)
