@@ -5,13 +5,18 @@ import statistics
 from dataclasses import replace
 
 import pytest
-from lvbert_tf.finetuning.results.results import TrialResult
-from lvbert_tf.finetuning.results.results_files import results_text, write_results
-from lvbert_tf.finetuning.results.results_table import results_table
 from task_files import refusal
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.results.summary import best_trial, summarize, summarize_trials
+from lvbert_tf.finetuning.results.summary import (
+    best_trial,
+    results_text,
+    summarize,
+    summarize_trials,
+    write_results,
+)
+from lvbert_tf.finetuning.results.table import results_table
+from lvbert_tf.finetuning.results.trial_result import TrialResult
 
 MCC = (57.04, 50.0, 61.5, 55.25)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 import requests
-from lvbert_tf.finetuning.tasks.tfds_tasks import TFDS_TASKS
 from task_files import json_lines, refusal, task_with, texts_of, tsv
 
 from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks import tfds_rows
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows
 from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
-from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.finetuning.tasks.registry import built_in_tasks, find_task
 
+TFDS_TASKS = [name for name, row in built_in_tasks().items() if row.tfds is not None]
 ROWS = range(6)  # enough that TFDS, which shuffles by a hash, changes their order in every split
 
 
