@@ -21,7 +21,7 @@ from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.finetuning.learning.learner import Learner
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.objectives.classification import ClassificationObjective
-from lvbert_tf.finetuning.objectives.features import Features
+from lvbert_tf.finetuning.objectives.features import TaskFeatures
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
@@ -95,7 +95,7 @@ class Tuning:
         self.predictor.outputs(self.dev)
         return clock.read(self.dev.num_rows)
 
-    def forward_gflop(self, features: Features) -> float:
+    def forward_gflop(self, features: TaskFeatures) -> float:
         """Of a row in the mean, without padding."""
         lengths, counts = np.unique(features.lengths, return_counts=True)
         flops = [self.model_config.flops(int(length)) for length in lengths]

@@ -11,7 +11,7 @@ from lvbert_tf.finetuning.learning.batches import (
     prediction_plan,
     training_plan,
 )
-from lvbert_tf.finetuning.objectives.features import Features
+from lvbert_tf.finetuning.objectives.features import TaskFeatures
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
 
@@ -19,7 +19,7 @@ LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
 def features(lengths):
     ids = tf.RaggedTensor.from_row_lengths(np.arange(lengths.sum(), dtype=np.int32) + 1, lengths)
     tokens = {"token_ids": ids, "segment_ids": ids * 0 + 1}
-    return Features(tokens, {"label": tf.range(len(lengths))})
+    return TaskFeatures(tokens, {"label": tf.range(len(lengths))})
 
 
 @pytest.mark.parametrize(

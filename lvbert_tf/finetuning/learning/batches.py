@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.objectives.features import Features
+from lvbert_tf.finetuning.objectives.features import TaskFeatures
 
 # How many batches have their rows sorted by length together: enough for a batch to have rows of like
 # lengths, and few enough to leave the order of rows random.
@@ -136,7 +136,7 @@ def _fitting(choices: np.ndarray, longest: np.ndarray) -> np.ndarray:
 
 
 def batches(
-    features: Features, plan: BatchPlan, start: int = 0, worker: tuple[int, int] = (0, 1)
+    features: TaskFeatures, plan: BatchPlan, start: int = 0, worker: tuple[int, int] = (0, 1)
 ) -> Iterator[dict[str, tf.Tensor]]:
     """This worker's part of each batch.
 
@@ -147,7 +147,7 @@ def batches(
       worker: (index, count) of the workers; the batch size is a multiple of the count.
 
     Returns:
-      batches as `Features.batch` makes them; where the plan has -1 they have a copy of row 0.
+      batches as `TaskFeatures.batch` makes them; where the plan has -1 they have a copy of row 0.
     """
     index, count = worker
     share = plan.rows.shape[1] // count

@@ -23,7 +23,7 @@ from lvbert_tf.finetuning.learning.weights import (
     head_layers,
     weights_by_name,
 )
-from lvbert_tf.finetuning.objectives.features import Batch, Features
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.parts import LearningSettings
 from lvbert_tf.finetuning.tasks.task import Task
@@ -54,7 +54,7 @@ class Learner:
         settings: LearningSettings,
         backbone: LVBertBackbone,
         objectives: Mapping[str, Objective],
-        features: Mapping[str, Features],
+        features: Mapping[str, TaskFeatures],
     ):
         self.strategy = strategy
         self.settings = settings

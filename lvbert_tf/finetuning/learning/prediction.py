@@ -13,7 +13,7 @@ from lvbert_tf.finetuning.learning.batches import (
     padded_lengths,
     prediction_plan,
 )
-from lvbert_tf.finetuning.objectives.features import Batch, Features
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
 from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
@@ -86,7 +86,7 @@ class Predictor:
 
     def outputs(
         self,
-        features: Features,
+        features: TaskFeatures,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int], object] = lambda rows: None,
     ) -> dict[str, list[np.ndarray]] | None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.metrics.classification import score_classes
-from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.text_features import text_example_features
 from lvbert_tf.finetuning.parts import HeadSettings
@@ -65,7 +65,7 @@ class ClassificationObjective:
             backbone, len(names), preprocessor, dropout=settings.head_dropout, labels=names
         )
 
-    def features(self, examples: Sequence[TextExample], role: Role) -> Features:
+    def features(self, examples: Sequence[TextExample], role: Role) -> TaskFeatures:
         """The rows of examples, with `label`, int32, if all have one."""
         labels = [example.label for example in examples]
         return text_example_features(self.preprocessor, examples, labels, tf.int32)
@@ -80,7 +80,7 @@ class ClassificationObjective:
     def predictions(
         self,
         examples: Sequence[TextExample],
-        features: Features,
+        features: TaskFeatures,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         probabilities = tf.nn.softmax(np.stack(outputs["logits"])).numpy()

@@ -12,7 +12,7 @@ _ROWS_AT_ONCE = 1024  # rows that the tokenizer gets at a time
 
 
 @dataclass(frozen=True)
-class Features:
+class TaskFeatures:
     """The inputs of a model. A row is a text, a pair, a sentence, or a window of a context.
 
     Args:

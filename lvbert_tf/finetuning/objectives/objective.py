@@ -7,7 +7,7 @@ import keras_hub
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.objectives.features import Batch, Features
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
 from lvbert_tf.finetuning.tasks.task import Example, Role, Task
 
 Prediction = Mapping[str, Any]
@@ -28,7 +28,7 @@ class Objective(Protocol):
     task: Task
     model: keras_hub.models.Task
 
-    def features(self, examples: Sequence[Example], role: Role) -> Features:
+    def features(self, examples: Sequence[Example], role: Role) -> TaskFeatures:
         """The inputs of the model for examples.
 
         Those of `train` have all columns that `losses` needs. Those of `dev` have a column `label` if
@@ -47,7 +47,7 @@ class Objective(Protocol):
     def predictions(
         self,
         examples: Sequence[Example],
-        features: Features,
+        features: TaskFeatures,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         """The prediction for each example.

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.metrics.regression import score_numbers
-from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.text_features import text_example_features
 from lvbert_tf.finetuning.parts import HeadSettings
@@ -68,7 +68,7 @@ class RegressionObjective:
             dropout=settings.head_dropout,
         )
 
-    def features(self, examples: Sequence[TextExample], role: Role) -> Features:
+    def features(self, examples: Sequence[TextExample], role: Role) -> TaskFeatures:
         """The rows of examples, with `label`, float32 in the file's units, if all have one."""
         labels = [example.label for example in examples]
         return text_example_features(self.preprocessor, examples, labels, tf.float32)
@@ -83,7 +83,7 @@ class RegressionObjective:
     def predictions(
         self,
         examples: Sequence[TextExample],
-        features: Features,
+        features: TaskFeatures,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         return [{"value": float(value)} for value in outputs["value"]]

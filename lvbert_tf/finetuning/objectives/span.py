@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lvbert_tf.finetuning.metrics.answer_rules import ANSWER_RULES
 from lvbert_tf.finetuning.metrics.question_answering import score_answers, score_answers_or_none
-from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures, model_inputs
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.objectives.span_features import WindowFeatures, window_features
 from lvbert_tf.finetuning.parts import HeadSettings
@@ -74,7 +74,7 @@ class SpanObjective:
         _ = preprocessor.window_sizes  # refuses sizes that do not fit before any work is done
         return model
 
-    def features(self, examples: Sequence[Question], role: Role) -> Features:
+    def features(self, examples: Sequence[Question], role: Role) -> TaskFeatures:
         """One or more rows for each question; those of `train` have `start`, `end` and `impossible`.
 
         Other rows have no labels, because their loss is not defined: in inference the head looks for
@@ -109,7 +109,7 @@ class SpanObjective:
     def predictions(
         self,
         examples: Sequence[Question],
-        features: Features,
+        features: TaskFeatures,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         assert isinstance(features, WindowFeatures)

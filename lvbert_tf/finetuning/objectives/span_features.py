@@ -7,13 +7,13 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.objectives.features import Features
+from lvbert_tf.finetuning.objectives.features import TaskFeatures
 from lvbert_tf.finetuning.task_examples import Question
 from lvbert_tf.text.windows import Windows
 
 
 @dataclass(frozen=True)
-class WindowFeatures(Features):
+class WindowFeatures(TaskFeatures):
     """Features whose rows are made only when a batch is: a context's tokens are in memory once.
 
     Args:
@@ -30,7 +30,7 @@ class WindowFeatures(Features):
         return self.windows.lengths
 
     def batch(self, rows: tf.Tensor, length: tf.Tensor | int) -> dict[str, tf.Tensor]:
-        """A batch of some rows, padded; see `Features.batch`."""
+        """A batch of some rows, padded; see `TaskFeatures.batch`."""
         values = {name: tf.gather(column, rows) for name, column in self.values.items()}
         return {**self.windows.batch(rows, length), **values}
 

@@ -6,7 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.finetuning.metrics.tagging import score_entities, score_word_tags
-from lvbert_tf.finetuning.objectives.features import Batch, Features, model_inputs, token_columns
+from lvbert_tf.finetuning.objectives.features import (
+    Batch,
+    TaskFeatures,
+    model_inputs,
+    token_columns,
+)
 from lvbert_tf.finetuning.objectives.objective import Prediction
 from lvbert_tf.finetuning.parts import HeadSettings
 from lvbert_tf.finetuning.task_examples import TaggedSentence
@@ -55,12 +60,12 @@ class TaggingObjective:
         outputs = task.tag_scheme.outputs(example.tags or () for example in examples)
         return LVBertTokenTagger(backbone, tuple(outputs), preprocessor, written_as=outputs)
 
-    def features(self, examples: Sequence[TaggedSentence], role: Role) -> Features:
+    def features(self, examples: Sequence[TaggedSentence], role: Role) -> TaskFeatures:
         """The rows of sentences, with `word_starts` and, if all have tags, `label`."""
         words = [_ragged([example.words for example in examples])]
         if all(example.tags is not None for example in examples):
             words.append(_ragged(self._learned([example.tags or () for example in examples])))
-        return Features(token_columns(self.preprocessor.encode, tuple(words)), {})
+        return TaskFeatures(token_columns(self.preprocessor.encode, tuple(words)), {})
 
     def forward(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns `tags`, int32 of shape [batch, length], and `losses` of shape [batch] with labels.
@@ -84,7 +89,7 @@ class TaggingObjective:
     def predictions(
         self,
         examples: Sequence[TaggedSentence],
-        features: Features,
+        features: TaskFeatures,
         outputs: Mapping[str, Sequence[np.ndarray]],
     ) -> list[Prediction]:
         word_starts = features.tokens["word_starts"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from lvbert_tf.finetuning.objectives.features import Features, token_columns
+from lvbert_tf.finetuning.objectives.features import TaskFeatures, token_columns
 from lvbert_tf.finetuning.task_examples import TextExample
 from lvbert_tf.finetuning.tasks.bad_rows import BadRows
 from lvbert_tf.finetuning.tasks.text_examples import check_pair
@@ -18,7 +18,7 @@ def text_example_features(
     examples: Sequence[TextExample],
     labels: Sequence[int | float | None],
     dtype: tf.DType,
-) -> Features:
+) -> TaskFeatures:
     """Tokenizes examples as the preprocessor does.
 
     Args:
@@ -51,7 +51,7 @@ def text_features(
     text_pairs: Sequence[str] | None,
     max_seq_length: int,
     values: Mapping[str, tf.Tensor] | None = None,
-) -> Features:
+) -> TaskFeatures:
     """Tokenizes texts, or pairs of texts, in the graph.
 
     Args:
@@ -69,4 +69,4 @@ def text_features(
         return {"token_ids": token_ids, "segment_ids": segment_ids}
 
     strings = (list(texts),) if text_pairs is None else (list(texts), list(text_pairs))
-    return Features(token_columns(encode, strings), values or {})
+    return TaskFeatures(token_columns(encode, strings), values or {})
