@@ -27,6 +27,7 @@ from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.input_pipeline import training_dataset
 from lvbert_tf.records.manifest import TRAINING_PREFIX
 from lvbert_tf.records.record_set import RecordSet
+from lvbert_tf.settings.parts import RecordSettings
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("records", None, "Records to read; --corpus and --vocab_file build some.")
@@ -53,8 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         records = RecordSet.open(
             FLAGS.records or _build(Path(folder, "records")),
-            FLAGS.max_seq_length,
-            allow_missing_manifest=True,
+            RecordSettings(FLAGS.max_seq_length, allow_missing_manifest=True),
         )
         record_bytes = sum(map(os.path.getsize, records.files)) / records.num_examples
         print(

@@ -18,8 +18,7 @@ from lvbert_tf.layers.compiled import plain_kernels
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
-from lvbert_tf.settings.costs import training_flops
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
@@ -29,7 +28,7 @@ from lvbert_tf.training.throughput import measure_matmul_peak
 
 def build_step(flags, config: PretrainingConfig, precision: str):
     """Builds the model and returns a function that does one training step."""
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=POLICIES[precision])
     optimizer = ReferenceAdam(WarmupPolynomialDecay(5e-4, 1_000_000, 10_000))
     optimizer.build(pretrainer.trainable_variables)
     specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)
@@ -39,8 +38,8 @@ def build_step(flags, config: PretrainingConfig, precision: str):
         pretrainer,
         optimizer,
         LossScale(dynamic=precision == "float16"),
-        config,
-        Objective.from_config(config, spec),
+        config.step,
+        PretrainingObjective.from_settings(config.objective, spec),
     )
     token_ids, segment_ids = stepping.random_sentence_pairs(flags.batch_size, flags.max_seq_length)
     batch = {
@@ -79,7 +78,7 @@ def main() -> None:
     with kernels(flags):
         timing = stepping.time_steps(step, flags.warmup, flags.steps)
     peaks.append(measure_matmul_peak(precision))
-    flops = training_flops(config) * flags.batch_size
+    flops = config.training_flops * flags.batch_size
     rate = flops / sorted(timing["all"])[len(timing["all"]) // 2]
     stepping.print_result(
         flags,

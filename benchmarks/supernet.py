@@ -29,7 +29,7 @@ from lvbert_tf.architecture.layer_types import letters
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -72,15 +72,15 @@ def build_step(string: str, sampler: Cycle | None = None) -> TrainingStep:
         "model_hparam_overrides": {"hidden_size": FLAGS.hidden_size},
     }
     config = PretrainingConfig.create("unused", "benchmark", hparams)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, POLICIES[FLAGS.precision])
+    pretrainer = ElectraPretrainer.from_networks(config.networks, POLICIES[FLAGS.precision])
     optimizer = ReferenceAdam(1e-4)
     optimizer.build(pretrainer.trainable_variables)
     specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, stepping.MASK_ID, specials)
-    objective = Objective.from_config(config, spec)
+    objective = PretrainingObjective.from_settings(config.objective, spec)
     scale = LossScale(dynamic=FLAGS.precision == "float16")
     strategy = tf.distribute.get_strategy()
-    return pretraining_step(strategy, pretrainer, optimizer, scale, config, objective, sampler)
+    return pretraining_step(strategy, pretrainer, optimizer, scale, config.step, objective, sampler)
 
 
 def build_evaluator(step: TrainingStep, features: dict[str, np.ndarray]) -> CandidateEvaluator:

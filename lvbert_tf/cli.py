@@ -13,6 +13,7 @@ from absl import app, flags
 from lvbert_tf.commands import named_as_called
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import expand_home
+from lvbert_tf.settings.devices import STRATEGIES
 
 # The flags that functions here define are the program's: --help lists them there.
 flags.disclaim_key_flags()
@@ -72,7 +73,7 @@ def define_device_flags() -> None:
     flags.DEFINE_enum(
         "strategy",
         "auto",
-        ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+        STRATEGIES,
         "Where to compute; auto takes what the machine has: a TPU that is named, the workers of"
         " TF_CONFIG, all GPUs, or the one device.",
     )

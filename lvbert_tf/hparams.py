@@ -222,6 +222,16 @@ def expand_path(path: str, data_dir: str) -> str:
     return ",".join(expanded).replace("{data_dir}", data_dir)
 
 
+def check_directory_name(what: str, name: str) -> None:
+    """Refuses a name that is a path, or none.
+
+    Raises:
+      InputError: saying what the name is for.
+    """
+    if name in ("", "..") or Path(name).name != name:
+        raise InputError(f"{what} {name!r}: expected one directory name")
+
+
 def _parse_json(text: str, where: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]

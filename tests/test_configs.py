@@ -8,7 +8,6 @@ from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.search.experiment import Experiment
-from lvbert_tf.settings.costs import training_flops
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -84,7 +83,7 @@ def test_stated_cost_is_the_cost(path):
     config = load(path)
     stated = re.search(r"Cost: ([\d.e]+) FLOPs", path.read_text())
     steps = config.num_train_steps * config.train_batch_size
-    assert float(stated[1]) == pytest.approx(training_flops(config) * steps, rel=0.01)
+    assert float(stated[1]) == pytest.approx(config.training_flops * steps, rel=0.01)
 
 
 def test_architectures():
@@ -99,6 +98,6 @@ def test_the_continuation_fits_the_model_it_continues():
         load(CONFIGS / "lv_bert_small.toml"),
         load(CONFIGS / "lv_bert_small_seq512.toml"),
     )
-    assert second.architecture_difference(first) == []
+    assert second.networks.differences(first.networks) == []
     assert second.init_checkpoint == first.model_dir
     assert second.pretrain_tfrecords.startswith("data/pretrain_tfrecords_512/")

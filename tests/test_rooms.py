@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("errors", "quiet_import", "io", "hparams"),
-    *("architecture", "commands", "cli", "settings"),
+    *("architecture", "settings", "commands", "cli"),
     *("layers", "presets", "text", "models"),
     *("records", "training", "interop", "runs", "pretraining"),
     *("finetuning.task_examples", "finetuning.entity_schemes", "finetuning.metrics"),
@@ -26,7 +26,7 @@ ROOMS = (
     *("search", "conversion", "serving", "programs"),
 )
 """From the ground up: a room imports rooms before it and its own files, no others."""
-WITHOUT_TENSORFLOW = ("errors", "io", "hparams", "architecture", "commands", "cli", "settings")
+WITHOUT_TENSORFLOW = ("errors", "io", "hparams", "architecture", "settings", "commands", "cli")
 
 
 def room_of(module: str) -> str:

@@ -95,7 +95,7 @@ def _evaluator(
     import tensorflow as tf
 
     from lvbert_tf.pretraining.masking import MaskingSpec
-    from lvbert_tf.pretraining.objective import Objective
+    from lvbert_tf.pretraining.objective import PretrainingObjective
     from lvbert_tf.records.input_pipeline import evaluation_dataset
     from lvbert_tf.records.record_set import RecordSet
     from lvbert_tf.runs.token_table import fit_to_vocabulary
@@ -105,10 +105,12 @@ def _evaluator(
     config = experiment.pretraining_config(output_dir, training)
     config, vocabulary = fit_to_vocabulary(config)
     strategy = tf.distribute.get_strategy()
-    objective = Objective.from_config(config, MaskingSpec.from_config(config, vocabulary))
+    objective = PretrainingObjective.from_settings(
+        config.objective, MaskingSpec.from_settings(config.objective, vocabulary)
+    )
     path = output_dir / f"held_out-{training.objective}.npz"
     if _is_reference(training) and not path.exists():
-        records = RecordSet.open(config.eval_tfrecords, config.max_seq_length, vocabulary)
+        records = RecordSet.open(config.eval_tfrecords, config.records, vocabulary)
         batches, batch = experiment.SCORING_BATCHES, experiment.SCORING_BATCH
         origin = Origin.of(pretrainer, config.num_train_steps, objective, records, batches, batch)
         dataset = evaluation_dataset(records, batch)

@@ -146,7 +146,7 @@ def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
         load_hparams(given),
     )
     config = reference_config(path, hparams)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
     report = restore_reference_weights(pretrainer, path)
     beside = directory / "vocab.txt"
     tokenizer = None

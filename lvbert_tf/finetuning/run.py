@@ -56,7 +56,9 @@ def finetune(
     tasks = [find_task(name, data_dir, config.data_source) for name in config.task_names.names]
 
     # === Devices ===
-    strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
+    strategy = distribution.start_strategy(
+        config.devices, strategy_name, virtual_devices, tpu, cli.say
+    )
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
     chief = distribution.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent

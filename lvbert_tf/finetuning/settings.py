@@ -29,8 +29,8 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
+from lvbert_tf.settings.devices import PRECISIONS, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
-from lvbert_tf.settings.pretraining import check_directory_name
 
 _LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
 _PATHS = ("init_checkpoint", "vocab_file")
@@ -178,7 +178,7 @@ class FinetuningConfig:
     # Speed
     precision: str = hparam(
         "auto",
-        ("auto", "float32", "bfloat16", "float16"),
+        PRECISIONS,
         "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
     )
     bucket_by_length: bool = hparam(True, doc="pad a batch to its own length, not the longest")
@@ -213,7 +213,7 @@ class FinetuningConfig:
         Raises:
           InputError: a value is wrong; one line with the hparam, its value and what is allowed.
         """
-        check_directory_name("model name", model_name)
+        hparams.check_directory_name("model name", model_name)
         return cls(data_dir, model_name, **hparams.convert(cls, user_hparams))
 
     def __post_init__(self) -> None:
@@ -226,6 +226,11 @@ class FinetuningConfig:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.model_size, 1e-4))
         if not (self.do_train or self.do_eval or self.write_test_outputs):
             raise InputError("nothing to do: do_train, do_eval and write_test_outputs are false")
+
+    @property
+    def devices(self) -> DeviceSettings:
+        """Where to compute, for `start_strategy`, and in which number format."""
+        return hparams.part(DeviceSettings, self)
 
     @property
     def model_dir(self) -> Path:

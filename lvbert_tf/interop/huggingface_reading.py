@@ -44,7 +44,7 @@ def load_pair(
     config = _pretraining_config(discriminator, generator)
     if discriminator is not None and generator is not None:
         _check_pair(config, discriminator, generator)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
     reports = []
     if discriminator is not None:
         head = pretrainer.replaced_token_head

@@ -153,7 +153,7 @@ def load_reference_checkpoint(
         InputError: see `reference_config` and `restore_reference_weights`.
     """
     config = reference_config(path, hparams)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
     report = restore_reference_weights(pretrainer, path)
     if on_report is not None:
         on_report(report)

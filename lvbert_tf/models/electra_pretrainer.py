@@ -6,7 +6,7 @@ from keras import ops
 from lvbert_tf.layers import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.supernet import Supernet
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.networks import Networks
 
 
 class ElectraPretrainer(keras.Model):
@@ -63,35 +63,33 @@ class ElectraPretrainer(keras.Model):
         self.built = True
 
     @classmethod
-    def from_pretraining_config(cls, config: PretrainingConfig, dtype=None) -> "ElectraPretrainer":
-        """Builds the networks that the settings of a pre-training run describe.
+    def from_networks(cls, networks: Networks, dtype=None) -> "ElectraPretrainer":
+        """Builds the networks of a pre-training run.
 
         Args:
-            config: the settings.
-            dtype: a Keras dtype policy, such as "float32" or "mixed_bfloat16".
+            networks: the shapes of the encoders, and what they share.
+            dtype: Keras dtype policy, such as "float32" or "mixed_bfloat16".
         """
-        model = config.discriminator
+        model, wiring = networks.discriminator, networks.wiring
         discriminator = (
-            Supernet(model, config.layer_types, dtype=dtype, name="discriminator")
-            if config.layer_types
+            Supernet(model, wiring.layer_types, dtype=dtype, name="discriminator")
+            if wiring.layer_types
             else LVBertBackbone.from_model_config(model, dtype=dtype, name="discriminator")
         )
-        detects = config.electra_objective or config.electric_objective
-        if config.uniform_generator:
-            return cls(discriminator, None, detects_replacements=detects)
-        if not detects or not config.untied_generator:
-            return cls(discriminator, discriminator, detects_replacements=detects)
-        embeddings = None if config.untied_generator_embeddings else discriminator.embeddings
+        if not wiring.has_own_generator:
+            generator = None if wiring.uniform_generator else discriminator
+            return cls(discriminator, generator, detects_replacements=wiring.detects_replacements)
+        embeddings = None if wiring.untied_generator_embeddings else discriminator.embeddings
 
         def tower(direction, name):
             return LVBertBackbone.from_model_config(
-                config.generator.replace(direction=direction),
+                networks.generator.replace(direction=direction),
                 embeddings=embeddings,
                 dtype=dtype,
                 name=name,
             )
 
-        if not config.two_tower_generator:
+        if not wiring.two_tower_generator:
             return cls(discriminator, tower("both", "generator"))
         return cls(
             discriminator,

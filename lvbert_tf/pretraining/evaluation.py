@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, mask_tokens
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 
 # Of masks and replacements: the same at every evaluation of every run, so that figures compare.
 EVALUATION_SEED = 20_210_601
@@ -55,7 +55,7 @@ class Evaluator:
         self,
         strategy: tf.distribute.Strategy,
         pretrainer: ElectraPretrainer,
-        objective: Objective,
+        objective: PretrainingObjective,
     ):
         self.strategy = strategy
         self.pretrainer = pretrainer

@@ -8,9 +8,9 @@ from lvbert_tf.layers.dropout import dropout_seed
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.masking import mask_tokens
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.parts import StepSettings
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep
@@ -23,8 +23,8 @@ def pretraining_step(
     pretrainer: ElectraPretrainer,
     optimizer: ReferenceAdam,
     loss_scale: LossScale,
-    config: PretrainingConfig,
-    objective: Objective,
+    settings: StepSettings,
+    objective: PretrainingObjective,
     path_sampler: PathSampler | None = None,
 ) -> TrainingStep:
     """The training step of pre-training.
@@ -34,20 +34,20 @@ def pretraining_step(
       pretrainer: see `PretrainingGradients`.
       optimizer: built on `pretrainer.trainable_variables`.
       loss_scale: see `TrainingStep`.
-      config: gives batch size, accumulation, seed and jit_compile.
+      settings: what a step computes on.
       objective, path_sampler: see `PretrainingGradients`.
     """
     gradients = PretrainingGradients(
-        pretrainer, objective, loss_scale, config, strategy.num_replicas_in_sync, path_sampler
+        pretrainer, objective, loss_scale, settings, strategy.num_replicas_in_sync, path_sampler
     )
     return TrainingStep(
         strategy,
         gradients,
         optimizer,
         loss_scale,
-        config.seed,
-        config.train_batch_size,
-        config.jit_compile,
+        settings.seed,
+        settings.train_batch_size,
+        settings.jit_compile,
     )
 
 
@@ -67,7 +67,7 @@ class PretrainingGradients:
       pretrainer: the networks.
       objective: which tokens are masked, and what is optimised.
       loss_scale: scales the loss in float16.
-      config: gives the batch size and the number of parts that a batch is computed in.
+      settings: the batch size, and the number of parts that a batch is computed in.
       num_replicas: how many replicas share the batch.
       path_sampler: needed if the discriminator is a supernet. The rows of a replica's part of the batch
         must be a multiple of its paths.
@@ -76,9 +76,9 @@ class PretrainingGradients:
     def __init__(
         self,
         pretrainer: ElectraPretrainer,
-        objective: Objective,
+        objective: PretrainingObjective,
         loss_scale: LossScale,
-        config: PretrainingConfig,
+        settings: StepSettings,
         num_replicas: int,
         path_sampler: PathSampler | None = None,
     ):
@@ -87,9 +87,9 @@ class PretrainingGradients:
         self.path_sampler = path_sampler
         self.variables = pretrainer.trainable_variables
         self._loss_scale = loss_scale
-        self._batch_size = config.train_batch_size
-        self._rows = config.train_batch_size // num_replicas
-        self._parts = config.gradient_accumulation_steps
+        self._batch_size = settings.train_batch_size
+        self._rows = settings.train_batch_size // num_replicas
+        self._parts = settings.gradient_accumulation_steps
         self._paths = path_sampler.num_paths if path_sampler else 1
         self._part_gradients: Callable = self._gradients
         if self._parts * self._paths > 1:  # traced once for all parts

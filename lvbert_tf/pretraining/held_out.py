@@ -9,14 +9,14 @@ from tqdm import tqdm
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.records.record_set import RecordSet
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.parts import EvaluationSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
 
 def evaluate_held_out(
     evaluator: Evaluator,
     records: RecordSet,
-    config: PretrainingConfig,
+    settings: EvaluationSettings,
     vocabulary: Vocabulary,
     stopped: Callable[[], bool] = lambda: False,
     quiet: bool = False,
@@ -26,8 +26,8 @@ def evaluate_held_out(
     Returns:
       the metrics of `Evaluator.evaluate`, with `commonest_token` as text; None if stopped.
     """
-    batches = num_evaluation_batches(records, config.eval_batch_size, config.num_eval_steps)
-    dataset = evaluation_dataset(records, config.eval_batch_size)
+    batches = num_evaluation_batches(records, settings.eval_batch_size, settings.num_eval_steps)
+    dataset = evaluation_dataset(records, settings.eval_batch_size)
     with tqdm(
         total=batches, desc="evaluation", unit="batch", file=sys.stderr, leave=False, disable=quiet
     ) as bar:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.parts import ObjectiveSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
 SHARE_REPLACED_BY_MASK = 0.85  # the other chosen tokens stay as they are, and are predicted too
@@ -29,10 +29,11 @@ class MaskingSpec:
     special_ids: tuple[int, ...]
 
     @classmethod
-    def from_config(cls, config: PretrainingConfig, vocabulary: Vocabulary) -> "MaskingSpec":
+    def from_settings(cls, settings: ObjectiveSettings, vocabulary: Vocabulary) -> "MaskingSpec":
+        """The masking of a run with this vocabulary."""
         return cls(
-            mask_prob=config.mask_prob,
-            max_predictions=config.max_predictions_per_seq,
+            mask_prob=settings.mask_prob,
+            max_predictions=settings.max_predictions_per_seq,
             mask_id=vocabulary.mask_id,
             special_ids=(vocabulary.cls_id, vocabulary.sep_id, vocabulary.mask_id),
         )

@@ -16,13 +16,13 @@ from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
 from lvbert_tf.pretraining.token_logits import TokenReading, read_token_logits, token_cross_entropy
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.parts import ObjectiveSettings
 
 _TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
 
 
 @dataclass(frozen=True)
-class Objective:
+class PretrainingObjective:
     """What is optimised, apart from the networks.
 
     Args:
@@ -42,14 +42,17 @@ class Objective:
     electric: bool = False
 
     @classmethod
-    def from_config(cls, config: PretrainingConfig, masking: MaskingSpec) -> "Objective":
+    def from_settings(
+        cls, settings: ObjectiveSettings, masking: MaskingSpec
+    ) -> "PretrainingObjective":
+        """The objective of a run."""
         return cls(
             masking=masking,
-            gen_weight=config.gen_weight,
-            disc_weight=config.disc_weight,
-            temperature=config.temperature,
-            disallow_correct=config.disallow_correct,
-            electric=config.electric_objective,
+            gen_weight=settings.gen_weight,
+            disc_weight=settings.disc_weight,
+            temperature=settings.temperature,
+            disallow_correct=settings.disallow_correct,
+            electric=settings.electric_objective,
         )
 
     def summarize(self, sums) -> dict[str, float]:
@@ -57,7 +60,7 @@ class Objective:
         return metrics.summarize(sums, self.gen_weight, self.disc_weight)
 
 
-def loss_weights(masked: Features, objective: Objective) -> dict[str, tf.Tensor]:
+def loss_weights(masked: Features, objective: PretrainingObjective) -> dict[str, tf.Tensor]:
     """What each loss is divided by, for these sequences: add up over replicas and micro-batches."""
     candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
     return {
@@ -76,7 +79,7 @@ def _inputs(masked: Features, token_ids: tf.Tensor) -> Features:
 
 
 def read_generator(
-    pretrainer: ElectraPretrainer, objective: Objective, masked: Features, training: bool
+    pretrainer: ElectraPretrainer, objective: PretrainingObjective, masked: Features, training: bool
 ) -> tuple[TokenReading, tf.Tensor | None]:
     """What the generator says of the masked slots.
 
@@ -115,7 +118,7 @@ def read_generator(
 
 def pretraining_loss(
     pretrainer: ElectraPretrainer,
-    objective: Objective,
+    objective: PretrainingObjective,
     masked: Features,
     global_weights: dict[str, tf.Tensor],
     training: bool,
@@ -131,7 +134,7 @@ def pretraining_loss(
 
     Returns:
         (loss, sums): a float32 scalar that adds up to the global loss, and additive metric sums
-        for `Objective.summarize`.
+        for `PretrainingObjective.summarize`.
     """
     # === Generator ===
     reading, cloze_logits = read_generator(pretrainer, objective, masked, training)

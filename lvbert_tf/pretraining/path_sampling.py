@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.networks import Networks
 
 _STREAM = 3  # keeps these random numbers apart from those of masking and dropout
 
@@ -29,11 +29,12 @@ class PathSampler:
     num_types: int
 
     @classmethod
-    def from_config(cls, config: PretrainingConfig) -> "PathSampler | None":
-        """That of a supernet; None for an ordinary encoder."""
-        if config.layer_types is None:
+    def of(cls, networks: Networks, method: str) -> "PathSampler | None":
+        """The sampler of a supernet's paths; None for an ordinary encoder."""
+        layer_types = networks.wiring.layer_types
+        if layer_types is None:
             return None
-        return cls(config.path_sampling, len(config.layer_string), len(config.layer_types))
+        return cls(method, len(networks.discriminator.layer_string), len(layer_types))
 
     @property
     def num_paths(self) -> int:

@@ -18,7 +18,7 @@ from lvbert_tf.pretraining import held_out
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.records.input_pipeline import training_dataset
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
@@ -30,7 +30,6 @@ from lvbert_tf.runs.model_directory import (
     write_config,
 )
 from lvbert_tf.runs.named_weights import named_weights
-from lvbert_tf.settings.costs import num_parameters, training_flops
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution, logs, loop
@@ -64,7 +63,9 @@ def pretrain(
     """
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
     config, vocabulary = token_table.fit_to_vocabulary(config)
-    strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
+    strategy = distribution.start_strategy(
+        config.devices, strategy_name, virtual_devices, tpu, cli.say
+    )
     return run(config, vocabulary, strategy)
 
 
@@ -84,7 +85,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     """
     # === Data, checked before any work ===
     check_architecture(config)
-    path_sampler = PathSampler.from_config(config)
+    path_sampler = PathSampler.of(config.networks, config.step.path_sampling)
     distribution.check_batch(
         strategy,
         config.train_batch_size,
@@ -106,11 +107,13 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
         config.learning_rate, config.num_train_steps, config.num_warmup_steps, config.lr_decay_power
     )
     with strategy.scope():
-        pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
+        pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=POLICIES[precision])
         optimizer = ReferenceAdam(schedule, weight_decay_rate=config.weight_decay_rate)
         optimizer.build(pretrainer.trainable_variables)
         loss_scale = LossScale(dynamic=precision == "float16")
-    objective = Objective.from_config(config, MaskingSpec.from_config(config, vocabulary))
+    objective = PretrainingObjective.from_settings(
+        config.objective, MaskingSpec.from_settings(config.objective, vocabulary)
+    )
     evaluator = Evaluator(strategy, pretrainer, objective)
 
     model_dir = Path(config.model_dir)
@@ -151,7 +154,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             say(f"{model_dir} is already trained to step {step}; nothing to train")
         else:
             say(
-                f"{_architecture(config)}: {num_parameters(config):,} parameters, {precision},"
+                f"{_architecture(config)}: {config.networks.num_parameters():,} parameters, {precision},"
                 f" {distribution.describe(strategy)}, {training_records.num_examples:,} examples;"
                 f" from step {step} to {config.num_train_steps}"
             )
@@ -163,7 +166,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             )
         )
         agree = distribution.agreement(strategy)
-        flops = training_flops(config) * config.train_batch_size
+        flops = config.training_flops * config.train_batch_size
         peak = measure_matmul_peak(precision) * distribution.processors(strategy)
 
         def on_progress(step: int, loss: float, steps_per_second: float | None) -> None:
@@ -189,7 +192,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             metrics = held_out.evaluate_held_out(
                 evaluator,
                 held_out_records,
-                config,
+                config.evaluation,
                 vocabulary,
                 stopped=lambda: agree(bool(stop), 0)[0],
                 quiet=not chief,
@@ -204,7 +207,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
             return True
 
         train_step = pretraining_step(
-            strategy, pretrainer, optimizer, loss_scale, config, objective, path_sampler
+            strategy, pretrainer, optimizer, loss_scale, config.step, objective, path_sampler
         )
         batches = training_dataset(
             training_records, config.train_batch_size, config.seed, step, worker
@@ -214,7 +217,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
                 complete = loop.train(
                     train_step,
                     iter(batches),
-                    loop.Schedule.from_config(config),
+                    config.schedule,
                     checkpoints,
                     state,
                     loop.Hooks(on_progress, on_log, on_evaluate, agree),
@@ -242,7 +245,9 @@ def _evaluate_only(config, checkpoints, evaluator, records, vocabulary, chief) -
     step = checkpoints.restore_latest(cli.say if chief else cli.stay_silent)
     if step is None:
         raise InputError(f"nothing to evaluate: there is no checkpoint in {checkpoints.directory}")
-    metrics = held_out.evaluate_held_out(evaluator, records, config, vocabulary, quiet=not chief)
+    metrics = held_out.evaluate_held_out(
+        evaluator, records, config.evaluation, vocabulary, quiet=not chief
+    )
     assert metrics is not None  # nothing stops it
     metrics = {"step": step, **metrics}
     if chief:
@@ -289,14 +294,7 @@ def open_held_out(
 
 
 def _open_records(pattern, config, vocabulary, say) -> RecordSet:
-    records = RecordSet.open(
-        pattern,
-        config.max_seq_length,
-        vocabulary,
-        config.do_lower_case,
-        config.allow_missing_manifest,
-        config.skip_corrupt_records,
-    )
+    records = RecordSet.open(pattern, config.records, vocabulary)
     for file, count in records.corrupt_records.items():
         say(f"warning: {file}: {count} corrupt records are left out")
     return records

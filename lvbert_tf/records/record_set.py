@@ -10,6 +10,7 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError
 from lvbert_tf.records import record_scan
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
+from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
 
@@ -44,23 +45,16 @@ class RecordSet:
     def open(
         cls,
         pattern: str,
-        max_seq_length: int,
+        settings: RecordSettings,
         vocabulary: Vocabulary | None = None,
-        lowercase: bool | None = None,
-        allow_missing_manifest: bool = False,
-        skip_corrupt_records: bool = False,
     ) -> "RecordSet":
         """Finds the files and checks them: with a manifest, by their sizes alone.
 
         Args:
             pattern: comma-separated paths, which may have wildcards.
-            max_seq_length: what the model reads.
+            settings: what the model reads, and what is done about files that are not so. Records
+                that are left out are counted in `corrupt_records`.
             vocabulary: the model's; None does not check it.
-            lowercase: the model's; None does not check it.
-            allow_missing_manifest: whether to accept files without one, such as the reference's;
-                their records are then counted by reading them.
-            skip_corrupt_records: whether to read all files through first (about 300 MB/s) and
-                leave out what is damaged, listed in `corrupt_records`.
 
         Raises:
             InputError: if there are no files or no manifest, if files are missing, cut short or
@@ -69,27 +63,28 @@ class RecordSet:
         files = _find(pattern)
         directories = sorted({os.path.dirname(file) for file in files})
         manifests = {directory: _read_manifest(directory) for directory in directories}
-        expected = (max_seq_length, vocabulary, lowercase)
+        length, skip = settings.max_seq_length, settings.skip_corrupt_records
+        expected = (length, vocabulary, settings.do_lower_case)
         blocks: list[tuple[int, int, int]] = []
         corrupt = {}
         for directory, manifest in manifests.items():
             if manifest is None:
-                if not allow_missing_manifest:
+                if not settings.allow_missing_manifest:
                     raise InputError(
                         f"no {MANIFEST_NAME} in {directory or '.'}; build the records with"
                         " build_pretraining_dataset.py, or set allow_missing_manifest"
                     )
                 continue
             _check_manifest(manifest, os.path.join(directory, MANIFEST_NAME), *expected)
-            _check_complete(manifest, directory, files, check_sizes=not skip_corrupt_records)
+            _check_complete(manifest, directory, files, check_sizes=not skip)
         for index, file in enumerate(files):
             manifest = manifests[os.path.dirname(file)]
             shard = _shard_of(manifest, file)
             if shard is None:
-                _check_first_record(file, max_seq_length, vocabulary)
-            if shard is None or skip_corrupt_records:
-                scan = record_scan.scan(file, verify=skip_corrupt_records)
-                if scan.first_damage and not skip_corrupt_records:
+                _check_first_record(file, length, vocabulary)
+            if shard is None or skip:
+                scan = record_scan.scan(file, verify=skip)
+                if scan.first_damage and not skip:
                     raise InputError(_damage(file, scan))
                 if lost := max(scan.corrupt, shard.examples - _sound_records(scan) if shard else 0):
                     corrupt[file] = lost
@@ -100,7 +95,7 @@ class RecordSet:
             raise InputError(f"no records in {pattern}")
         block_files, offsets, examples = np.array(blocks, np.int64).T
         manifest = manifests[os.path.dirname(files[0])]
-        return cls(tuple(files), block_files, offsets, examples, max_seq_length, manifest, corrupt)
+        return cls(tuple(files), block_files, offsets, examples, length, manifest, corrupt)
 
 
 def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputError:

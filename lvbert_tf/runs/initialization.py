@@ -67,7 +67,7 @@ def load_pretrainer(
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
     saved = read_weights(_readable(str(path), report))
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=dtype)
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=dtype)
     for name, weight in named_weights(pretrainer).items():
         weight.assign(saved[name])
     return pretrainer

@@ -54,7 +54,7 @@ def check_architecture(config: PretrainingConfig) -> None:
       InputError: naming what differs.
     """
     saved = read_config(config.model_dir)
-    differences = config.architecture_difference(saved) if saved else []
+    differences = config.networks.differences(saved.networks) if saved else []
     if differences:
         raise InputError(
             f"{config.model_dir} holds another architecture ({'; '.join(differences)});"

@@ -16,7 +16,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import changing
 from lvbert_tf.io.whole import replace_file
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.named_weights import named_weights
 
@@ -34,7 +34,7 @@ class Origin:
       records_sha256: the hash of the held-out records' manifest.
       num_eval_steps: the highest number of batches.
       eval_batch_size: the number of sequences in a batch.
-      objective: `Objective` as JSON types.
+      objective: `PretrainingObjective` as JSON types.
       detects_replacements: whether candidates are scored on replaced tokens or on masked ones.
       precision: the dtype of the layers' arithmetic.
     """
@@ -53,7 +53,7 @@ class Origin:
         cls,
         pretrainer: ElectraPretrainer,
         checkpoint_step: int,
-        objective: Objective,
+        objective: PretrainingObjective,
         records: RecordSet,
         num_eval_steps: int,
         eval_batch_size: int,

@@ -17,7 +17,7 @@ from lvbert_tf.pretraining.evaluation import mask_for_evaluation, rows_of_replic
 from lvbert_tf.pretraining.losses import replaced_token_cross_entropy
 from lvbert_tf.pretraining.masking import Features
 from lvbert_tf.pretraining.objective import (
-    Objective,
+    PretrainingObjective,
     loss_weights,
     pretraining_loss,
     read_generator,
@@ -32,7 +32,7 @@ _LATENCY_REPEATS = 5
 def corrupt_held_out(
     strategy: tf.distribute.Strategy,
     pretrainer: ElectraPretrainer,
-    objective: Objective,
+    objective: PretrainingObjective,
     batches: Iterable[Mapping[str, tf.Tensor]],
     num_batches: int,
     progress: Callable[[int], object] = lambda done: None,
@@ -98,7 +98,7 @@ class CandidateEvaluator:
         self,
         strategy: tf.distribute.Strategy,
         pretrainer: ElectraPretrainer,
-        objective: Objective,
+        objective: PretrainingObjective,
         corrupted: CorruptedSet,
     ):
         self.strategy = strategy

@@ -8,11 +8,12 @@ from typing import Any
 
 import optuna
 
+from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import interleaved
 from lvbert_tf.search.settings import SearchSettings, split_hparams
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study
-from lvbert_tf.settings.pretraining import PretrainingConfig, check_directory_name
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 # What is of the supernet and not of the model that is trained from scratch afterwards.
 _SUPERNET_ONLY = ("layer_types", "path_sampling", "init_checkpoint")
@@ -53,7 +54,7 @@ class Experiment:
         Raises:
           InputError: one line naming what is wrong and what is allowed.
         """
-        check_directory_name("search name", name)
+        hparams.check_directory_name("search name", name)
         settings, pretraining = split_hparams(user_hparams)
         supernet = {
             "layer_types": settings.layer_types,
@@ -61,7 +62,7 @@ class Experiment:
             "model_dir": str(Path(data_dir) / "searches" / name / "supernet"),
         }
         config = PretrainingConfig.create(data_dir, name, {**pretraining, **supernet})
-        settings.check_fitness(config.objective)
+        settings.check_fitness(config.wiring.objective)
         winner = {key: pretraining[key] for key in pretraining if key not in _SUPERNET_ONLY}
         return cls(name, settings, config, settings.space(config), winner, storage_url)
 

@@ -18,7 +18,6 @@ from lvbert_tf.search.report.files import write_report
 from lvbert_tf.search.report.findings import Findings
 from lvbert_tf.search.report.quantities import quantity
 from lvbert_tf.search.trials import candidates
-from lvbert_tf.settings.costs import training_flops
 
 
 def report(experiment: Experiment) -> None:
@@ -76,7 +75,7 @@ def _facts(
         "strings of the space": experiment.space.size,
         "supernet": {
             "steps": steps,
-            "FLOPs": float(training_flops(config) * config.train_batch_size * steps),
+            "FLOPs": float(config.training_flops * config.train_batch_size * steps),
         },
         "scoring": {
             "strings": len(scored),

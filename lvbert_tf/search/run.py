@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
@@ -45,7 +46,9 @@ def run_search(
     if stage != "report":
         config, vocabulary = fit_to_vocabulary(experiment.config)
         experiment = experiment.with_config(config)
-        strategy = distribution.start_strategy(config, strategy_name, virtual_devices, tpu)
+        strategy = distribution.start_strategy(
+            config.devices, strategy_name, virtual_devices, tpu, cli.say
+        )
         held_out = _open_held_out(experiment, vocabulary)
         check_architecture(config)
         if stage != "supernet":

@@ -15,7 +15,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.initialization import load_pretrainer
@@ -55,8 +55,9 @@ def score_strings(
     check_batch(strategy, strategy.num_replicas_in_sync, 1, experiment.config.eval_batch_size)
     with StopRequest() as stop:
         pretrainer, step = _load_supernet(experiment, strategy)
-        objective = Objective.from_config(
-            experiment.config, MaskingSpec.from_config(experiment.config, vocabulary)
+        objective = PretrainingObjective.from_settings(
+            experiment.config.objective,
+            MaskingSpec.from_settings(experiment.config.objective, vocabulary),
         )
         corrupted = _corrupted_set(experiment, strategy, pretrainer, step, objective, held_out)
         evaluator = CandidateEvaluator(strategy, pretrainer, objective, corrupted)
@@ -109,7 +110,7 @@ def _corrupted_set(
     strategy: tf.distribute.Strategy,
     pretrainer: ElectraPretrainer,
     step: int,
-    objective: Objective,
+    objective: PretrainingObjective,
     held_out: RecordSet,
 ) -> CorruptedSet:
     most, size = experiment.config.num_eval_steps, experiment.config.eval_batch_size

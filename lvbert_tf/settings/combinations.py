@@ -52,16 +52,16 @@ def _check_run(config: "PretrainingConfig") -> None:
 
 
 def _check_generator(config: "PretrainingConfig") -> None:
-    if config.uniform_generator and config.objective != "electra":
+    if config.uniform_generator and config.wiring.objective != "electra":
         raise InputError(
-            f"uniform_generator needs the electra objective; the objective is {config.objective}"
+            f"uniform_generator needs the electra objective; the objective is {config.wiring.objective}"
         )
-    if config.two_tower_generator and not config.has_own_generator:
+    if config.two_tower_generator and not config.wiring.has_own_generator:
         raise InputError(
             "two_tower_generator (which electric_objective implies) needs electra_objective or"
             " electric_objective, untied_generator, and no uniform_generator"
         )
-    if config.generator_layer_list and not config.has_own_generator:
+    if config.generator_layer_list and not config.wiring.has_own_generator:
         raise InputError(
             "generator_layer_list is given, but nothing has a generator of its own: that needs"
             " electra_objective or electric_objective, untied_generator, and no uniform_generator"
@@ -81,11 +81,11 @@ def _check_supernet(config: "PretrainingConfig") -> None:
     except InputError as error:
         raise InputError(f"layer_types: {error}") from error
     # Candidates are compared by what they say of one fixed generator's replacements.
-    fixed = config.uniform_generator or config.has_own_generator
+    fixed = config.uniform_generator or config.wiring.has_own_generator
     if (
-        config.objective == "electric"
+        config.wiring.objective == "electric"
         or config.two_tower_generator
-        or (config.objective == "electra" and not fixed)
+        or (config.wiring.objective == "electra" and not fixed)
     ):
         raise InputError(
             "layer_types, a supernet, needs electra_objective false, or a generator of its own"

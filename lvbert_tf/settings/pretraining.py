@@ -9,7 +9,7 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
-from lvbert_tf.architecture.model_config import OUTPUT_FIELDS, ModelConfig
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.architecture.sizes import SIZES
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import (
@@ -22,18 +22,17 @@ from lvbert_tf.hparams import (
     hparam,
 )
 from lvbert_tf.settings.combinations import check_combinations
+from lvbert_tf.settings.devices import PRECISIONS, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
-
-__all__ = ["SIZES", "ModelConfig", "ModelOverrides", "PretrainingConfig"]
-
-_NETWORKS = (
-    "objective",
-    "layer_types",
-    "untied_generator",
-    "untied_generator_embeddings",
-    "uniform_generator",
-    "two_tower_generator",
+from lvbert_tf.settings.networks import Networks, Wiring, discriminator_of, generator_of
+from lvbert_tf.settings.parts import (
+    EvaluationSettings,
+    ObjectiveSettings,
+    OptimisationSettings,
+    RecordSettings,
+    StepSettings,
 )
+from lvbert_tf.settings.schedule import Schedule
 
 _PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
 
@@ -47,18 +46,7 @@ _DEBUG_HPARAMS = {
     "iterations_per_loop": 1,
 }
 _DEBUG_HIDDEN_DIM = 144
-_BERT_TOKENS = 30522  # what is counted with before a vocabulary is known
 _DEBUG_LAYERS = 6
-
-
-def check_directory_name(what: str, name: str) -> None:
-    """Refuses a name that is a path, or none.
-
-    Raises:
-      InputError: saying what the name is for.
-    """
-    if name in ("", "..") or Path(name).name != name:
-        raise InputError(f"{what} {name!r}: expected one directory name")
 
 
 @dataclass(frozen=True)
@@ -145,7 +133,7 @@ class PretrainingConfig:
     # Speed
     precision: str = hparam(
         "auto",
-        ("auto", "float32", "bfloat16", "float16"),
+        PRECISIONS,
         "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
     )
     jit_compile: bool = hparam(False, doc="compile the training step with XLA")
@@ -189,7 +177,7 @@ class PretrainingConfig:
         Raises:
           InputError: one line naming the hparam, its value and what is allowed.
         """
-        check_directory_name("model name", model_name)
+        hparams.check_directory_name("model name", model_name)
         values = hparams.convert(cls, user_hparams)
         defaults = _DEBUG_HPARAMS if values.get("debug") else {}
         by_size = SIZES[values.get("model_size", "small")].hparams
@@ -199,7 +187,7 @@ class PretrainingConfig:
         hparams.check(self)
         self._expand_data_dir()
         self._default("custom_layer_list", self._default_layers())
-        self._default("embedding_size", self._hidden_dim)
+        self._default("embedding_size", self.hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
         directory = Path(self.data_dir)
         self._default("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
@@ -231,7 +219,8 @@ class PretrainingConfig:
         return dataclasses.replace(self, vocab_size=rows)
 
     @property
-    def _hidden_dim(self) -> int:
+    def hidden_dim(self) -> int:
+        """Width of the discriminator's layers."""
         width = _DEBUG_HIDDEN_DIM if self.debug else SIZES[self.model_size].hidden_dim
         return self.model_hparam_overrides.hidden_size or width
 
@@ -241,13 +230,6 @@ class PretrainingConfig:
         layers = SIZES[self.model_size].layer_string
         layers = layers.first(_DEBUG_LAYERS) if self.debug else layers
         return interleaved(self.layer_types, len(layers)) if self.layer_types else layers
-
-    @property
-    def objective(self) -> str:
-        """What is trained: "electric", "electra" or "masked_lm"; Electric wins over ELECTRA."""
-        if self.electric_objective:
-            return "electric"
-        return "electra" if self.electra_objective else "masked_lm"
 
     @property
     def layer_string(self) -> LayerString:
@@ -261,58 +243,72 @@ class PretrainingConfig:
         return max(1, int((self.mask_prob + 0.005) * self.max_seq_length))
 
     @property
-    def has_own_generator(self) -> bool:
-        """Whether a generator with weights of its own is trained beside the discriminator."""
-        return (
-            self.objective != "masked_lm" and self.untied_generator and not self.uniform_generator
-        )
-
-    @property
     def discriminator(self) -> ModelConfig:
-        """The encoder that is kept; under the masked LM objective, the only one."""
-        overrides = self.model_hparam_overrides
-        hidden_dim = self._hidden_dim
-        return ModelConfig(
-            vocabulary_size=self.vocab_size or _BERT_TOKENS,
-            layer_string=self.layer_string,
-            hidden_dim=hidden_dim,
-            num_heads=overrides.num_attention_heads or max(1, hidden_dim // 64),
-            intermediate_dim=overrides.intermediate_size or 4 * hidden_dim,
-            embedding_dim=self.embedding_size or hidden_dim,
-            dropout=overrides.hidden_dropout_prob,
-            attention_dropout=overrides.attention_probs_dropout_prob,
-            max_sequence_length=overrides.max_position_embeddings,
-            num_segments=overrides.type_vocab_size,
-            initializer_range=overrides.initializer_range,
-            mask_convolution_padding=self.mask_convolution_padding,
-        )
+        """The encoder that is kept; under the masked LM objective the only one."""
+        return discriminator_of(self)
 
     @property
     def generator(self) -> ModelConfig | None:
-        """The masked LM's encoder; of a two-tower generator, each tower.
+        """The encoder of the masked LM; see `Networks.generator`."""
+        return generator_of(self)
 
-        None with a uniform generator; the discriminator's where one network plays both (tied
-        weights, or the masked LM objective).
-        """
-        if self.uniform_generator:
-            return None
-        if not self.has_own_generator:
-            return self.discriminator
-        hidden_dim = max(1, round(self._hidden_dim * self.generator_hidden_size))
-        depth = len(self.layer_string)
-        layers = interleaved("AF", depth) if self.layer_types else self.layer_string
-        layers = self.generator_layer_list or layers.first(
-            max(1, round(depth * self.generator_layers))
+    @property
+    def wiring(self) -> Wiring:
+        """Which networks there are; Electric wins over ELECTRA."""
+        electra = "electra" if self.electra_objective else "masked_lm"
+        return Wiring(
+            objective="electric" if self.electric_objective else electra,
+            layer_types=self.layer_types,
+            untied_generator=self.untied_generator,
+            untied_generator_embeddings=self.untied_generator_embeddings,
+            uniform_generator=self.uniform_generator,
+            two_tower_generator=self.two_tower_generator,
         )
-        return self.discriminator.replace(
-            layer_string=layers,
-            hidden_dim=hidden_dim,
-            num_heads=max(1, hidden_dim // 64),
-            intermediate_dim=4 * hidden_dim,
-            embedding_dim=(
-                hidden_dim if self.untied_generator_embeddings else self.discriminator.embedding_dim
-            ),
-        )
+
+    @property
+    def networks(self) -> Networks:
+        """The networks, for `ElectraPretrainer` and their costs."""
+        return Networks(self.wiring, self.discriminator, self.generator)
+
+    @property
+    def training_flops(self) -> int:
+        """FLOPs of one training step for one sequence; see `Networks.training_flops`."""
+        return self.networks.training_flops(self.max_seq_length, self.max_predictions_per_seq)
+
+    @property
+    def records(self) -> RecordSettings:
+        """What records have to be like, for `RecordSet`."""
+        return hparams.part(RecordSettings, self)
+
+    @property
+    def objective(self) -> ObjectiveSettings:
+        """How tokens are masked and losses weighted, for `PretrainingObjective`."""
+        return hparams.part(ObjectiveSettings, self)
+
+    @property
+    def optimisation(self) -> OptimisationSettings:
+        """What the optimiser and its learning rate are made with."""
+        return hparams.part(OptimisationSettings, self)
+
+    @property
+    def step(self) -> StepSettings:
+        """What a training step computes on, for `pretraining_step` and the training batches."""
+        return hparams.part(StepSettings, self)
+
+    @property
+    def evaluation(self) -> EvaluationSettings:
+        """How much of the held-out records an evaluation reads."""
+        return hparams.part(EvaluationSettings, self)
+
+    @property
+    def schedule(self) -> Schedule:
+        """At which steps the training loop logs, evaluates and saves."""
+        return hparams.part(Schedule, self)
+
+    @property
+    def devices(self) -> DeviceSettings:
+        """Where to compute, for `start_strategy`, and in which number format."""
+        return hparams.part(DeviceSettings, self)
 
     def to_json_dict(self) -> dict[str, Any]:
         """The content of `config.json`: final hparams, and under "derived" what follows."""
@@ -321,7 +317,7 @@ class PretrainingConfig:
             "model_name": self.model_name,
             "hparams": hparams.to_json(self),
             "derived": {
-                "objective": self.objective,
+                "objective": self.wiring.objective,
                 "max_predictions_per_seq": self.max_predictions_per_seq,
                 "discriminator": self.discriminator.to_dict(),
                 "generator": self.generator.to_dict() if self.generator else None,
@@ -336,24 +332,3 @@ class PretrainingConfig:
                 raise InputError(f"not the configuration of a pre-training run: no {name!r}")
         paths = {name: saved[name] for name in ("data_dir", "model_name")}
         return hparams.build(cls, saved["hparams"], **paths)
-
-    def architecture_difference(self, other: "PretrainingConfig") -> list[str]:
-        """What keeps the weights of `other` from being continued with this configuration.
-
-        Returns:
-          lines such as "hidden_dim: 256 here, 384 there"; empty if the networks are the same.
-        """
-        lines = [
-            f"{name}: {getattr(self, name)} here, {getattr(other, name)} there"
-            for name in _NETWORKS
-            if getattr(self, name) != getattr(other, name)
-        ]
-        lines += self.discriminator.differences(other.discriminator, OUTPUT_FIELDS)
-        if self.has_own_generator and other.has_own_generator:
-            assert self.generator is not None and other.generator is not None
-            lines += [
-                f"generator {line}"
-                for line in self.generator.differences(other.generator, OUTPUT_FIELDS)
-                if line not in lines
-            ]
-        return lines

@@ -5,13 +5,11 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
 
 
 @dataclass(frozen=True)
@@ -24,42 +22,37 @@ class TpuAddress:
     job_name: str | None = None
 
 
-class TpuSettings(Protocol):
-    """The hparams of the reference that name a TPU."""
-
-    @property
-    def use_tpu(self) -> bool: ...
-
-    @property
-    def tpu_name(self) -> str | None: ...
-
-    @property
-    def tpu_zone(self) -> str | None: ...
-
-    @property
-    def gcp_project(self) -> str | None: ...
-
-    @property
-    def tpu_job_name(self) -> str | None: ...
-
-
 def start_strategy(
-    config: TpuSettings, name: str, virtual_devices: int, tpu: str | None
+    settings: DeviceSettings,
+    name: str,
+    virtual_devices: int,
+    tpu: str | None,
+    report: Callable[[str], None],
 ) -> tf.distribute.Strategy:
-    """The strategy of the device flags, on the TPU that --tpu names, else the reference's hparams.
+    """Starts the strategy of the device flags, on the TPU that --tpu or else the hparams name.
+
+    Args:
+      settings: the hparams about devices.
+      name, virtual_devices: see `make_strategy`.
+      tpu: the value of --tpu.
+      report: called by one of the workers with a warning for hparams that have no effect.
 
     Raises:
       InputError: see `make_strategy`.
     """
     address = None
-    if tpu is not None or config.use_tpu:
+    if tpu is not None or settings.use_tpu:
         address = TpuAddress(
-            tpu or config.tpu_name or "local",
-            config.tpu_zone,
-            config.gcp_project,
-            config.tpu_job_name,
+            tpu or settings.tpu_name or "local",
+            settings.tpu_zone,
+            settings.gcp_project,
+            settings.tpu_job_name,
         )
-    return make_strategy(name, virtual_devices, address)
+    strategy = make_strategy(name, virtual_devices, address)
+    if worker_of(strategy)[0] == 0:
+        for line in settings.without_effect(tpu):
+            report(f"warning: {line}")
+    return strategy
 
 
 @contextlib.contextmanager

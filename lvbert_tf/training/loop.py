@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.signals import StopRequest
 
@@ -18,53 +18,6 @@ SECONDS_BETWEEN_CHECKS = 5.0  # a stop request waits at most about this long
 
 class NonFiniteLoss(RuntimeError):
     """The loss or the gradient is not finite, so the weights in memory are of no use."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """At which steps the loop logs, evaluates and saves.
-
-    Args:
-      total_steps: the last step.
-      log_steps: steps between lines of the log.
-      eval_every_steps: steps between evaluations; 0 means only one, after the last step.
-      save_checkpoints_steps: steps between checkpoints.
-      iterations_per_loop: the highest number of steps in one call of the step function.
-    """
-
-    total_steps: int
-    log_steps: int
-    eval_every_steps: int
-    save_checkpoints_steps: int
-    iterations_per_loop: int
-
-    @classmethod
-    def from_config(cls, config: PretrainingConfig) -> "Schedule":
-        return cls(
-            config.num_train_steps,
-            config.log_steps,
-            config.eval_every_steps,
-            config.save_checkpoints_steps,
-            config.iterations_per_loop,
-        )
-
-    def next_event(self, step: int) -> int:
-        """The first step after `step` at which the loop logs, evaluates or saves."""
-        periods = (self.log_steps, self.eval_every_steps, self.save_checkpoints_steps)
-        ahead = [(step // period + 1) * period for period in periods if period]
-        return min(*ahead, self.total_steps)
-
-    def logs_at(self, step: int) -> bool:
-        return self._due(step, self.log_steps)
-
-    def evaluates_at(self, step: int) -> bool:
-        return self._due(step, self.eval_every_steps)
-
-    def saves_at(self, step: int) -> bool:
-        return self._due(step, self.save_checkpoints_steps)
-
-    def _due(self, step: int, period: int) -> bool:
-        return step > 0 and (step == self.total_steps or (period > 0 and step % period == 0))
 
 
 @dataclass
@@ -188,7 +141,7 @@ def train(
     hooks: Hooks,
     stop: StopRequest,
 ) -> bool:
-    """Trains from the step where `steps` is to `schedule.total_steps`, or until a stop is requested.
+    """Trains from the step where `steps` is to `schedule.num_train_steps`, or until a stop is requested.
 
     The order is log, evaluate, save, so a checkpoint of a step implies that its lines of the log are
     written. How many steps a call does depends on the clock; the numbers do not depend on it.
@@ -220,7 +173,7 @@ def train(
             state.evaluated_step = step
 
     evaluate_if_due()
-    while step < schedule.total_steps:
+    while step < schedule.num_train_steps:
         wanted = min(
             schedule.next_event(step) - step,
             schedule.iterations_per_loop,

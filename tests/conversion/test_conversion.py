@@ -145,7 +145,7 @@ def test_a_converted_model_is_a_model_directory(presets, tiny_config, capsys):
     tokenizer = LVBertTokenizer.from_preset(str(directory / "preset"))
     assert tokenizer.vocabulary_size() == 120
     config = PretrainingConfig.from_json_dict(json.loads((directory / "config.json").read_text()))
-    fresh = ElectraPretrainer.from_pretraining_config(config)
+    fresh = ElectraPretrainer.from_networks(config.networks)
     lines = []
     initialize(fresh, str(directory), lines.append)
     (line,) = lines  # so nothing was left over on either side
@@ -212,7 +212,7 @@ def test_two_towers_have_no_place_in_hugging_face(presets, tiny_config, randomiz
         two_tower_generator=True,
         vocab_file=str(source / "vocab.txt"),
     )
-    pretrainer = ElectraPretrainer.from_pretraining_config(config)
+    pretrainer = ElectraPretrainer.from_networks(config.networks)
     (source / "config.json").write_text(json.dumps(config.to_json_dict()))
     shutil.rmtree(source / "checkpoints")
     Checkpoints(source / "checkpoints", 0, weights=named_weights(pretrainer)).save(0)

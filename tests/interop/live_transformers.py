@@ -72,7 +72,7 @@ def test_it_reads_what_we_write(fixtures, tmp_path, tiny_config, randomize, laye
     config: PretrainingConfig = tiny_config(
         custom_layer_list=layers, vocab_size=125, vocab_file=str(vocabulary), **hparams
     )
-    pretrainer = randomize(ElectraPretrainer.from_pretraining_config(config), seed=3)
+    pretrainer = randomize(ElectraPretrainer.from_networks(config.networks), seed=3)
     model, output = tmp_path / "model", tmp_path / "out"
     write_run(pretrainer, config, model)
     convert("preset", "huggingface", str(model), str(output))

@@ -14,7 +14,7 @@ from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
 from lvbert_tf.interop.reference_names import layers_in_checkpoint
 from lvbert_tf.pretraining import losses, metrics
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.token_logits import token_cross_entropy
 
 FOLDERS = ("tiny", "electra_order", "official_electra")
@@ -160,7 +160,7 @@ def test_the_whole_objective(reference):
         "sampling_noise": noise_that_draws(arrays["sampled_token_ids"], arrays["mlm_logits"]),
     }
     masked = {name: tf.constant(value) for name, value in masked.items()}
-    objective = Objective(reference.spec)
+    objective = PretrainingObjective(reference.spec)
     loss, sums = pretraining_loss(
         reference.model, objective, masked, loss_weights(masked, objective), training=False
     )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.settings.costs import num_parameters
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 OPTIONS = {
@@ -25,12 +24,12 @@ OPTIONS = {
 @pytest.mark.parametrize("option", OPTIONS)
 def test_parameters_are_those_of_the_formula(tiny_pretrainer, option):
     pretrainer, config = tiny_pretrainer(**OPTIONS[option])
-    assert pretrainer.count_params() == num_parameters(config)
+    assert pretrainer.count_params() == config.networks.num_parameters()
 
 
 def test_parameters_of_the_published_small_model():
-    pretrainer = ElectraPretrainer.from_pretraining_config(
-        PretrainingConfig.create("data", "small", {})
+    pretrainer = ElectraPretrainer.from_networks(
+        PretrainingConfig.create("data", "small", {}).networks
     )
     assert pretrainer.discriminator.count_params() == 12_525_856
     assert pretrainer.count_params() == 13_182_563
@@ -96,7 +95,7 @@ def test_layers_of_the_generator(tiny_pretrainer):
 
 def test_shapes_and_precision_of_the_logits(tiny_config, tiny_inputs, tiny_masked):
     for dtype in ("float32", "mixed_bfloat16"):
-        pretrainer = ElectraPretrainer.from_pretraining_config(tiny_config(), dtype=dtype)
+        pretrainer = ElectraPretrainer.from_networks(tiny_config().networks, dtype=dtype)
         logits = pretrainer.masked_lm_logits(tiny_inputs, tiny_masked["mask_positions"])
         assert logits.shape == (4, 4, 50)
         assert keras.backend.standardize_dtype(logits.dtype) == dtype.removeprefix("mixed_")

@@ -11,8 +11,7 @@ from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, Supernet
 from lvbert_tf.models.supernet import selected_path
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
-from lvbert_tf.settings.costs import num_parameters, training_flops
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 
 LAYERS = 4
 CONFIG = ModelConfig(
@@ -138,7 +137,7 @@ def supernet_config(tiny_config, objective, **hparams):
 def alone(pretrainer, config, string):
     """The pre-trainer of one string, with the same weights."""
     encoder = pretrainer.discriminator.extract(string)
-    own = config.has_own_generator or pretrainer.generator is None
+    own = config.wiring.has_own_generator or pretrainer.generator is None
     copy = ElectraPretrainer(
         encoder,
         pretrainer.generator if own else encoder,
@@ -170,9 +169,9 @@ def test_losses_and_gradients_are_those_of_the_encoder_alone(
     tiny_config, randomize, masking_spec, tiny_masked, objective
 ):
     config = supernet_config(tiny_config, objective)
-    pretrainer = randomize(ElectraPretrainer.from_pretraining_config(config))
+    pretrainer = randomize(ElectraPretrainer.from_networks(config.networks))
     supernet, string = pretrainer.discriminator, "FCA"
-    spec = Objective.from_config(config, masking_spec)
+    spec = PretrainingObjective.from_settings(config.objective, masking_spec)
     path = supernet.path_of(string).numpy()
     blocks = [choices[choice] for choices, choice in zip(supernet.blocks, path, strict=True)]
     others = [b for choices in supernet.blocks for b in choices if b not in blocks]
@@ -195,7 +194,7 @@ def test_the_generator_is_fixed_and_interleaved(tiny_config):
     assert str(plain.generator.layer_string) == "AFA"
     own = supernet_config(tiny_config, "electra", generator_layer_list="C")
     assert str(own.generator.layer_string) == "C"
-    pretrainer = ElectraPretrainer.from_pretraining_config(own)
+    pretrainer = ElectraPretrainer.from_networks(own.networks)
     assert isinstance(pretrainer.generator, LVBertBackbone)
     assert pretrainer.generator.embeddings is pretrainer.discriminator.embeddings
 
@@ -203,13 +202,13 @@ def test_the_generator_is_fixed_and_interleaved(tiny_config):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_parameters_and_flops_are_those_of_the_formula(tiny_config, objective):
     config = supernet_config(tiny_config, objective)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config)
-    assert pretrainer.count_params() == num_parameters(config)
+    pretrainer = ElectraPretrainer.from_networks(config.networks)
+    assert pretrainer.count_params() == config.networks.num_parameters()
     each = [
-        training_flops(tiny_config(custom_layer_list=3 * layer_type, **OBJECTIVES[objective]))
+        tiny_config(custom_layer_list=3 * layer_type, **OBJECTIVES[objective]).training_flops
         for layer_type in "CAF"
     ]
-    assert training_flops(config) == pytest.approx(sum(each) / 3, abs=3)
+    assert config.training_flops == pytest.approx(sum(each) / 3, abs=3)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_every_layer_type_is_quantised(mode, layers, randomize, tiny_inputs):
 
 
 def test_a_quantised_pretrainer_answers_as_before(tiny_config, randomize, tiny_inputs):
-    pretrainer = randomize(ElectraPretrainer.from_pretraining_config(tiny_config()))
+    pretrainer = randomize(ElectraPretrainer.from_networks(tiny_config().networks))
     positions = np.array([[1, 2]] * 4)
 
     def outputs():

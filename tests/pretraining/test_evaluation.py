@@ -6,7 +6,7 @@ from tiny_run import LENGTH, hparams
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 VOCABULARY = 60
@@ -18,8 +18,10 @@ def evaluator():
     config = PretrainingConfig.create(
         "data", "m", hparams(vocab_size=VOCABULARY, custom_layer_list="F", generator_layer_list="F")
     )
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
-    objective = Objective.from_config(config, MaskingSpec(0.15, 2, 4, (2, 3, 4)))
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
+    objective = PretrainingObjective.from_settings(
+        config.objective, MaskingSpec(0.15, 2, 4, (2, 3, 4))
+    )
     return Evaluator(tf.distribute.get_strategy(), pretrainer, objective)
 
 

@@ -18,7 +18,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def pretrainer(tiny_config, randomize):
-    return randomize(ElectraPretrainer.from_pretraining_config(tiny_config()))
+    return randomize(ElectraPretrainer.from_networks(tiny_config().networks))
 
 
 def inputs(*tokens):
@@ -44,7 +44,7 @@ def test_gaps_get_the_likeliest_tokens_of_their_positions(pretrainer, tokenizer)
 
 def test_two_towers_fill_gaps_too(tiny_config, randomize, tokenizer):
     model = randomize(
-        ElectraPretrainer.from_pretraining_config(tiny_config(electric_objective=True))
+        ElectraPretrainer.from_networks(tiny_config(electric_objective=True).networks)
     )
     ((best,),) = fill_masks(model, tokenizer, "a [MASK] b", num_candidates=1)
     logits = model.cloze_logits(inputs("[CLS]", "a", "[MASK]", "b", "[SEP]")).numpy()[0, 2]
@@ -77,9 +77,9 @@ def test_empty_and_long_texts_cannot_be_flagged(pretrainer, tokenizer):
 
 
 def test_models_without_the_network_are_refused(tiny_config, tokenizer):
-    uniform = ElectraPretrainer.from_pretraining_config(tiny_config(uniform_generator=True))
+    uniform = ElectraPretrainer.from_networks(tiny_config(uniform_generator=True).networks)
     with pytest.raises(InputError, match="no generator"):
         fill_masks(uniform, tokenizer, "[MASK]")
-    masked_lm = ElectraPretrainer.from_pretraining_config(tiny_config(electra_objective=False))
+    masked_lm = ElectraPretrainer.from_networks(tiny_config(electra_objective=False).networks)
     with pytest.raises(InputError, match="no discriminator"):
         flag_replacements(masked_lm, tokenizer, "a")

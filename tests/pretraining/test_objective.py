@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.pretraining.masking import mask_tokens
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.token_logits import read_token_logits
 
 OPTIONS = {
@@ -36,7 +36,7 @@ def whole_loss(pretrainer, objective, masked):
 def build(tiny_pretrainer, masking_spec):
     def build(option="electra", **hparams):
         pretrainer, config = tiny_pretrainer(**OPTIONS[option], **hparams)
-        return pretrainer, Objective.from_config(config, masking_spec)
+        return pretrainer, PretrainingObjective.from_settings(config.objective, masking_spec)
 
     return build
 
@@ -221,7 +221,9 @@ def test_no_loss_reaches_the_other_network(tiny_pretrainer, masking_spec, tiny_m
         ({"gen_weight": 0.0}, generator - discriminator),
         ({"disc_weight": 0.0}, discriminator - generator),
     ):
-        objective = Objective(masking_spec, **weights, electric=config.electric_objective)
+        objective = PretrainingObjective(
+            masking_spec, **weights, electric=config.electric_objective
+        )
         _, found = gradients(pretrainer, objective, tiny_masked)
         for variable, gradient in zip(pretrainer.trainable_variables, found, strict=True):
             is_idle = not np.any(gradient)
@@ -232,7 +234,7 @@ def test_no_loss_reaches_the_other_network(tiny_pretrainer, masking_spec, tiny_m
 def test_training_without_dropout_is_evaluation(tiny_pretrainer, masking_spec, tiny_masked):
     overrides = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     pretrainer, config = tiny_pretrainer(overrides=overrides, custom_layer_list="F")
-    objective = Objective.from_config(config, masking_spec)
+    objective = PretrainingObjective.from_settings(config.objective, masking_spec)
     loss, found = gradients(pretrainer, objective, tiny_masked)
     training_loss, training = gradients(pretrainer, objective, tiny_masked, training=True)
     assert float(training_loss) == pytest.approx(float(loss), rel=1e-5)

@@ -13,7 +13,7 @@ from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec, mask_tokens
-from lvbert_tf.pretraining.objective import Objective, loss_weights, pretraining_loss
+from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
@@ -54,7 +54,7 @@ def make_config(**changes):
 def make_step(sampler=None, **changes) -> TrainingStep:
     config = make_config(**changes)
     keras.utils.set_random_seed(0)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config)
+    pretrainer = ElectraPretrainer.from_networks(config.networks)
     optimizer = ReferenceAdam(5e-3, weight_decay_rate=0.1)
     optimizer.build(pretrainer.trainable_variables)
     return pretraining_step(
@@ -62,9 +62,9 @@ def make_step(sampler=None, **changes) -> TrainingStep:
         pretrainer,
         optimizer,
         LossScale(dynamic=False),
-        config,
-        Objective.from_config(config, MaskingSpec(0.15, 2, MASK, SPECIAL)),
-        sampler or PathSampler.from_config(config),
+        config.step,
+        PretrainingObjective.from_settings(config.objective, MaskingSpec(0.15, 2, MASK, SPECIAL)),
+        sampler or PathSampler.of(config.networks, config.step.path_sampling),
     )
 
 

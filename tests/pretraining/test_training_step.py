@@ -7,7 +7,7 @@ from tiny_run import LENGTH, NO_DROPOUT, hparams
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
@@ -20,14 +20,14 @@ BATCH = 8
 def make_step(precision="float32", learning_rate=5e-3, **changes) -> TrainingStep:
     config = PretrainingConfig.create("data", "m", hparams(vocab_size=VOCABULARY, **changes))
     keras.utils.set_random_seed(0)
-    pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype=POLICIES[precision])
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=POLICIES[precision])
     optimizer = ReferenceAdam(learning_rate)
     optimizer.build(pretrainer.trainable_variables)
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, MASK, SPECIAL)
-    objective = Objective.from_config(config, spec)
+    objective = PretrainingObjective.from_settings(config.objective, spec)
     scale = LossScale(precision == "float16", growth_steps=3)
     return pretraining_step(
-        tf.distribute.get_strategy(), pretrainer, optimizer, scale, config, objective
+        tf.distribute.get_strategy(), pretrainer, optimizer, scale, config.step, objective
     )
 
 

@@ -7,6 +7,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.records import input_pipeline
 from lvbert_tf.records.input_pipeline import evaluation_dataset, training_dataset
 from lvbert_tf.records.record_set import RecordSet
+from lvbert_tf.settings.parts import RecordSettings
 
 BATCH = 8
 
@@ -14,7 +15,7 @@ BATCH = 8
 @pytest.fixture
 def records(built, monkeypatch) -> RecordSet:
     """With blocks and windows so small that an epoch has many."""
-    found = RecordSet.open(f"{built}/pretrain_data.tfrecord*", 24)
+    found = RecordSet.open(f"{built}/pretrain_data.tfrecord*", RecordSettings(24))
     monkeypatch.setattr(input_pipeline, "WINDOW_EXAMPLES", 64)
     return with_blocks(found, 20)
 

@@ -26,7 +26,7 @@ def write_run(tiny_config, tmp_path):
         vocabulary = directory / "vocab.txt"
         size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
         config = tiny_config(vocab_size=size, vocab_file=str(vocabulary), **hparams)
-        pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+        pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
         checkpoints = directory / "checkpoints"
         Checkpoints(checkpoints, 0, weights=named_weights(pretrainer)).save(0)
         shutil.copy(VOCABULARY, vocabulary)

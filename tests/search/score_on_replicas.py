@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -37,7 +37,9 @@ def main() -> None:
             },
         },
     )
-    objective = Objective.from_config(config, MaskingSpec(0.3, 4, 4, (2, 3, 4)))
+    objective = PretrainingObjective.from_settings(
+        config.objective, MaskingSpec(0.3, 4, 4, (2, 3, 4))
+    )
     ids = np.random.default_rng(0).integers(5, 50, (BATCHES * BATCH, LENGTH)).astype(np.int32)
     batches = tf.data.Dataset.from_tensor_slices(
         {"input_ids": ids, "input_mask": np.ones_like(ids), "segment_ids": np.zeros_like(ids)}
@@ -46,7 +48,7 @@ def main() -> None:
     for strategy in (tf.distribute.get_strategy(), replicated):
         keras.utils.set_random_seed(0)
         with strategy.scope():
-            pretrainer = ElectraPretrainer.from_pretraining_config(config, dtype="float32")
+            pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
         sets.append(corrupt_held_out(strategy, pretrainer, objective, batches, BATCHES))
         corrupted = CorruptedSet(Origin(0, "", "", BATCHES, BATCH, {}, True, "float32"), sets[-1])
         scores.append(CandidateEvaluator(strategy, pretrainer, objective, corrupted)("FCA"))

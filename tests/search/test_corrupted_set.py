@@ -8,7 +8,7 @@ import pytest
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
 
@@ -143,8 +143,8 @@ def test_a_file_without_an_origin_is_refused(tmp_path):
 
 def test_the_origin_depends_on_weights_and_records(tiny_config, masking_spec):
     config = tiny_config(layer_types="AF", custom_layer_list="AF")
-    pretrainer = ElectraPretrainer.from_pretraining_config(config)
-    objective = Objective.from_config(config, masking_spec)
+    pretrainer = ElectraPretrainer.from_networks(config.networks)
+    objective = PretrainingObjective.from_settings(config.objective, masking_spec)
 
     def origin(examples=5):
         blocks = np.array([0]), np.array([0]), np.array([examples])

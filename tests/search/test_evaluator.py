@@ -15,7 +15,7 @@ from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.masking import MaskingSpec
-from lvbert_tf.pretraining.objective import Objective
+from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.search.candidate import FITNESS
 from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
@@ -44,8 +44,8 @@ class Setting:
     """A supernet and a held-out set under one objective."""
 
     def __init__(self, config: PretrainingConfig, spec: MaskingSpec, randomize):
-        self.pretrainer = randomize(ElectraPretrainer.from_pretraining_config(config))
-        self.objective = Objective.from_config(config, spec)
+        self.pretrainer = randomize(ElectraPretrainer.from_networks(config.networks))
+        self.objective = PretrainingObjective.from_settings(config.objective, spec)
         self.strategy = tf.distribute.get_strategy()
         self.features = self.corrupt()
 
@@ -118,7 +118,7 @@ def test_an_encoder_that_is_no_supernet_is_scored(
     """By itself, with the supernet's weights, it scores what its string does in the supernet."""
     made, string = setting(objective), "FAC"
     config = tiny_config(custom_layer_list=string, **OBJECTIVES[objective])
-    alone = randomize(ElectraPretrainer.from_pretraining_config(config))
+    alone = randomize(ElectraPretrainer.from_networks(config.networks))
     alone.discriminator.set_weights(made.pretrainer.discriminator.extract(string).get_weights())
     for name in ("replaced_token_head", "masked_lm_head"):
         if (head := getattr(alone, name)) is not None:

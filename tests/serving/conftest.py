@@ -27,7 +27,7 @@ def make_pretrainer(tiny_config, randomize):
         config = tiny_config(
             {"max_position_embeddings": LENGTH}, vocab_size=size, max_seq_length=LENGTH, **hparams
         )
-        return randomize(ElectraPretrainer.from_pretraining_config(config, dtype="float32"), 1, 0.2)
+        return randomize(ElectraPretrainer.from_networks(config.networks, dtype="float32"), 1, 0.2)
 
     return make
 

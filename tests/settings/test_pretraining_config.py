@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL, LayerString
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.settings.costs import num_parameters, training_flops
-from lvbert_tf.settings.pretraining import ModelConfig, ModelOverrides, PretrainingConfig
+from lvbert_tf.settings.model_overrides import ModelOverrides
+from lvbert_tf.settings.pretraining import PretrainingConfig
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 MODEL = ModelConfig(30522, LV_BERT_SMALL, 4, 256, 1024, 128)
@@ -272,16 +273,16 @@ def test_generator_layers_are_the_first_of_the_list():
 def test_one_network_plays_both(hparam):
     config = create(**hparam)
     assert config.generator == config.discriminator
-    assert not config.has_own_generator
+    assert not config.wiring.has_own_generator
 
 
 def test_generator_variants():
     assert create(uniform_generator=True).generator is None
     assert create(untied_generator_embeddings=True).generator.embedding_dim == 64
     electric = create(electric_objective=True, electra_objective=False)
-    assert (electric.objective, electric.two_tower_generator) == ("electric", True)
-    assert electric.has_own_generator
-    assert create(electra_objective=False).objective == "masked_lm"
+    assert (electric.wiring.objective, electric.two_tower_generator) == ("electric", True)
+    assert electric.wiring.has_own_generator
+    assert create(electra_objective=False).wiring.objective == "masked_lm"
     # Below 64 the width still has one head.
     assert create(generator_hidden_size=0.05).generator.hidden_dim == 13
 
@@ -317,25 +318,28 @@ def test_parameters_equal_the_reference_checkpoints(folder):
             )
         },
     )
-    assert num_parameters(config) == variable_count(folder)
+    assert config.networks.num_parameters() == variable_count(folder)
     assert config.max_predictions_per_seq == shape["max_predictions_per_seq"]
 
 
 def test_parameters_of_the_published_model():
-    assert num_parameters(create()) == 13_182_563
+    assert create().networks.num_parameters() == 13_182_563
 
 
 def test_parameters_of_the_variants():
     discriminator, head = 12_525_856, 256 * 256 + 256 + 257
     wide_masked_lm_head = 256 * 128 + 128 + 256 + 30522
-    assert num_parameters(create(uniform_generator=True)) == discriminator + head
-    assert num_parameters(create(electra_objective=False)) == discriminator + wide_masked_lm_head
-    assert num_parameters(create(untied_generator=False)) == (
+    assert create(uniform_generator=True).networks.num_parameters() == discriminator + head
+    assert (
+        create(electra_objective=False).networks.num_parameters()
+        == discriminator + wide_masked_lm_head
+    )
+    assert create(untied_generator=False).networks.num_parameters() == (
         discriminator + head + wide_masked_lm_head
     )
     one, two = create(), create(two_tower_generator=True)
     tower = one.generator.num_parameters() - one.generator.embedding_parameters()
-    assert num_parameters(two) - num_parameters(one) == tower + 64 * 128
+    assert two.networks.num_parameters() - one.networks.num_parameters() == tower + 64 * 128
 
 
 def test_training_flops_by_hand():
@@ -349,12 +353,12 @@ def test_training_flops_by_hand():
     )
     discriminator = 20 * (4 * 8 * 32 + 2 * 8 * 8 + 2 * 8)
     generator = 20 * (2 * 8 * 4 + 4 * 4 * 16) + 3 * (2 * 4 * 8 + 2 * 8 * 50)
-    assert training_flops(config) == 3 * (discriminator + generator)
+    assert config.training_flops == 3 * (discriminator + generator)
     uniform = dataclasses.replace(config, uniform_generator=True)
-    assert training_flops(uniform) == 3 * discriminator
+    assert uniform.training_flops == 3 * discriminator
     towers = dataclasses.replace(config, two_tower_generator=True)
     two = 2 * 20 * (2 * 8 * 4 + 4 * 4 * 16) + 20 * (2 * 8 * 8 + 2 * 8 * 50)
-    assert training_flops(towers) == 3 * (discriminator + two)
+    assert towers.training_flops == 3 * (discriminator + two)
 
 
 # --- Saving, and refusing another architecture
@@ -375,7 +379,7 @@ def test_config_json_round_trip(user_hparams):
     config = create(**user_hparams)
     written = json.loads(json.dumps(config.to_json_dict()))
     assert PretrainingConfig.from_json_dict(written) == config
-    assert config.architecture_difference(PretrainingConfig.from_json_dict(written)) == []
+    assert config.networks.differences(PretrainingConfig.from_json_dict(written).networks) == []
     assert written["derived"]["discriminator"] == config.discriminator.to_dict()
     assert written["derived"]["max_predictions_per_seq"] == config.max_predictions_per_seq
 
@@ -394,9 +398,9 @@ def test_a_foreign_config_json_is_refused(saved, missing):
         PretrainingConfig.from_json_dict(saved)
 
 
-def test_architecture_difference():
+def test_differences_of_networks():
     small, medium = create(), create(model_size="medium")
-    assert small.architecture_difference(medium) == [
+    assert small.networks.differences(medium.networks) == [
         "num_heads: 4 here, 6 there",
         "hidden_dim: 256 here, 384 there",
         "intermediate_dim: 1024 here, 1536 there",
@@ -404,15 +408,15 @@ def test_architecture_difference():
         "generator hidden_dim: 64 here, 128 there",
         "generator intermediate_dim: 256 here, 512 there",
     ]
-    assert small.architecture_difference(create(custom_layer_list="AF")) == [
+    assert small.networks.differences(create(custom_layer_list="AF").networks) == [
         f"layer_string: {LV_BERT_SMALL} here, AF there"
         # The generator's differs in the same way; once is enough.
     ]
-    assert small.architecture_difference(create(generator_layer_list="AF")) == [
+    assert small.networks.differences(create(generator_layer_list="AF").networks) == [
         f"generator layer_string: {LV_BERT_SMALL} here, AF there"
     ]
-    assert small.architecture_difference(create(uniform_generator=True)) == [
+    assert small.networks.differences(create(uniform_generator=True).networks) == [
         "uniform_generator: False here, True there"
     ]
     same = create(learning_rate=1, model_hparam_overrides={"hidden_dropout_prob": 0}, seed=3)
-    assert small.architecture_difference(same) == []
+    assert small.networks.differences(same.networks) == []

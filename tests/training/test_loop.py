@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training import loop
 from lvbert_tf.training.signals import StopRequest
 
@@ -57,8 +58,8 @@ class Checkpoints:
             self.events.append(("save", step))
 
 
-SCHEDULE = loop.Schedule(
-    total_steps=20,
+SCHEDULE = Schedule(
+    num_train_steps=20,
     log_steps=6,
     eval_every_steps=9,
     save_checkpoints_steps=10,
@@ -111,14 +112,14 @@ def test_events_come_in_order_and_calls_are_short():
 
 
 def test_evaluates_only_at_the_end_by_default():
-    _, events, _, _ = train(Steps(), loop.Schedule(5, 10, 0, 10, 10))
+    _, events, _, _ = train(Steps(), Schedule(5, 10, 0, 10, 10))
     assert events == [("log", 5), ("evaluate", 5), ("save", 5)]
 
 
 def test_slow_steps_return_often(monkeypatch):
     steps = Steps()
     monkeypatch.setattr(loop.time, "monotonic", lambda: 2.0 * steps.step)  # 2 seconds a step
-    train(steps, loop.Schedule(20, 100, 0, 100, 100))
+    train(steps, Schedule(20, 100, 0, 100, 100))
     assert steps.calls[:4] == [1, 1, 2, 2]
     assert max(steps.calls) == 2
 

@@ -14,6 +14,7 @@ from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
 from lvbert_tf.finetuning.results.trial_result import TaskMetrics, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.runs.model_directory import save_preset
+from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training import logs, loop
 from lvbert_tf.training.checkpoints import Checkpoints
 
@@ -104,8 +105,8 @@ class Trainer:
                 values["examples_per_second"] = rate * batch_size
             log.metrics(step, logs.TRAIN, values)
 
-        schedule = loop.Schedule(
-            total_steps=learner.total_steps,
+        schedule = Schedule(
+            num_train_steps=learner.total_steps,
             log_steps=settings.log_steps,
             eval_every_steps=0,
             save_checkpoints_steps=settings.save_checkpoints_steps,

@@ -1,0 +1,43 @@
+"""At which steps a training run logs, evaluates and saves."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """At which steps the training loop logs, evaluates and saves.
+
+    Attributes:
+      num_train_steps: the last step.
+      log_steps: steps between lines of the log.
+      eval_every_steps: steps between evaluations; 0 means only one, after the last step.
+      save_checkpoints_steps: steps between checkpoints.
+      iterations_per_loop: the highest number of steps in one call of the step function.
+    """
+
+    num_train_steps: int
+    log_steps: int
+    eval_every_steps: int
+    save_checkpoints_steps: int
+    iterations_per_loop: int
+
+    def next_event(self, step: int) -> int:
+        """The first step after `step` at which the loop logs, evaluates or saves."""
+        periods = (self.log_steps, self.eval_every_steps, self.save_checkpoints_steps)
+        ahead = [(step // period + 1) * period for period in periods if period]
+        return min(*ahead, self.num_train_steps)
+
+    def logs_at(self, step: int) -> bool:
+        """Whether a line of the log is due after this step."""
+        return self._due(step, self.log_steps)
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether an evaluation is due after this step."""
+        return self._due(step, self.eval_every_steps)
+
+    def saves_at(self, step: int) -> bool:
+        """Whether a checkpoint is due after this step."""
+        return self._due(step, self.save_checkpoints_steps)
+
+    def _due(self, step: int, period: int) -> bool:
+        return step > 0 and (step == self.num_train_steps or (period > 0 and step % period == 0))
