@@ -1,4 +1,4 @@
-"""What every command-line program shares: flag parsing and exit codes."""
+"""What all command-line programs share: flags, messages and exit codes."""
 
 import errno
 import io
@@ -31,7 +31,7 @@ _ENVIRONMENT_ERRORS = {
 
 
 class _PathParser(flags.ArgumentParser):
-    """Reads a path; `~` is a home directory also after `=`, where shells leave it as it is."""
+    """Reads a path. Also after `=`, where shells leave `~` as it is, `~` is a home directory."""
 
     syntactic_help = "a path"
 
@@ -50,14 +50,14 @@ def define_path(name: str, default: str | None, help_text: str, required: bool =
 
 
 def refuse_unused(names: Iterable[str], why: str) -> None:
-    """Refuses flags that were given and that nothing would make use of.
+    """Refuses flags that were given although nothing would make use of them.
 
     Args:
-      names: of the flags.
-      why: what follows after "is of no use".
+      names: the names of the flags.
+      why: the end of the error, after "is of no use".
 
     Raises:
-      InputError: one of them has another value than by default.
+      InputError: one of the flags has another value than its default.
     """
     for name in names:
         flag = flags.FLAGS[name]
@@ -97,12 +97,12 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tells the user of progress: on standard error, as results go to standard output."""
+    """Prints progress on standard error. Results go to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
 def stay_silent(text: str) -> None:
-    """Stands for `say` in the workers other than the first."""
+    """Takes the place of `say` in all workers but the first."""
 
 
 def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
@@ -113,14 +113,14 @@ def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
 
 
 def run(main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None) -> None:
-    """Parses the flags, calls `main()` and turns its outcome into an exit code.
+    """Parses the flags, calls `main()` and ends the process with an exit code.
 
-    --help shows the text at the top of the file that `main` is in, and the flags defined there. Flags
-    belong to the process, so a file that may be imported defines them when it is run, by `define_flags`.
+    --help shows the docstring of the file that `main` is in, and the flags that this file defines. Flags
+    belong to the process, so a file that may be imported defines them in `define_flags`, when it is run.
 
-    0: done, or --help. 2: bad usage or bad input (one line on standard error). 130: Ctrl-C. 141: whoever
-    read the output has left, as `head` does, which is no error. Any other code: what `main` returned. A
-    fault of ours ends with a traceback and 1.
+    The exit code is 0 after --help or if `main` returns None, and else what `main` returned. It is 2
+    after bad usage or bad input, which is one line on standard error, 130 after Ctrl-C, and 141 if the
+    output has no reader any more, as after `head`. A fault of the program ends with a traceback and 1.
     """
 
     def guarded(remaining: Sequence[str]) -> int | None:
@@ -168,17 +168,17 @@ def _help(module: str, full: bool) -> str:
 
 
 def _flush_and_exit(status: Any) -> NoReturn:
-    """Exits once the output is written: Python itself would do so where no error can be handled."""
+    """Exits after writing the output. Python would write it later, where errors cannot be handled."""
     if sys.stdout is not None:
         sys.stdout.flush()
     sys.exit(status)
 
 
 def _drop_outputs_without_reader() -> bool:
-    """Discards from now on what goes to a standard output or error that nobody reads any more.
+    """Discards further output on standard output and standard error where nobody reads it any more.
 
     Returns:
-      whether there was one. A pipe of another kind may be the one that is broken.
+      whether it was so for one of the two. Otherwise another pipe is broken.
     """
     found = False
     for stream in (sys.stdout, sys.stderr):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Range:
-    """An interval of legal numbers; the ends belong to it unless declared open."""
+    """An interval of legal numbers. Its ends belong to it unless they are declared open."""
 
     low: float
     high: float = math.inf
@@ -56,9 +56,9 @@ def hparam(default: Any, legal: Range | tuple[str, ...] | None = None, doc: str 
     """A dataclass field that a user may set.
 
     Args:
-      default: the value when the user gives none; `dataclasses.MISSING` makes it required.
-      legal: a Range for numbers or the allowed words for text.
-      doc: one line with the unit, for `describe`.
+      default: the value if the user gives none. With `dataclasses.MISSING` the user has to give one.
+      legal: the Range of a number, or the allowed words of a text.
+      doc: one line for `help_lines`, with the unit.
     """
     return dataclasses.field(default=default, metadata={"hparam": True, "legal": legal, "doc": doc})
 
@@ -70,7 +70,7 @@ def hparam_fields(config_type: type) -> dict[str, dataclasses.Field]:
 
 
 def check(config: Any) -> None:
-    """Converts and validates every hparam of a dataclass in place; for `__post_init__`.
+    """Converts and validates every hparam of a dataclass in place. It is called in `__post_init__`.
 
     Raises:
       InputError: see `convert`.
@@ -95,7 +95,7 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Refuses unknown names.
 
     Raises:
-      InputError: naming the first unknown one and the nearest known one.
+      InputError: a name is unknown. The error names the first such name and the nearest known one.
     """
     for name in names:
         if name not in known:
@@ -105,14 +105,15 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
 
 
 def convert(config_type: type, hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """Brings a user's values to the types of the fields and validates each by itself.
+    """Converts a user's values to the types of the fields, and validates each by itself.
 
-    Integral floats become integers, integers become floats, text becomes a value type with a
-    `parse` method (such as LayerString), a mapping becomes a nested configuration.
+    Where a field is an integer, an integral float becomes one; where it is a float, an integer does.
+    A field whose type has a `parse` method (such as LayerString) takes what that reads. A nested
+    configuration takes a mapping.
 
     Raises:
-      InputError: an unknown name (with the nearest known one), a wrong type or an illegal value,
-        naming the hparam, the value and what is allowed.
+      InputError: a name is unknown, or a value has a wrong type or is not allowed. The error names the
+        hparam, its value and what is allowed.
     """
     known, hints = hparam_fields(config_type), typing.get_type_hints(config_type)
     check_names(hparams, known)
@@ -132,10 +133,10 @@ def build(config_type: type[T], hparams: Mapping[str, Any], **fixed: Any) -> T:
     Args:
       config_type: a dataclass with `hparam` fields.
       hparams: the user's values by name.
-      **fixed: fields that are not hparams.
+      **fixed: the values of fields that are not hparams.
 
     Raises:
-      InputError: see `convert`; or a required hparam is missing.
+      InputError: see `convert`. It is also raised if a required hparam is missing.
     """
     values = convert(config_type, hparams)
     for name, field in hparam_fields(config_type).items():
@@ -149,8 +150,8 @@ def to_json(config: Any) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in hparam_fields(type(config))}
 
 
-def describe(config_type: type, leave_out: Collection[str] = ()) -> str:
-    """One line for every hparam: name, default, meaning, allowed values. For `--help`."""
+def help_lines(config_type: type, leave_out: Collection[str] = ()) -> str:
+    """The part of `--help` about hparams: a line with name, default, meaning and range for each."""
     lines = []
     for name, field in hparam_fields(config_type).items():
         if name in leave_out:
@@ -169,8 +170,8 @@ def load_hparams(text: str) -> dict[str, Any]:
     """Reads hparams from inline JSON, a `.json` file or a `.toml` file.
 
     Raises:
-      InputError: no such file, a file of another kind, not JSON or TOML (with the position), a name
-        given twice, or not a table of names and values.
+      InputError: there is no such file, or it is of another kind; the text is not JSON or TOML (the
+        error has the position); a name is given twice; or it is not a table of names and values.
     """
     text = text.removeprefix("\ufeff").strip()  # a byte-order mark, as of --hparams "$(cat FILE)"
     if not text:
@@ -204,12 +205,12 @@ def load_hparams(text: str) -> dict[str, Any]:
 
 
 def expand_path(path: str, data_dir: str) -> str:
-    """The path that an hparam means, or the paths with commas between.
+    """Replaces `{data_dir}` and `~` in a path, or in each of several paths separated by commas.
 
-    A path may have commas itself, so it comes back as it is where there is nothing to put in.
+    A path may contain commas itself, so nothing else of the text changes.
 
     Args:
-      path: in it, `{data_dir}` stands for the data directory and `~` for a home directory.
+      path: `{data_dir}` in it stands for the data directory, `~` at its start for a home directory.
       data_dir: the data directory.
 
     Raises:
@@ -223,10 +224,14 @@ def expand_path(path: str, data_dir: str) -> str:
 
 
 def check_directory_name(what: str, name: str) -> None:
-    """Refuses a name that is a path, or none.
+    """Refuses a name that is empty or a path.
+
+    Args:
+      what: what has the name, for the error.
+      name: the name.
 
     Raises:
-      InputError: saying what the name is for.
+      InputError: it is no name of a directory.
     """
     if name in ("", "..") or Path(name).name != name:
         raise InputError(f"{what} {name!r}: expected one directory name")
@@ -290,7 +295,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is finite and fits 64 bits; a boolean is no number here."""
+    """Whether the value is a finite number that fits 64 bits. A boolean is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63
 
 

@@ -231,7 +231,7 @@ def test_any_json_value_is_accepted_or_refused_cleanly(name, value):
 
 
 def test_help_describes_every_hparam():
-    text = hparams.describe(PretrainingConfig)
+    text = hparams.help_lines(PretrainingConfig)
     for name, field in hparams.hparam_fields(PretrainingConfig).items():
         assert f"{name} = " in text
         assert field.metadata["doc"], name

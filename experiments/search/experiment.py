@@ -212,7 +212,9 @@ def search_settings(layer_types: str, sampler: str) -> SearchSettings:
 def search_space(layer_types: str = "CAF") -> SearchSpace:
     """The space, limited to what A and F in turn cost."""
     config = pretraining_config(Path("unused"), Alone(SEARCHED, BASELINE, FIRST_SEED))
-    return search_settings(layer_types, "evolution").space(config)
+    return search_settings(layer_types, "evolution").space(
+        config.discriminator, config.max_seq_length
+    )
 
 
 def all_strings(space: SearchSpace) -> list[str]:

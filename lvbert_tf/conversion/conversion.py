@@ -29,8 +29,6 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
 
-FORMATS = ("reference", "huggingface", "preset")
-REFERENCE_CODES = ("lv_bert", "electra")
 _VOCABULARY = "vocab.txt"
 
 
@@ -50,15 +48,14 @@ def convert(
     """Converts a model and prints what was written.
 
     Args:
-        source_format: one of `FORMATS`.
+        source_format: one of `formats.FORMATS`.
         target_format: another one.
         path: the model.
         output: the directory to make.
         checkpoint_hparams: of a reference checkpoint, see `load_hparams`.
         vocab_file: instead of the vocabulary that lies with the model.
-        reference_code: one of `REFERENCE_CODES`: whose names a reference checkpoint gets.
-        huggingface_code: a key of `CODES`: whose classes are to hold the model there; "auto": ELECTRA's
-            if they can, else our own.
+        reference_code: one of `formats.REFERENCE_CODES`: whose names a reference checkpoint gets.
+        huggingface_code: one of `formats.HUGGINGFACE_CODES`: whose classes are to hold the model.
         task: which model of a trial of fine-tuning; None if there is but one.
         allow_partial: go on although some tensors have no counterpart.
         overwrite: replace an output that an earlier conversion wrote.

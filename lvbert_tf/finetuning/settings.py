@@ -193,7 +193,7 @@ class FinetuningConfig:
 
     # TPU
     use_tpu: bool = hparam(False, doc="train on a TPU")
-    num_tpu_cores: int = hparam(1, AT_LEAST_1, "cores of the TPU")
+    num_tpu_cores: int = hparam(1, AT_LEAST_1, "no effect: a TPU computes with all its cores")
     tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
     tpu_name: str | None = hparam(None, doc="name or address of the TPU")
     tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")

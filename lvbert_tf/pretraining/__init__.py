@@ -1,1 +1,1 @@
-"""Pre-training: corpus to records to batches, masking, corruption and the training step."""
+"""Pre-training: masking, corruption, the objective, its gradients, evaluation and the program."""

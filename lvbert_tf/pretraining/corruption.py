@@ -1,4 +1,4 @@
-"""Corruption: replacing the masked tokens by samples from the generator."""
+"""Corruption: masked tokens are replaced by samples."""
 
 import tensorflow as tf
 
@@ -33,8 +33,8 @@ def corrupt(
     Args:
         masked: what `masking.mask_tokens` returns.
         sampled: int32, shape (batch, slots).
-        only_changes_are_fake: a sample that equals the original counts as real (ELECTRA); False:
-            every sampled position counts as fake (Electric).
+        only_changes_are_fake: whether a sample that equals the original counts as real (ELECTRA).
+            Otherwise every sampled position counts as fake (Electric).
 
     Returns:
         (corrupted token ids, is_fake as int32 0 or 1), both of shape (batch, length).

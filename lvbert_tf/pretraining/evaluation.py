@@ -1,24 +1,36 @@
-"""Evaluation on held-out records, beside what a model without any knowledge would score."""
+"""Evaluation on held-out records, compared with the scores of a model that knows nothing."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
+from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, mask_tokens
 from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
+from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_batches
+from lvbert_tf.records.record_set import RecordSet
+from lvbert_tf.settings.parts import EvaluationSettings
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.logs import without_nan
 
-# Of masks and replacements: the same at every evaluation of every run, so that figures compare.
+# The seed of masks and replacements. All evaluations of all runs share it, so that metrics compare.
 EVALUATION_SEED = 20_210_601
 
 
 def rows_of_replica(batch: Features) -> tuple[Features, tf.Tensor]:
-    """This replica's share of a batch that every replica has whole; call it in a replica context.
+    """Takes this replica's rows of a batch that every replica has as a whole.
+
+    It has to be called in a replica context.
 
     Returns:
-      (its rows, the index of the first of them).
+      the rows, and the index of the first of them in the batch.
     """
     context = tf.distribute.get_replica_context()
     replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
@@ -31,10 +43,15 @@ def rows_of_replica(batch: Features) -> tuple[Features, tf.Tensor]:
 
 
 def mask_for_evaluation(batch: Features, index: tf.Tensor, spec: MaskingSpec) -> Features:
-    """Masks this replica's rows of the held-out batch of this index, always alike.
+    """Masks this replica's rows of a held-out batch, in every evaluation alike.
+
+    Args:
+      batch: the whole batch.
+      index: the number of the batch among the held-out batches, from 0.
+      spec: how to mask.
 
     Returns:
-      as `mask_tokens`.
+      what `mask_tokens` returns.
     """
     rows, offset = rows_of_replica(batch)
     seed = tf.stack([tf.constant(EVALUATION_SEED), index])
@@ -43,7 +60,7 @@ def mask_for_evaluation(batch: Features, index: tf.Tensor, spec: MaskingSpec) ->
 
 
 class Evaluator:
-    """Evaluates without dropout; every evaluation sees the same masks.
+    """Evaluates without dropout. Every evaluation sees the same masks.
 
     Args:
       strategy: where the model was created; replicas share each batch.
@@ -74,15 +91,15 @@ class Evaluator:
         Args:
           batches: int32 features of shape (batch, length), the batch a multiple of the replicas;
             every worker reads all of them.
-          num_batches: at most this many.
-          stopped: asked before each batch.
-          progress: called after each batch with the number done.
+          num_batches: the highest number of batches.
+          stopped: asked before each batch whether to stop.
+          progress: called after each batch with the number of batches done.
 
         Returns:
-          the training metrics, `examples`, `commonest_token_id`, and for comparison
-          `baseline_mlm_accuracy` (always guessing the token that is commonest among the answers)
-          and, with a discriminator, `baseline_disc_auc` and `baseline_disc_accuracy` (calling every
-          token original). None if it was stopped.
+          the metrics of training, `examples` and `commonest_token_id`. For comparison there is
+          `baseline_mlm_accuracy`, the accuracy of always guessing the token that is commonest among
+          the answers. With a discriminator there are also `baseline_disc_auc` and
+          `baseline_disc_accuracy`, those of calling every token original. None if it was stopped.
         """
         totals: dict[str, np.ndarray] = {}
         for index, batch in enumerate(batches):
@@ -122,3 +139,77 @@ class Evaluator:
         real = tf.reduce_any(masked["padding_mask"] > 0, axis=-1)
         sums["examples"] = tf.reduce_sum(tf.cast(real, tf.float32))
         return tf.distribute.get_replica_context().all_reduce("SUM", sums)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out records of a run, and what evaluates a model on them.
+
+    Attributes:
+      evaluator: computes the metrics.
+      records: what is read.
+      settings: how much of it is read.
+      vocabulary: names the commonest token.
+      file: `eval.json`, which every evaluation replaces; None in workers that write nothing.
+    """
+
+    evaluator: Evaluator
+    records: RecordSet
+    settings: EvaluationSettings
+    vocabulary: Vocabulary
+    file: Path | None
+
+    def evaluate(
+        self, step: int, stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any] | None:
+        """Evaluates with a progress bar on standard error, and writes `file`.
+
+        Args:
+          step: how many steps the model has been trained for.
+          stopped: asked before each batch whether to stop.
+
+        Returns:
+          `step` and the metrics of `Evaluator.evaluate`, with `commonest_token` as text in place of
+          its id. None if it was stopped.
+        """
+        size = self.settings.eval_batch_size
+        batches = num_evaluation_batches(self.records, size, self.settings.num_eval_steps)
+        with tqdm(
+            total=batches,
+            desc="evaluation",
+            unit="batch",
+            file=sys.stderr,
+            leave=False,
+            disable=self.file is None,
+        ) as bar:
+            metrics = self.evaluator.evaluate(
+                evaluation_dataset(self.records, size), batches, stopped, lambda done: bar.update()
+            )
+        if metrics is None:
+            return None
+        metrics["commonest_token"] = self.vocabulary.tokens[metrics.pop("commonest_token_id")]
+        metrics = {"step": step, **metrics}
+        if self.file is not None:
+            write_json(self.file, without_nan(metrics))
+        return metrics
+
+
+def comparison(metrics: Mapping[str, Any]) -> str:
+    """Lines for the user: held-out metrics beside those of knowing nothing.
+
+    Args:
+      metrics: what `HeldOut.evaluate` returned.
+    """
+    lines = [
+        f"held out, {metrics['examples']:,.0f} examples at step {metrics['step']}:",
+        f"  masked LM accuracy {metrics['mlm_accuracy']:.4f}"
+        f"   (always guessing {metrics['commonest_token']!r}:"
+        f" {metrics['baseline_mlm_accuracy']:.4f})   loss {metrics['mlm_loss']:.4f}",
+    ]
+    if "disc_auc" in metrics:
+        lines.append(
+            f"  replaced token AUC {metrics['disc_auc']:.4f}   (guessing: 0.5000)"
+            f"   accuracy {metrics['disc_accuracy']:.4f}"
+            f" (calling all original: {metrics['baseline_disc_accuracy']:.4f})"
+        )
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The gradients of pre-training: mask, corrupt, differentiate."""
+"""The gradients of pre-training: masking, corruption and differentiation of a step."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep
 
-_DROPOUT_STREAM = 1  # keeps dropout's random numbers apart from masking's
+_DROPOUT_STREAM = 1  # keeps the random numbers of dropout apart from those of masking
 
 
 def pretraining_step(
@@ -27,7 +27,7 @@ def pretraining_step(
     objective: PretrainingObjective,
     path_sampler: PathSampler | None = None,
 ) -> TrainingStep:
-    """The training step of pre-training.
+    """Makes the training step of pre-training.
 
     Args:
       strategy: where the networks and the optimizer were created.
@@ -57,11 +57,10 @@ class PretrainingGradients:
     Masks, replacements, dropout and paths are functions of (seed, step), so neither the number of
     replicas nor the grouping of steps into calls changes the masks.
 
-    With a supernet each step runs the paths that `path_sampler` draws. Several paths (`fair`) divide
-    the batch among themselves: the first path runs the first of every `num_paths` rows, and so on. So
-    the batch is still the global one, each row goes through the generator once, and a step costs what
-    a step with one path does. Blocks outside the paths are not updated: neither momentum nor decay
-    moves them.
+    With a supernet each step runs the paths that `path_sampler` draws. Several paths ("fair") divide the
+    batch among themselves: the first path runs the first of every `num_paths` rows, and so on. So each
+    row goes through the generator once, and a step costs as much as with one path. Blocks outside the
+    paths are not updated: neither momentum nor decay moves them.
 
     Args:
       pretrainer: the networks.
@@ -125,7 +124,7 @@ class PretrainingGradients:
         return [gate_of.get(id(variable)) for variable in variables]
 
     def _accumulate(self, masked, weights, seed, paths):
-        """Sums loss, metrics and gradients over the parts of a batch, and over the paths of a part."""
+        """Sums loss, metrics and gradients over the parts of a batch and the paths of each part."""
         count = self._parts * self._paths
 
         def part(index):
@@ -156,7 +155,7 @@ class PretrainingGradients:
         return tf.nest.pack_sequence_as(first, flat)
 
     def _rows_of_part(self, value, index):
-        """The rows of one part and path: a part is consecutive rows, and its paths take them in turn."""
+        """The rows of one path in one part. A part is consecutive rows; its paths take them in turn."""
         if self._parts * self._paths == 1:
             return value
         rows = self._rows // (self._parts * self._paths)

@@ -1,4 +1,4 @@
-"""A look at a pre-trained model: what it fills into a gap, and which words it takes for replaced."""
+"""Looking into a pre-trained model: what it fills into gaps, and which words seem replaced to it."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from lvbert_tf.text.vocabulary import MASK
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A token for a gap; `probability` is the generator's, over the whole vocabulary."""
+class FilledToken:
+    """A token for a gap, and its probability among all tokens of the vocabulary."""
 
     token: str
     probability: float
@@ -20,7 +20,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class FlaggedWord:
-    """A word of a text; `probability` is that of its most suspicious piece to be replaced."""
+    """A word of a text, and the probability that the likeliest of its pieces was replaced."""
 
     word: str
     probability: float
@@ -28,22 +28,23 @@ class FlaggedWord:
 
 def fill_masks(
     pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str, num_candidates: int = 5
-) -> list[list[Candidate]]:
+) -> list[list[FilledToken]]:
     """Predicts the tokens that stood where a text has `[MASK]`.
 
-    All gaps are predicted at once, each without knowing what fills the others.
+    All gaps are predicted at once, so a prediction does not depend on what fills the other gaps.
 
     Args:
       pretrainer: the networks.
-      tokenizer: with the vocabulary they were trained on.
-      text: at least one `[MASK]`, each for one token.
-      num_candidates: how many to return for a gap.
+      tokenizer: a tokenizer with the vocabulary that they were trained on.
+      text: contains at least one `[MASK]`. Each stands for one token.
+      num_candidates: how many tokens to return for a gap.
 
     Returns:
-      for each gap, in order, the likeliest tokens with the likeliest first.
+      a list for each gap, in their order, of the likeliest tokens, the likeliest first.
 
     Raises:
-      InputError: no gap, more tokens than the model has positions, or a model without a generator.
+      InputError: the text has no gap or more tokens than the model has positions, or the model has no
+        generator.
     """
     if pretrainer.generator is None:
         raise InputError("the model has no generator to fill masks with (uniform_generator)")
@@ -63,11 +64,11 @@ def fill_masks(
         logits = pretrainer.masked_lm_logits(inputs, positions, training=False)[0]
     else:
         logits = tf.gather(pretrainer.cloze_logits(inputs, training=False)[0], gaps)
-    # A model's table may be larger than its vocabulary; the rest stands for no token.
+    # The token table may have more rows than the vocabulary has tokens.
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))[:, : vocabulary.size]
     best = tf.math.top_k(probabilities, min(num_candidates, vocabulary.size))
     return [
-        [Candidate(vocabulary.tokens[i], p) for i, p in zip(ids, values, strict=True)]
+        [FilledToken(vocabulary.tokens[i], p) for i, p in zip(ids, values, strict=True)]
         for ids, values in zip(best.indices.numpy(), best.values.numpy().tolist(), strict=True)
     ]
 
@@ -75,19 +76,19 @@ def fill_masks(
 def flag_replacements(
     pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str
 ) -> list[FlaggedWord]:
-    """Says for each word of a text how likely the discriminator thinks that it was replaced.
+    """Computes for each word of a text how likely the discriminator takes it for replaced.
 
-    Under Electric the figure orders the words but is no probability: the likelihood of the
-    generator, which the objective adds, is left out.
+    Under Electric the numbers order the words, but they are no probabilities, because the likelihood
+    of the generator, which the objective adds to the logits, is left out.
 
     Args:
       pretrainer: the networks.
-      tokenizer: with the vocabulary they were trained on.
-      text: words between whitespace; punctuation is judged with the word that it is attached to.
+      tokenizer: a tokenizer with the vocabulary that they were trained on.
+      text: words separated by whitespace. Punctuation is part of the word that it is attached to.
 
     Raises:
-      InputError: an empty text, more tokens than the model has positions, or a model without a
-        discriminator.
+      InputError: the text has no words or more tokens than the model has positions, or the model has
+        no discriminator.
     """
     if pretrainer.replaced_token_head is None:
         raise InputError("the model has no discriminator (trained with electra_objective false)")
@@ -108,7 +109,7 @@ def flag_replacements(
 def _inputs(
     pretrainer: ElectraPretrainer, tokenizer: Tokenizer, body: list[int]
 ) -> dict[str, tf.Tensor]:
-    """One sequence `[CLS] body [SEP]` as the backbone takes it."""
+    """The sequence `[CLS] body [SEP]` as inputs of a backbone, with a batch dimension of 1."""
     vocabulary = tokenizer.vocabulary
     token_ids = tf.constant([[vocabulary.cls_id, *body, vocabulary.sep_id]])
     limit = pretrainer.discriminator.max_sequence_length

@@ -1,4 +1,4 @@
-"""Dynamic masking: which tokens of a batch are predicted, and which become [MASK]."""
+"""Dynamic masking chooses the tokens of a batch that are predicted, and those that become [MASK]."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ import tensorflow as tf
 from lvbert_tf.settings.parts import ObjectiveSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
-SHARE_REPLACED_BY_MASK = 0.85  # the other chosen tokens stay as they are, and are predicted too
+SHARE_REPLACED_BY_MASK = 0.85  # the other chosen tokens are predicted, but stay as they are
 
 Features = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
 class MaskingSpec:
-    """What masking needs to know.
+    """How tokens are masked.
 
     Args:
-        mask_prob: share of the real tokens to predict.
-        max_predictions: slots for predictions in a sequence.
-        mask_id: id of [MASK].
-        special_ids: ids that are never chosen: [CLS], [SEP], [MASK].
+        mask_prob: the share of the real tokens that are predicted.
+        max_predictions: the number of slots for predictions in a sequence.
+        mask_id: the id of [MASK].
+        special_ids: the ids that are never chosen: those of [CLS], [SEP] and [MASK].
     """
 
     mask_prob: float
@@ -40,7 +40,7 @@ class MaskingSpec:
 
 
 def candidate_mask(token_ids: tf.Tensor, padding_mask: tf.Tensor, spec: MaskingSpec) -> tf.Tensor:
-    """Boolean, shape of `token_ids`: the real tokens that may be chosen."""
+    """A boolean tensor of the shape of `token_ids`, true at the tokens that may be chosen."""
     candidates = tf.cast(padding_mask, tf.bool)
     for special in spec.special_ids:
         candidates &= token_ids != special
@@ -51,12 +51,12 @@ def place(values: tf.Tensor, positions: tf.Tensor, weights: tf.Tensor, base: tf.
     """Writes `values` at the positions of weight 1 into `base`.
 
     Args:
-        values, positions: integers, shape (batch, masked); positions of weight 1 are distinct.
-        weights: float32 0 or 1, shape (batch, masked).
+        values, positions: integers, shape (batch, masked). Positions of weight 1 are distinct.
+        weights: float32, 0 or 1, shape (batch, masked).
         base: integers, shape (batch, length).
 
     Returns:
-        (the updated `base`, a boolean tensor of its shape that is true where it was written)
+        the updated `base`, and a boolean tensor of its shape that is true where it was written.
     """
     # One-hot rows compile for every device, scatters do not. Summed, not multiplied as matrices:
     # GPUs and TPUs round the factors of a matrix product to fewer bits than a token id has.
@@ -75,25 +75,26 @@ def mask_tokens(
 ) -> Features:
     """Chooses the tokens to predict, without replacement, and masks most of them.
 
-    For each sequence n = max(1, min(max_predictions, round(mask_prob x real tokens))) distinct
-    positions are drawn uniformly among its candidates, fewer if there are fewer; a sequence without
-    any has no prediction. 85% of them become [MASK]. (The reference draws with replacement, which
-    yields 17.7 distinct of 19 positions on average.)
+    In each sequence max(1, min(max_predictions, round(mask_prob x real tokens))) distinct positions are
+    drawn uniformly among those that may be chosen, or all of these if they are fewer. 85% of the chosen
+    tokens become [MASK]. (The reference draws with replacement, which yields 17.7 distinct positions of
+    19 on average.)
 
-    All random numbers are drawn for the global batch and sliced, so that the replicas of a batch do
-    together what one device does with the whole.
+    All random numbers are drawn for the global batch and sliced, so that the replicas together do what
+    one device would do with the whole batch.
 
     Args:
         batch: `input_ids`, `segment_ids`, `input_mask`, int32 of shape (batch, length).
         seed: integers of shape (2,), a function of the run's seed and the step.
-        spec: see `MaskingSpec`.
-        global_batch_size: sequences in the whole batch; None: those given.
-        offset: index of the first given sequence in the whole batch.
+        spec: how tokens are masked.
+        global_batch_size: sequences in the global batch; by default `batch` is all of it.
+        offset: index of the first sequence of `batch` in the global batch.
 
     Returns:
-        `token_ids` (as given), `segment_ids`, `padding_mask`, `masked_token_ids` (with [MASK]), all
-        (batch, length); `mask_positions`, `mask_labels` int32, `mask_weights` float32 (1 where the
-        slot is used), `sampling_noise` float32 uniform in [0, 1), all (batch, max_predictions).
+        of shape (batch, length): `token_ids` (the originals), `segment_ids`, `padding_mask` and
+        `masked_token_ids` (with [MASK]). Of shape (batch, max_predictions): `mask_positions` and
+        `mask_labels`, int32, `mask_weights`, float32, 1 where the slot is used and 0 elsewhere, and
+        `sampling_noise`, float32, uniform in [0, 1).
     """
     token_ids, padding_mask = batch["input_ids"], batch["input_mask"]
     rows, length = token_ids.shape
@@ -106,7 +107,7 @@ def mask_tokens(
             [whole, columns], stream_seed, None, None, tf.uint32, alg="philox"
         )
         words = tf.slice(words, [offset, 0], [rows, columns])
-        # Of TensorFlow's random numbers only words are the same compiled and not.
+        # Only TensorFlow's random words are the same whether XLA compiles them or not.
         return tf.cast(tf.bitwise.right_shift(words, 8), tf.float32) * 2.0**-24
 
     candidates = candidate_mask(token_ids, padding_mask, spec)

@@ -1,8 +1,8 @@
-"""Metrics of pre-training as sums, additive over replicas, micro-batches and steps.
+"""Metrics of pre-training as sums over tokens, and the metrics that follow from the sums.
 
-The sums of many steps on many devices add up to the metrics of all their tokens; only `summarize`
-divides. The area under the ROC curve comes from histograms of the logits, because a rank statistic
-does not add up.
+Sums of replicas, parts of batches and steps add up to those of all their tokens. Only `summarize`
+divides. The area under the ROC curve is computed from histograms of the logits, because rank
+statistics do not add up.
 """
 
 import math
@@ -10,8 +10,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-# Fine enough for the first steps, when all logits are near the base rate's, and wide enough for
-# Electric's, which contain the log-likelihood of a token.
+# The bins are fine enough for the first steps, when all logits are near that of the base rate, and
+# reach far enough for Electric's logits, which contain the log-likelihood of a token.
 _BINS = 4096
 _LARGEST_LOGIT = 24.0
 
@@ -26,7 +26,7 @@ def _histogram(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
 
 
 def masked_lm_sums(losses, predictions, labels, weights, sampled) -> dict[str, tf.Tensor]:
-    """Sums over the masked slots; all arguments of shape (batch, slots)."""
+    """Sums over the masked slots. All arguments have the shape (batch, slots)."""
     return {
         "mlm_weight": tf.reduce_sum(weights),
         "mlm_loss": tf.reduce_sum(losses * weights),
@@ -35,10 +35,14 @@ def masked_lm_sums(losses, predictions, labels, weights, sampled) -> dict[str, t
     }
 
 
-def replaced_token_sums(losses, logits, is_fake, padding_mask) -> dict[str, tf.Tensor]:
-    """Sums over the real tokens; all arguments of shape (batch, length)."""
+def replaced_token_sums(logits, is_fake, padding_mask) -> dict[str, tf.Tensor]:
+    """Sums over the real tokens. All arguments have the shape (batch, length).
+
+    `disc_loss` is the sum of the binary cross-entropies (ELECTRA: Clark et al., 2020, eq. 3).
+    """
     real = tf.cast(padding_mask, tf.float32)
     fake = tf.cast(is_fake, tf.float32)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(fake, logits)
     flagged = tf.cast(logits > 0, tf.float32)
     return {
         "disc_weight": tf.reduce_sum(real),
@@ -53,7 +57,7 @@ def replaced_token_sums(losses, logits, is_fake, padding_mask) -> dict[str, tf.T
 
 
 def _area_under_roc(fake: np.ndarray, original: np.ndarray) -> float:
-    """Probability that a fake token scores above an original one, ties counting half."""
+    """The probability that a fake token scores above an original one; ties count half."""
     pairs = float(fake.sum()) * float(original.sum())
     below = np.cumsum(original) - original
     return float(np.sum(fake * (below + 0.5 * original)) / pairs) if pairs else math.nan
@@ -67,13 +71,13 @@ def summarize(sums: dict[str, np.ndarray], gen_weight: float, disc_weight: float
     """Turns sums into metrics.
 
     Args:
-        sums: the sums of one or more batches, added up.
-        gen_weight, disc_weight: weights of the two losses in the total.
+        sums: the sums of one or more batches.
+        gen_weight, disc_weight: the weights of the two losses in the total loss.
 
     Returns:
         `loss`, `mlm_loss`, `mlm_accuracy`, `sampled_mlm_accuracy` and, if there is a discriminator,
-        `disc_loss`, `disc_accuracy`, `disc_auc`, `disc_precision`, `disc_recall`, `fake_rate`; NaN
-        where there was nothing to average.
+        `disc_loss`, `disc_accuracy`, `disc_auc`, `disc_precision`, `disc_recall`, `fake_rate`. A metric
+        is NaN if there was nothing to average.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
     metrics = masked_lm_metrics(sums)
@@ -88,7 +92,7 @@ def summarize(sums: dict[str, np.ndarray], gen_weight: float, disc_weight: float
 
 
 def masked_lm_metrics(sums: dict[str, np.ndarray]) -> dict[str, float]:
-    """The part of `summarize` that is about the masked LM."""
+    """The metrics of `summarize` that are about the masked LM."""
     return {
         "mlm_loss": _ratio(sums["mlm_loss"], sums["mlm_weight"]),
         "mlm_accuracy": _ratio(sums["mlm_correct"], sums["mlm_weight"]),
@@ -97,7 +101,7 @@ def masked_lm_metrics(sums: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def replaced_token_metrics(sums: dict[str, np.ndarray]) -> dict[str, float]:
-    """The part of `summarize` that is about the discriminator."""
+    """The metrics of `summarize` that are about the discriminator."""
     return {
         "disc_loss": _ratio(sums["disc_loss"], sums["disc_weight"]),
         "disc_accuracy": _ratio(sums["disc_correct"], sums["disc_weight"]),

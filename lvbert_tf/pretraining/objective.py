@@ -1,9 +1,9 @@
-"""The pre-training objective: masked batch in, loss and metric sums out.
+"""The pre-training objective: from a masked batch to the loss and metric sums.
 
     masked batch -> generator -> samples -> corrupted batch -> discriminator -> losses
 
-Losses divide by the weights of the GLOBAL batch, so that the shares of replicas and micro-batches add
-up to the loss that one device would compute.
+Losses are divided by the weights of the global batch, so that the shares of replicas and of parts of
+a batch add up to the loss that one device would compute.
 """
 
 import math
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
-from lvbert_tf.pretraining import losses, metrics
+from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
 from lvbert_tf.pretraining.token_logits import TokenReading, read_token_logits, token_cross_entropy
 from lvbert_tf.settings.parts import ObjectiveSettings
 
-_TINY_WEIGHT = 1e-6  # as the reference: a batch without any prediction has loss 0, not NaN
+# With it a batch without any prediction has the loss 0 and not NaN, as in the reference.
+_TINY_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,13 @@ class PretrainingObjective:
     """What is optimised, apart from the networks.
 
     Args:
-        masking: see `MaskingSpec`.
+        masking: how tokens are masked.
         gen_weight, disc_weight: weights of the generator's and the discriminator's loss.
-        temperature: of the samples from the generator.
-        disallow_correct: never sample the original token.
-        electric: the discriminator's logits are an energy relative to the generator's likelihood,
-            and every sampled token counts as fake (Clark et al., 2020b, section 2.2).
+        temperature: temperature of the samples from the generator.
+        disallow_correct: whether the original token is never sampled.
+        electric: whether the objective is Electric's. Then the discriminator's logits are an energy
+            relative to the generator's likelihood, and every sampled token counts as fake (Clark et
+            al., 2020b, section 2.2).
     """
 
     masking: MaskingSpec
@@ -56,12 +58,12 @@ class PretrainingObjective:
         )
 
     def summarize(self, sums) -> dict[str, float]:
-        """Turns metric sums into metrics: see `metrics.summarize`."""
+        """Turns metric sums into metrics; see `metrics.summarize`."""
         return metrics.summarize(sums, self.gen_weight, self.disc_weight)
 
 
 def loss_weights(masked: Features, objective: PretrainingObjective) -> dict[str, tf.Tensor]:
-    """What each loss is divided by, for these sequences: add up over replicas and micro-batches."""
+    """The weights of these sequences that losses are divided by. They add up over a batch's parts."""
     candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
     return {
         "masked_lm": tf.reduce_sum(masked["mask_weights"]),
@@ -81,16 +83,17 @@ def _inputs(masked: Features, token_ids: tf.Tensor) -> Features:
 def read_generator(
     pretrainer: ElectraPretrainer, objective: PretrainingObjective, masked: Features, training: bool
 ) -> tuple[TokenReading, tf.Tensor | None]:
-    """What the generator says of the masked slots.
+    """Predicts the tokens of the masked slots, and samples their replacements.
 
     Args:
-        pretrainer: the networks; without a generator the replacements are uniformly random.
+        pretrainer: the networks. Without a generator the replacements are uniformly random.
         objective: how to sample.
         masked: what `masking.mask_tokens` returns, or a slice of it.
         training: whether dropout is on.
 
     Returns:
-        losses, likeliest and sampled tokens; and the logits of every token, if there are two towers.
+        losses, likeliest and sampled tokens of the slots, and the logits of every token if there are
+        two towers, else None.
     """
     labels, noise = masked["mask_labels"], masked["sampling_noise"]
     if pretrainer.generator is None:
@@ -123,18 +126,18 @@ def pretraining_loss(
     global_weights: dict[str, tf.Tensor],
     training: bool,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """This part's share of the global loss.
+    """Computes the share of some sequences in the loss of the global batch.
 
     Args:
         pretrainer: the networks.
-        objective: the options.
+        objective: what is optimised.
         masked: what `masking.mask_tokens` returns, or a slice of it.
-        global_weights: `loss_weights`, added up over the whole global batch.
+        global_weights: `loss_weights` of the global batch.
         training: whether dropout is on.
 
     Returns:
-        (loss, sums): a float32 scalar that adds up to the global loss, and additive metric sums
-        for `PretrainingObjective.summarize`.
+        the share, a float32 scalar, and the metric sums for `PretrainingObjective.summarize`. Both add
+        up over the parts of the batch.
     """
     # === Generator ===
     reading, cloze_logits = read_generator(pretrainer, objective, masked, training)
@@ -166,10 +169,7 @@ def pretraining_loss(
             log_likelihood = -token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
             prior = objective.masking.mask_prob  # that a token is fake
             fake_logits += log_likelihood + math.log(prior / (1.0 - prior))
-        fake_losses = losses.replaced_token_cross_entropy(fake_logits, is_fake)
-        sums |= metrics.replaced_token_sums(
-            fake_losses, fake_logits, is_fake, masked["padding_mask"]
-        )
+        sums |= metrics.replaced_token_sums(fake_logits, is_fake, masked["padding_mask"])
         fake_loss = sums["disc_loss"] / (global_weights["replaced_token"] + _TINY_WEIGHT)
         loss += objective.disc_weight * fake_loss
     return loss, sums

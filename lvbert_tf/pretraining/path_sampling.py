@@ -1,4 +1,4 @@
-"""Which paths of a supernet a training step runs."""
+"""Draws the paths of a supernet that a training step runs."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ _STREAM = 3  # keeps these random numbers apart from those of masking and dropou
 
 @dataclass(frozen=True)
 class PathSampler:
-    """Draws the paths of a step; call it outside the replicas, so that all of them get the same.
+    """Draws the paths of a step. It is called outside the replicas, so that all get the same paths.
 
-    `uniform`: one path, every layer drawn independently (single-path one-shot search: Guo et al.,
-    2020, section 3.3). `fair`: a permutation of the layer types at every position, read as one path a
-    type, so that a step trains every block exactly once (strict fairness: Chu et al., 2021, section
-    3.2).
+    The method "uniform" draws one path, each layer independently (single-path one-shot search: Guo et
+    al., 2020, section 3.3). The method "fair" draws a permutation of the layer types at each position.
+    The first types of all permutations are the first path, and so on, so that a step trains every block
+    exactly once (strict fairness: Chu et al., 2021, section 3.2).
 
     Args:
         method: "uniform" or "fair".
-        num_layers: positions of a path.
-        num_types: blocks at each position.
+        num_layers: the number of layers of a path.
+        num_types: the number of blocks at each position.
     """
 
     method: str
@@ -38,17 +38,17 @@ class PathSampler:
 
     @property
     def num_paths(self) -> int:
-        """Paths of a step."""
+        """The number of paths of a step."""
         return self.num_types if self.method == "fair" else 1
 
     def sample(self, seed: tf.Tensor) -> tf.Tensor:
         """Draws a step's paths.
 
         Args:
-            seed: int32 of shape (2,): the seed of the run and the step.
+            seed: int32 of shape (2,), the seed of the run and the step.
 
         Returns:
-            int32 of shape (num_paths, num_layers), indices of layer types.
+            indices of layer types, int32 of shape (num_paths, num_layers).
         """
         seed = tf.random.experimental.stateless_fold_in(seed, _STREAM, alg="philox")
         if self.method == "uniform":
@@ -57,4 +57,4 @@ class PathSampler:
                 shape, seed, maxval=self.num_types, dtype=tf.int32, alg="philox"
             )
         keys = tf.random.stateless_uniform([self.num_types, self.num_layers], seed, alg="philox")
-        return tf.argsort(keys, axis=0)  # of random keys: a permutation in every column
+        return tf.argsort(keys, axis=0)  # the order of random keys is a permutation in every column

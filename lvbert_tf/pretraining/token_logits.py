@@ -1,8 +1,8 @@
-"""What logits over the vocabulary say: cross-entropy, likeliest token and a sample, in few passes.
+"""Cross-entropy, likeliest token and a sample of logits over the vocabulary, in few passes over them.
 
 The logits of a batch's masked slots are the largest tensor of a training step. The vocabulary is
-taken in blocks: one pass over the logits finds each block's largest, a second one each block's
-probability mass, and the rest works on these and on one chosen block a slot.
+divided into blocks. One pass over the logits finds the largest logit of each block, and a second pass
+the probability mass of each block. All else is computed from these and from one block of each slot.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,11 @@ _BLOCK = 256
 
 
 class TokenReading(NamedTuple):
-    """Of each slot.
+    """What is read from the logits of each slot.
 
     Attributes:
-        losses: -log softmax(logits)[label], float32; the only one with a gradient.
-        likeliest: the token with the largest logit, the first of equals, int32.
+        losses: -log softmax(logits)[label], float32. Only this tensor has a gradient.
+        likeliest: the token with the largest logit, and the first of several equals, int32.
         sampled: a token drawn from softmax(logits / temperature), int32.
     """
 
@@ -38,16 +38,16 @@ def read_token_logits(
 ) -> TokenReading:
     """Reads the logits of the masked slots.
 
-    The reference samples by adding Gumbel noise to every logit; one uniform number a slot and the
-    inverse of the distribution function give the same distribution for a thousandth of the random
-    numbers.
+    The reference samples by adding Gumbel noise to every logit. One uniform number for each slot and
+    the inverse of the distribution function give samples of the same distribution with a fraction of
+    the random numbers.
 
     Args:
         logits: shape (batch, slots, vocabulary_size), any floating type.
-        labels: int32, shape (batch, slots).
-        noise: float32 uniform in [0, 1), shape (batch, slots).
-        temperature: positive.
-        disallow_correct: never sample the label.
+        labels: the right tokens, int32, shape (batch, slots).
+        noise: float32, uniform in [0, 1), shape (batch, slots).
+        temperature: temperature of the samples, above 0.
+        disallow_correct: whether the label is never sampled.
 
     Returns:
         tensors of shape (batch, slots).
@@ -67,7 +67,7 @@ def read_token_logits(
 
 
 def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """-log softmax(logits)[label], computed in float32.
+    """Computes -log softmax(logits)[label] in float32.
 
     Args:
         logits: shape (..., vocabulary_size), any floating type.
@@ -83,7 +83,7 @@ def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def _loss(logits, labels, log_partition):
-    """The cross-entropy; its gradient includes the part that goes through `log_partition`."""
+    """The cross-entropy. Its gradient includes the part that goes through `log_partition`."""
 
     def gradient(upstream):
         of_logits = _loss_gradient(logits, labels, log_partition, upstream, training=True)
@@ -108,7 +108,7 @@ def _log_partition(logits):
 
 @compiled_without_gradient
 def _read(logits, labels, noise, *, temperature, disallow_correct):
-    """Log partition, likeliest and sampled token of each row: of (rows, vocabulary_size)."""
+    """Log partition, likeliest and sampled token of each row of `logits` (rows, vocabulary_size)."""
     maxima = block_maxima(logits)
     top = tf.reduce_max(maxima, -1)
     masses = _block_masses(logits, top, 1.0)
@@ -129,18 +129,18 @@ def _sample(logits, top, masses, noise, temperature):
     target = noise * tf.reduce_sum(masses, -1)
     block, before = _first_beyond(masses, target)
     inside = tf.exp((_inside(logits, block) - top[:, tf.newaxis]) / temperature)
-    # At a block's edge rounding can put the target before the block: on a token without any mass.
+    # At the edge of a block rounding can put the target before the block, on a token without any mass.
     token, _ = _first_beyond(inside, tf.maximum(target - before, 0.0))
     return block * _BLOCK + token
 
 
 def _first_beyond(masses, target):
-    """Index of the first of `masses` whose cumulative sum exceeds `target`, and the sum before.
+    """The index of the first of `masses` whose cumulative sum exceeds `target`, and the sum before it.
 
-    Rounding can put the target on the very end; the last one with any mass takes it.
+    Rounding can put the target at the very end. Then it is the last index with any mass.
     """
     count = masses.shape[-1]
-    # As a product: XLA's cumulative sum is quadratic on CPUs.
+    # A matrix product, because XLA's cumulative sum takes quadratic time on CPUs.
     ends = tf.matmul(masses, tf.linalg.band_part(tf.ones([count, count]), 0, -1))
     index = tf.reduce_sum(tf.cast(ends <= target[:, tf.newaxis], tf.int32), -1)
     index = tf.minimum(index, count - 1 - tf.argmax(masses[:, ::-1] > 0, -1, tf.int32))
@@ -148,7 +148,7 @@ def _first_beyond(masses, target):
 
 
 def blocks_of_logits(logits):
-    """The whole blocks, (rows, blocks, _BLOCK), and what is left over, as a shorter block."""
+    """All whole blocks as a tensor (rows, blocks, _BLOCK), and the rest as one shorter block."""
     whole = logits.shape[-1] // _BLOCK * _BLOCK
     pieces = []
     if whole:
@@ -159,6 +159,7 @@ def blocks_of_logits(logits):
 
 
 def block_maxima(logits):
+    """The largest logit of each block: (rows, blocks)."""
     return tf.concat([max_in_rows(piece)[..., 0] for piece in blocks_of_logits(logits)], -1)
 
 
@@ -172,7 +173,7 @@ def _block_masses(logits, top, temperature):
 
 
 def _inside(logits, block):
-    """The logits of one block a row, float32 (rows, _BLOCK); minus infinity beyond the vocabulary."""
+    """The logits of one block of each row, float32 (rows, _BLOCK), -inf beyond the vocabulary."""
     tokens = block[:, tf.newaxis] * _BLOCK + tf.range(_BLOCK)
     size = logits.shape[-1]
     values = tf.gather(logits, tf.minimum(tokens, size - 1), batch_dims=1)

@@ -34,17 +34,16 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
+from lvbert_tf.conversion.formats import FORMATS, HUGGINGFACE_CODES, REFERENCE_CODES
 from lvbert_tf.quiet_import import import_tensorflow
-
-_FORMATS = ["reference", "huggingface", "preset"]
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags of the program."""
-    flags.DEFINE_enum("from", None, _FORMATS, "What PATH holds.", required=True)
-    flags.DEFINE_enum("to", None, _FORMATS, "What to write.", required=True)
+    flags.DEFINE_enum("from", None, FORMATS, "What PATH holds.", required=True)
+    flags.DEFINE_enum("to", None, FORMATS, "What to write.", required=True)
     cli.define_path("input", None, "PATH of the model.", required=True)
     cli.define_path("output", None, "DIR to write.", required=True)
     flags.DEFINE_string(
@@ -58,13 +57,13 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "reference_code",
         "lv_bert",
-        ["lv_bert", "electra"],
+        REFERENCE_CODES,
         "With --to reference: whose variable names; ELECTRA's code reads AF repeated only.",
     )
     flags.DEFINE_enum(
         "huggingface_code",
         "auto",
-        ["auto", "electra", "lv_bert"],
+        HUGGINGFACE_CODES,
         "With --to huggingface: whose classes hold the model. auto: ELECTRA's if they can, else the"
         " LV-BERT code in PyTorch that is written beside the weights.",
     )

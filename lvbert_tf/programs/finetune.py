@@ -32,12 +32,12 @@ from absl import flags, logging
 
 from lvbert_tf import cli
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.hparams import describe
+from lvbert_tf.hparams import help_lines
 from lvbert_tf.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
 
-__doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(FinetuningConfig)}\n"
+__doc__ += f"\nHyperparameters, with their defaults:\n\n{help_lines(FinetuningConfig)}\n"
 
 
 def define_flags() -> None:

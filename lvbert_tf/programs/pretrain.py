@@ -21,13 +21,13 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.hparams import describe
+from lvbert_tf.hparams import help_lines
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 FLAGS = flags.FLAGS
 
-__doc__ += f"\nHyperparameters, with their defaults:\n\n{describe(PretrainingConfig)}\n"
+__doc__ += f"\nHyperparameters, with their defaults:\n\n{help_lines(PretrainingConfig)}\n"
 
 
 def define_flags() -> None:

@@ -24,7 +24,7 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.hparams import describe, hparam_fields
+from lvbert_tf.hparams import help_lines, hparam_fields
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.search.settings import DECIDED, STAGES, SearchSettings
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -34,11 +34,11 @@ FLAGS = flags.FLAGS
 __doc__ += f"""
 Hyperparameters of the search, with their defaults:
 
-{describe(SearchSettings)}
+{help_lines(SearchSettings)}
 
 Hyperparameters of pre-training the supernet:
 
-{describe(PretrainingConfig, leave_out={*DECIDED, *hparam_fields(SearchSettings)})}
+{help_lines(PretrainingConfig, leave_out={*DECIDED, *hparam_fields(SearchSettings)})}
 """
 
 

@@ -14,7 +14,6 @@ from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.corruption import corrupt
 from lvbert_tf.pretraining.evaluation import mask_for_evaluation, rows_of_replica
-from lvbert_tf.pretraining.losses import replaced_token_cross_entropy
 from lvbert_tf.pretraining.masking import Features
 from lvbert_tf.pretraining.objective import (
     PretrainingObjective,
@@ -194,11 +193,9 @@ class CandidateEvaluator:
         return sums
 
     def _replaced_token_sums(self, corrupted: Features) -> dict[str, tf.Tensor]:
-        is_fake = corrupted["is_fake"]
         inputs = {name: corrupted[name] for name in ("token_ids", "segment_ids", "padding_mask")}
         logits = self.pretrainer.replaced_token_logits(inputs, training=False)
-        losses = replaced_token_cross_entropy(logits, is_fake)
-        return metrics.replaced_token_sums(losses, logits, is_fake, corrupted["padding_mask"])
+        return metrics.replaced_token_sums(logits, corrupted["is_fake"], corrupted["padding_mask"])
 
 
 def _first_result(strategy: tf.distribute.Strategy, results):

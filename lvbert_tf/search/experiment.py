@@ -64,11 +64,13 @@ class Experiment:
         config = PretrainingConfig.create(data_dir, name, {**pretraining, **supernet})
         settings.check_fitness(config.wiring.objective)
         winner = {key: pretraining[key] for key in pretraining if key not in _SUPERNET_ONLY}
-        return cls(name, settings, config, settings.space(config), winner, storage_url)
+        space = settings.space(config.discriminator, config.max_seq_length)
+        return cls(name, settings, config, space, winner, storage_url)
 
     def with_config(self, config: PretrainingConfig) -> "Experiment":
         """The same search with another configuration of pre-training, such as a known vocab_size."""
-        return dataclasses.replace(self, config=config, space=self.settings.space(config))
+        space = self.settings.space(config.discriminator, config.max_seq_length)
+        return dataclasses.replace(self, config=config, space=space)
 
     @property
     def directory(self) -> Path:

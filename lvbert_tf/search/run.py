@@ -8,6 +8,7 @@ from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
+from lvbert_tf.pretraining.data import open_held_out
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.model_directory import check_architecture
 from lvbert_tf.runs.token_table import as_begun, fit_to_vocabulary
@@ -72,10 +73,11 @@ def run_search(
 
 
 def _open_held_out(experiment: Experiment, vocabulary: Vocabulary) -> RecordSet:
-    records = pretraining.open_held_out(experiment.config, vocabulary, lambda _: None)
+    config = experiment.config
+    records = open_held_out(config.eval_tfrecords, config.records, vocabulary, cli.stay_silent)
     if records is None:
         raise InputError(
-            f"no held-out records match {experiment.config.eval_tfrecords}: strings are scored on"
+            f"no held-out records match {config.eval_tfrecords}: strings are scored on"
             " them; build_pretraining_dataset.py --held_out_fraction sets some aside"
         )
     return records

@@ -7,6 +7,7 @@ from typing import Any
 
 from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import check_layer_types
+from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
 from lvbert_tf.search.candidate import COSTS, FITNESS
@@ -90,8 +91,12 @@ class SearchSettings:
         """The metrics of a candidate that the sampler optimises, the fitness first."""
         return [self.fitness, self.cost] if self.sampler == "nsga2" else [self.fitness]
 
-    def space(self, config: PretrainingConfig) -> SearchSpace:
-        """The space over the encoder that `config` pre-trains.
+    def space(self, encoder: ModelConfig, sequence_length: int) -> SearchSpace:
+        """The space of strings for an encoder.
+
+        Args:
+          encoder: what candidates are like, apart from their layers.
+          sequence_length: tokens of the sequences that FLOPs are counted for.
 
         Raises:
           InputError: limits that no string keeps.
@@ -99,8 +104,8 @@ class SearchSettings:
         return SearchSpace(
             self.num_layers,
             self.layer_types,
-            config.discriminator,
-            config.max_seq_length,
+            encoder,
+            sequence_length,
             self.max_parameters,
             self.max_flops,
         )
@@ -111,7 +116,7 @@ class SearchSettings:
         Under ELECTRA all candidates share the generator, so the masked LM scores are the same for all.
 
         Args:
-          objective: see `PretrainingConfig.objective`.
+          objective: see `Wiring.objective`.
 
         Raises:
           InputError: naming the scores that can be used.

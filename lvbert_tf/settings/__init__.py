@@ -1,1 +1,1 @@
-"""What a user sets for a run, checked. Nothing here knows TensorFlow."""
+"""What a user sets for a run, checked, and divided among those who need it. Without TensorFlow."""

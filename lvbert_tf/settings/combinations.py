@@ -1,4 +1,4 @@
-"""Which hparams of a pre-training run cannot go together."""
+"""Refuses hparams of a pre-training run that exclude each other."""
 
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def check_combinations(config: "PretrainingConfig") -> None:
-    """Refuses hparams that are legal one by one but not together.
+    """Refuses hparams that are legal one by one, but not together.
 
     Raises:
-      InputError: one line naming the hparams and their values.
+      InputError: some are. One line names the hparams and their values.
     """
     _check_run(config)
     _check_generator(config)
@@ -80,7 +80,7 @@ def _check_supernet(config: "PretrainingConfig") -> None:
         check_layer_types(config.layer_types, config.layer_string)
     except InputError as error:
         raise InputError(f"layer_types: {error}") from error
-    # Candidates are compared by what they say of one fixed generator's replacements.
+    # Candidates are compared by how they judge the replacements of one fixed generator.
     fixed = config.uniform_generator or config.wiring.has_own_generator
     if (
         config.wiring.objective == "electric"

@@ -1,4 +1,4 @@
-"""The reference's `model_hparam_overrides`."""
+"""The hparam `model_hparam_overrides`."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from lvbert_tf.hparams import AT_LEAST_1, DROPOUT, POSITIVE, hparam
 
 @dataclass(frozen=True)
 class ModelOverrides:
-    """`model_hparam_overrides`: the reference's names for the shape of the discriminator.
+    """`model_hparam_overrides`: the shape of the discriminator under the reference's names.
 
-    Heads default to hidden_size / 64 (at least 1) and intermediate_size to 4 x hidden_size, after
-    hidden_size is overridden. None leaves a value to the model size.
+    None leaves a value to the model size. By default there are hidden_size / 64 heads (at least 1),
+    and intermediate_size is 4 x hidden_size, where hidden_size is the overridden one.
     """
 
     hidden_size: int | None = hparam(None, AT_LEAST_1, "width of the layers")

@@ -64,6 +64,14 @@ class Networks:
     discriminator: ModelConfig
     generator: ModelConfig | None
 
+    @property
+    def label(self) -> str:
+        """The layer string, or the depth and the layer types of a supernet."""
+        layers, types = self.discriminator.layer_string, self.wiring.layer_types
+        if types is None:
+            return str(layers)
+        return f"supernet of {len(layers)} layers of {', '.join(types)}"
+
     def num_parameters(self) -> int:
         """Trainable parameters of the discriminator, the generator and their heads.
 

@@ -1,4 +1,4 @@
-"""The configuration of a pre-training run."""
+"""The configuration of a pre-training run: the hparams, their defaults, and what follows from them."""
 # ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
 import dataclasses
@@ -36,8 +36,8 @@ from lvbert_tf.settings.schedule import Schedule
 
 _PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
 
-# A debug run is short and narrow. Its depth is the given layers'; only when none are given does it
-# use the first 6 of its size. (The reference always takes 6, whatever the list says.)
+# A debug run is short and narrow. It has the layers that are given, and the first 6 of its model size
+# only if none are given. (The reference takes 6 layers, whatever is given.)
 _DEBUG_HPARAMS = {
     "train_batch_size": 8,
     "eval_batch_size": 4,
@@ -51,18 +51,20 @@ _DEBUG_LAYERS = 6
 
 @dataclass(frozen=True)
 class PretrainingConfig:
-    """Every setting of a pre-training run, under the reference's names.
+    """All hparams of a pre-training run under the reference's names, and the parts they are divided in.
 
-    Make one with `create`, which fills in what depends on the model size; the constructor only
-    checks. Precedence, weakest first: the defaults below, debug, the model size, the user's
-    hparams. Derived values are properties, so they follow the final values.
+    Call `create` to make one: it fills in what depends on the model size, which the constructor does
+    not. The user's hparams take precedence over those of the model size, these over those of `debug`,
+    and these over the defaults below. Derived values are properties, so they follow from the final
+    values. A room of the package receives one of the parts (`networks`, `records`, `objective`,
+    `optimisation`, `step`, `evaluation`, `schedule`, `devices`) and not the whole.
     """
 
     data_dir: str
     model_name: str
 
     # What to do
-    debug: bool = hparam(False, doc="a short run of a narrow model, to see that everything works")
+    debug: bool = hparam(False, doc="a short run of a narrow model, to see that all works")
     do_train: bool = hparam(True, doc="pre-train")
     do_eval: bool = hparam(False, doc="evaluate the last checkpoint on the held-out records")
 
@@ -80,21 +82,25 @@ class PretrainingConfig:
     )
     layer_types: str | None = hparam(
         None,
-        doc="train a supernet of these types, e.g. CAF; custom_layer_list is what is evaluated",
+        doc="train a supernet of these layer types, e.g. CAF; evaluations use custom_layer_list",
     )
     path_sampling: str = hparam(
-        "uniform", ("uniform", "fair"), "strings of a supernet in a step: one, or one a layer type"
+        "uniform",
+        ("uniform", "fair"),
+        "a supernet's strings in a step: one, or one for each layer type",
     )
-    embedding_size: int | None = hparam(None, AT_LEAST_1, "width of the embeddings, by size")
+    embedding_size: int | None = hparam(
+        None, AT_LEAST_1, "width of the embeddings; null: the model size's"
+    )
     vocab_size: int | None = hparam(
-        None, AT_LEAST_1, "rows of the token table; null: as many as vocab_file has tokens"
+        None, AT_LEAST_1, "rows of the token table; null: the tokens in vocab_file"
     )
     vocab_size_multiple: int = hparam(
         1, AT_LEAST_1, "a null vocab_size is rounded up to its multiple; 64 suits GPUs and TPUs"
     )
     do_lower_case: bool = hparam(True, doc="lower-case the text")
     mask_convolution_padding: bool = hparam(
-        True, doc="dynamic convolution sees padding as zeros; false for reference weights"
+        True, doc="dynamic convolution reads padding as zeros; false for weights of the reference"
     )
 
     # Objective
@@ -104,10 +110,10 @@ class PretrainingConfig:
     disc_weight: float = hparam(50.0, AT_LEAST_0, "weight of the discriminator's loss")
     mask_prob: float = hparam(0.15, OPEN_FRACTION, "share of tokens masked")
     disallow_correct: bool = hparam(False, doc="never sample the original token")
-    temperature: float = hparam(1.0, POSITIVE, "of sampling from the generator")
+    temperature: float = hparam(1.0, POSITIVE, "temperature of the samples from the generator")
 
     # Generator
-    uniform_generator: bool = hparam(False, doc="replacements uniform over the vocabulary")
+    uniform_generator: bool = hparam(False, doc="uniform replacements, without a generator")
     two_tower_generator: bool = hparam(False, doc="a left-to-right and a right-to-left generator")
     untied_generator: bool = hparam(True, doc="the generator has layers of its own")
     untied_generator_embeddings: bool = hparam(False, doc="the generator has its own embeddings")
@@ -115,49 +121,49 @@ class PretrainingConfig:
     generator_hidden_size: float = hparam(0.25, FRACTION, "width, share of the discriminator's")
     generator_layer_list: LayerString | None = hparam(
         None,
-        doc="the generator's own layers; by default the discriminator's, a supernet's: AFAF...",
+        doc="the generator's layers; by default the discriminator's, beside a supernet AFAF...",
     )
 
     # Optimisation
-    learning_rate: float = hparam(5e-4, POSITIVE, "peak")
-    lr_decay_power: float = hparam(1.0, POSITIVE, "of the polynomial decay to zero; 1 is linear")
-    weight_decay_rate: float = hparam(0.01, AT_LEAST_0, "decoupled, not on LayerNorm and biases")
+    learning_rate: float = hparam(5e-4, POSITIVE, "peak of the learning rate")
+    lr_decay_power: float = hparam(1.0, POSITIVE, "exponent of the decay to zero; 1 is linear")
+    weight_decay_rate: float = hparam(0.01, AT_LEAST_0, "decoupled; not of LayerNorm and biases")
     num_warmup_steps: int = hparam(10_000, AT_LEAST_0, "steps of linear warm-up")
-    num_train_steps: int = hparam(1_000_000, AT_LEAST_1, "steps in all")
-    train_batch_size: int = hparam(128, AT_LEAST_1, "sequences a step, over all replicas")
-    gradient_accumulation_steps: int = hparam(1, AT_LEAST_1, "parts a batch is computed in")
+    num_train_steps: int = hparam(1_000_000, AT_LEAST_1, "steps of the whole run")
+    train_batch_size: int = hparam(128, AT_LEAST_1, "sequences in a step, over all replicas")
+    gradient_accumulation_steps: int = hparam(1, AT_LEAST_1, "parts of a batch, to save memory")
     max_seq_length: int = hparam(128, Range(5), "tokens in a record")
-    seed: int = hparam(42, AT_LEAST_0, "of weights, data order, masking, sampling and dropout")
-    init_checkpoint: str | None = hparam(None, doc="weights to start from: ours or the reference's")
+    seed: int = hparam(42, AT_LEAST_0, "for weights, data order, masking, sampling, dropout")
+    init_checkpoint: str | None = hparam(
+        None, doc="checkpoint to start from: ours or the reference's"
+    )
 
     # Speed
     precision: str = hparam(
-        "auto",
-        PRECISIONS,
-        "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
+        "auto", PRECISIONS, "number format of the layers; auto: bfloat16 where the hardware has it"
     )
     jit_compile: bool = hparam(False, doc="compile the training step with XLA")
-    iterations_per_loop: int = hparam(200, AT_LEAST_1, "steps between returns to the host")
+    iterations_per_loop: int = hparam(200, AT_LEAST_1, "most steps between returns to the host")
 
     # Evaluation, checkpoints and logs
-    eval_batch_size: int = hparam(128, AT_LEAST_1, "sequences")
-    num_eval_steps: int = hparam(100, AT_LEAST_1, "batches in an evaluation, at most")
+    eval_batch_size: int = hparam(128, AT_LEAST_1, "sequences in a batch of an evaluation")
+    num_eval_steps: int = hparam(100, AT_LEAST_1, "most batches of an evaluation")
     eval_every_steps: int = hparam(10_000, AT_LEAST_0, "steps between evaluations; 0: at the end")
     log_steps: int = hparam(100, AT_LEAST_1, "steps between lines of metrics.jsonl")
     save_checkpoints_steps: int = hparam(50_000, AT_LEAST_1, "steps between checkpoints")
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
-    # Files; empty stands for the usual place, {data_dir} in a path for the data directory
-    pretrain_tfrecords: str = hparam("", doc="pattern of the training records")
-    eval_tfrecords: str = hparam("", doc="pattern of the held-out records")
-    vocab_file: str = hparam("", doc="one token a line")
-    model_dir: str = hparam("", doc="where checkpoints, metrics and the preset go")
-    skip_corrupt_records: bool = hparam(False, doc="count damaged records and go on")
-    allow_missing_manifest: bool = hparam(False, doc="accept records without manifest.json")
+    # Files. An empty path stands for the usual one, {data_dir} for the data directory.
+    pretrain_tfrecords: str = hparam("", doc="training records, paths with wildcards")
+    eval_tfrecords: str = hparam("", doc="held-out records, likewise")
+    vocab_file: str = hparam("", doc="the vocabulary, one token a line")
+    model_dir: str = hparam("", doc="directory of checkpoints, metrics and the preset")
+    skip_corrupt_records: bool = hparam(False, doc="leave out and count damaged records")
+    allow_missing_manifest: bool = hparam(False, doc="accept records without a manifest.json")
 
     # TPU
     use_tpu: bool = hparam(False, doc="train on a TPU")
-    num_tpu_cores: int = hparam(1, AT_LEAST_1, "cores of the TPU")
+    num_tpu_cores: int = hparam(1, AT_LEAST_1, "no effect: a TPU computes with all its cores")
     tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
     tpu_name: str | None = hparam(None, doc="name or address of the TPU")
     tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
@@ -170,12 +176,13 @@ class PretrainingConfig:
         """Makes the configuration of a run from a user's hparams.
 
         Args:
-          data_dir: holds vocab.txt, pretrain_tfrecords/ and models/.
-          model_name: names the directory under models/.
-          user_hparams: see `hparams.load_hparams`.
+          data_dir: the directory of vocab.txt, pretrain_tfrecords/ and models/.
+          model_name: the name of the run's directory under models/.
+          user_hparams: the user's values by name; see `hparams.load_hparams`.
 
         Raises:
-          InputError: one line naming the hparam, its value and what is allowed.
+          InputError: a value is not allowed, or values exclude each other. One line names the hparam,
+            its value and what is allowed.
         """
         hparams.check_directory_name("model name", model_name)
         values = hparams.convert(cls, user_hparams)
@@ -185,7 +192,9 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         hparams.check(self)
-        self._expand_data_dir()
+        for name in _PATHS:  # so that one configs/*.toml fits every data directory
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, hparams.expand_path(path, self.data_dir))
         self._default("custom_layer_list", self._default_layers())
         self._default("embedding_size", self.hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
@@ -199,20 +208,16 @@ class PretrainingConfig:
             object.__setattr__(self, "two_tower_generator", True)
         check_combinations(self)
 
-    def _expand_data_dir(self) -> None:
-        # So that one configs/*.toml fits every data directory.
-        for name in _PATHS:
-            path = getattr(self, name)
-            if path is not None:
-                expanded = hparams.expand_path(path, self.data_dir)
-                object.__setattr__(self, name, expanded)
-
     def _default(self, name: str, value: Any) -> None:
         if getattr(self, name) in (None, ""):
             object.__setattr__(self, name, value)
 
     def for_vocabulary(self, tokens: int) -> "PretrainingConfig":
-        """Gives a null `vocab_size` its value for a vocabulary of so many tokens."""
+        """Returns the configuration with a null `vocab_size` replaced by its value.
+
+        Args:
+          tokens: the number of tokens in the vocabulary.
+        """
         if self.vocab_size is not None:
             return self
         rows = -(-tokens // self.vocab_size_multiple) * self.vocab_size_multiple
@@ -233,13 +238,13 @@ class PretrainingConfig:
 
     @property
     def layer_string(self) -> LayerString:
-        """The discriminator's layers: the given list, else the default."""
+        """The layers of the discriminator: the given ones, else the default ones."""
         assert self.custom_layer_list is not None  # filled in by the constructor
         return self.custom_layer_list
 
     @property
     def max_predictions_per_seq(self) -> int:
-        """Slots for masked tokens in a sequence: the masked share of its length, at least 1."""
+        """Slots for masked tokens in a sequence: `mask_prob` of its length, and at least 1."""
         return max(1, int((self.mask_prob + 0.005) * self.max_seq_length))
 
     @property
@@ -311,7 +316,7 @@ class PretrainingConfig:
         return hparams.part(DeviceSettings, self)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The content of `config.json`: final hparams, and under "derived" what follows."""
+        """The content of `config.json`: the hparams, and under "derived" what follows."""
         return {
             "data_dir": self.data_dir,
             "model_name": self.model_name,
@@ -326,7 +331,11 @@ class PretrainingConfig:
 
     @classmethod
     def from_json_dict(cls, saved: Mapping[str, Any]) -> "PretrainingConfig":
-        """Reads what `to_json_dict` wrote; derived values are derived again."""
+        """Reads what `to_json_dict` wrote. Derived values are derived again.
+
+        Raises:
+          InputError: it is not the configuration of a pre-training run.
+        """
         for name, expected in (("data_dir", str), ("model_name", str), ("hparams", Mapping)):
             if not (isinstance(saved, Mapping) and isinstance(saved.get(name), expected)):
                 raise InputError(f"not the configuration of a pre-training run: no {name!r}")

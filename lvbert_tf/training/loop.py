@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.reporter import Reporter
 from lvbert_tf.training.signals import StopRequest
 
 SECONDS_BETWEEN_CHECKS = 5.0  # a stop request waits at most about this long
@@ -112,34 +113,16 @@ class Steps(Protocol):
     def run_measured(self, batches: Any, steps: int) -> tuple[Any, dict[str, float]]: ...
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """What the loop calls between steps. None of these functions may change the model.
-
-    Attributes:
-      progress: called as (step, loss of that step, steps a second if known) after every call of the
-        step function.
-      log: called as (step, metric sums since the last line, further metrics) where a line is due.
-      evaluate: called with the step where an evaluation is due; returns whether it was finished, which
-        it is not if a stop was requested meanwhile.
-      agree: called as (is a stop requested, steps wanted) before every call of the step function;
-        returns what all workers do together.
-    """
-
-    progress: Callable[[int, float, float | None], None]
-    log: Callable[[int, dict[str, np.ndarray], dict[str, float | None]], None]
-    evaluate: Callable[[int], bool]
-    agree: Callable[[bool, int], tuple[bool, int]] = lambda stop, steps: (stop, steps)
-
-
 def train(
     steps: Steps,
     batches: Any,
     schedule: Schedule,
     checkpoints: Checkpoints,
     state: HostState,
-    hooks: Hooks,
+    reporter: Reporter,
     stop: StopRequest,
+    evaluate: Callable[[int], bool] = lambda step: True,
+    agree: Callable[[bool, int], tuple[bool, int]] = lambda stop, steps: (stop, steps),
 ) -> bool:
     """Trains from the step where `steps` is to `schedule.num_train_steps`, or until a stop is requested.
 
@@ -152,8 +135,13 @@ def train(
       schedule: at which steps the loop logs, evaluates and saves.
       checkpoints: where the state is saved.
       state: the state of the loop, restored if the run continues.
-      hooks: what is called between steps.
+      reporter: reports progress after every call of the step function, and metrics where a line of
+        the log is due.
       stop: whether a stop is requested.
+      evaluate: called with the step where an evaluation is due. It must not change the model. It
+        returns whether the evaluation was finished, which it is not if a stop was requested meanwhile.
+      agree: called as (is a stop requested, steps wanted) before every call of the step function. It
+        returns what all workers do together; see `distribution.agreement`.
 
     Returns:
       True if training is complete, False if it was stopped and saved.
@@ -169,7 +157,7 @@ def train(
         checkpoints.save(step)
 
     def evaluate_if_due() -> None:
-        if schedule.evaluates_at(step) and state.evaluated_step != step and hooks.evaluate(step):
+        if schedule.evaluates_at(step) and state.evaluated_step != step and evaluate(step):
             state.evaluated_step = step
 
     evaluate_if_due()
@@ -179,7 +167,7 @@ def train(
             schedule.iterations_per_loop,
             pace.affordable_steps(),
         )
-        stopping, count = hooks.agree(bool(stop), wanted)
+        stopping, count = agree(bool(stop), wanted)
         if stopping:
             save()
             return False
@@ -195,11 +183,10 @@ def train(
             raise NonFiniteLoss(_failure_message(step + failure + 1, checkpoints))
         state.add(records.sums)
         step += count
-        hooks.progress(step, float(records.loss[-1]), pace.steps_per_second)
+        reporter.progress(step, float(records.loss[-1]), pace.steps_per_second)
         if logs:
-            gradient_norm, rate = float(records.gradient_norm[-1]), pace.take_steps_per_second()
-            figures = {"gradient_norm": gradient_norm, **norms, "steps_per_second": rate}
-            hooks.log(step, state.take(), figures)
+            norms = {"gradient_norm": float(records.gradient_norm[-1]), **norms}
+            reporter.trained(step, state.take(), norms, pace.take_steps_per_second())
         evaluate_if_due()
         if schedule.saves_at(step):
             save()

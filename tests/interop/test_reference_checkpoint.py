@@ -12,7 +12,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
 from lvbert_tf.interop.reference_names import layers_in_checkpoint
-from lvbert_tf.pretraining import losses, metrics
+from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.token_logits import token_cross_entropy
@@ -123,10 +123,7 @@ def test_losses(reference):
         mlm_losses, arrays["mlm_preds"], labels, arrays["masked_lm_weights"], labels
     )
     logits = model.replaced_token_logits(reference.inputs("corrupted_input_ids"))
-    disc_losses = losses.replaced_token_cross_entropy(logits, arrays["is_fake"])
-    sums |= metrics.replaced_token_sums(
-        disc_losses, logits, arrays["is_fake"], arrays["input_mask"]
-    )
+    sums |= metrics.replaced_token_sums(logits, arrays["is_fake"], arrays["input_mask"])
     summary = metrics.summarize(
         sums, reference.config["gen_weight"], reference.config["disc_weight"]
     )
@@ -181,7 +178,11 @@ def test_training_goes_on_from_a_checkpoint(reference):
         )
         replaced = model.replaced_token_logits(reference.inputs("corrupted_input_ids"))
         loss = tf.reduce_mean(token_cross_entropy(logits, arrays["masked_lm_ids"]))
-        loss += tf.reduce_mean(losses.replaced_token_cross_entropy(replaced, arrays["is_fake"]))
+        loss += tf.reduce_mean(
+            tf.nn.sigmoid_cross_entropy_with_logits(
+                tf.cast(arrays["is_fake"], tf.float32), replaced
+            )
+        )
     keras.optimizers.SGD(0.1).apply(tape.gradient(loss, weights), weights)
     moved = [np.any(old != new.numpy()) for old, new in zip(before, weights, strict=True)]
     for weight, old in zip(weights, before, strict=True):

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
-from lvbert_tf.pretraining.losses import replaced_token_cross_entropy
 from lvbert_tf.pretraining.metrics import masked_lm_sums, replaced_token_sums, summarize
 
 RANDOM = np.random.default_rng(0)
@@ -18,7 +18,7 @@ REAL = PADDING_MASK == 1
 
 def disc_sums(logits, rows=slice(None)):
     logits, is_fake, mask = logits[rows], IS_FAKE[rows], PADDING_MASK[rows]
-    return replaced_token_sums(replaced_token_cross_entropy(logits, is_fake), logits, is_fake, mask)
+    return replaced_token_sums(logits, is_fake, mask)
 
 
 def mlm_sums(rows=slice(None)):
@@ -57,6 +57,12 @@ def test_discriminator_metrics_equal_scikit_learn(center, deviation, gap):
         assert summary[name] == pytest.approx(value, rel=1e-5), name
     area = sklearn_metrics.roc_auc_score(labels, scores)
     assert summary["disc_auc"] == pytest.approx(area, abs=1e-3)
+
+
+def test_the_loss_is_exact_where_a_probability_rounds_to_zero():
+    logits = tf.constant([[80.0, -80.0, 2.0]])
+    sums = replaced_token_sums(logits, tf.constant([[0, 1, 0]]), tf.constant([[1, 1, 0]]))
+    assert sums["disc_loss"] == 160.0
 
 
 def test_masked_lm_metrics():

@@ -127,7 +127,7 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_continues(da
     model_dir = data / "models" / "full"
     process = start(data, "full", SLOW)
     wait_for_checkpoint(process, model_dir, 20)
-    # Room for the figures of a step, not for another checkpoint.
+    # Room for the metrics of a step, not for another checkpoint.
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2 and "Traceback" not in output, output
@@ -144,15 +144,15 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_continues(da
 @pytest.fixture
 def interrupted_by_evaluation(monkeypatch):
     """SIGINT comes in the middle of the first evaluation, until the result is undone."""
-    from lvbert_tf.pretraining import held_out
+    from lvbert_tf.pretraining.evaluation import HeldOut
 
-    evaluate = held_out.evaluate_held_out
+    evaluate = HeldOut.evaluate
 
     def interrupt(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
         return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(held_out, "evaluate_held_out", interrupt)
+    monkeypatch.setattr(HeldOut, "evaluate", interrupt)
     return monkeypatch
 
 

@@ -17,7 +17,7 @@ from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.training.checkpoints import read_weights
 
-FIGURES = (
+METRICS = (
     *("loss", "mlm_loss", "mlm_accuracy", "disc_loss", "disc_accuracy", "disc_auc"),
     *("gradient_norm", "parameter_norm", "update_norm"),
     *("learning_rate", "examples_per_second", "share_of_peak"),
@@ -57,7 +57,7 @@ def test_leaves_what_it_promises(trained):
     assert config["vocabulary"]["tokens"] == vocabulary_size()
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     train = next(line for line in lines if line["split"] == "train")
-    for name in FIGURES:
+    for name in METRICS:
         assert name in train
     assert {path.name for path in (trained / "tensorboard").iterdir()} == {"train", "eval"}
     evaluation = json.loads((trained / "eval.json").read_text())

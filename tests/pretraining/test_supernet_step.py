@@ -64,7 +64,7 @@ def make_step(sampler=None, **changes) -> TrainingStep:
         LossScale(dynamic=False),
         config.step,
         PretrainingObjective.from_settings(config.objective, MaskingSpec(0.15, 2, MASK, SPECIAL)),
-        sampler or PathSampler.of(config.networks, config.step.path_sampling),
+        sampler or PathSampler.of(config.networks, config.path_sampling),
     )
 
 

@@ -56,7 +56,7 @@ def test_a_flat_table_is_divided():
 def test_every_setting_is_described():
     fields = hparams.hparam_fields(SearchSettings)
     assert all(field.metadata["doc"] for field in fields.values())
-    assert all(f"{name} = " in hparams.describe(SearchSettings) for name in fields)
+    assert all(f"{name} = " in hparams.help_lines(SearchSettings) for name in fields)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,9 @@ def test_a_fitness_that_the_objective_does_not_give_is_refused(objective, fitnes
 
 def test_the_space_is_over_the_discriminator():
     config = PretrainingConfig.create("data", "m", {"max_seq_length": 64})
-    space = SearchSettings(num_layers=6, max_flops=UNLIMITED).space(config)
+    space = SearchSettings(num_layers=6, max_flops=UNLIMITED).space(
+        config.discriminator, config.max_seq_length
+    )
     assert space.num_layers == 6 and space.sequence_length == 64
     model = config.discriminator.replace(layer_string="AFAFAF")
     assert space.max_parameters == Limit(model.num_parameters())

@@ -55,7 +55,7 @@ def plotted(model_dir):
     return found
 
 
-def test_tensorboard_has_the_same_figures_at_once(tmp_path):
+def test_tensorboard_has_the_same_metrics_at_once(tmp_path):
     with TrainingLog(tmp_path, total_steps=20) as log:
         log.metrics(10, TRAIN, {"loss": 2.0, "disc_auc": math.nan, "commonest_token": "the"})
         log.metrics(20, EVAL, {"loss": 1.0})
@@ -83,7 +83,7 @@ def test_other_workers_write_nothing(tmp_path, capsys):
 @pytest.mark.parametrize("room", [100, 600])
 def test_a_full_disk_is_one_line(tmp_path, full_disk, room):
     """Whether the JSON line or TensorBoard's events, which are longer, meet its end."""
-    values = {f"figure_{number}": 1.0 for number in range(20)}
+    values = {f"metric_{number}": 1.0 for number in range(20)}
     with TrainingLog(tmp_path, total_steps=20) as log:
         log.metrics(1, TRAIN, {"loss": 1.0})
         with full_disk(room), pytest.raises(InputError, match="cannot write the metrics") as error:

@@ -1,6 +1,7 @@
 import os
 import signal
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def train(steps, schedule=SCHEDULE, state=None, stop=None, on_progress=None, eva
     checkpoints = Checkpoints(events)
     state = state or loop.HostState()
 
-    def log(step, sums, figures):
+    def trained(step, sums, norms, steps_per_second):
         events.append(("log", step))
         lines[step] = sums
 
@@ -85,8 +86,10 @@ def train(steps, schedule=SCHEDULE, state=None, stop=None, on_progress=None, eva
         if on_progress:
             on_progress(step)
 
-    hooks = loop.Hooks(progress, log, evaluate)
-    complete = loop.train(steps, iter(()), schedule, checkpoints, state, hooks, stop)
+    reporter = SimpleNamespace(progress=progress, trained=trained)
+    complete = loop.train(
+        steps, iter(()), schedule, checkpoints, state, reporter, stop, evaluate=evaluate
+    )
     return complete, events, lines, state
 
 
@@ -124,32 +127,36 @@ def test_slow_steps_return_often(monkeypatch):
     assert max(steps.calls) == 2
 
 
-def test_figures_are_of_the_last_steps(monkeypatch):
+def test_metrics_are_of_the_last_steps(monkeypatch):
     steps, losses, logged = Steps(), {}, {}
     # From step 6 on a step takes 2 seconds instead of 1.
     monkeypatch.setattr(loop.time, "monotonic", lambda: max(steps.step, 2.0 * steps.step - 6))
-    hooks = loop.Hooks(
-        lambda step, loss, rate: losses.update({step: loss}),
-        lambda step, sums, figures: logged.update({step: figures}),
-        lambda step: True,
+    reporter = SimpleNamespace(
+        progress=lambda step, loss, rate: losses.update({step: loss}),
+        trained=lambda step, sums, norms, rate: logged.update({step: (norms, rate)}),
     )
-    loop.train(steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), hooks, StopRequest())
+    loop.train(
+        steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), reporter, StopRequest()
+    )
     assert losses == {step: np.float32(1 / step) for step in losses}
     for step, rate in ((6, 1.0), (12, 0.5), (18, 0.5), (20, 0.5)):
         gradient_norm = np.float32(1 / step)
-        assert logged[step] == {
-            "gradient_norm": gradient_norm,
-            "update_norm": 0.5,
-            "steps_per_second": rate,
-        }
+        assert logged[step] == ({"gradient_norm": gradient_norm, "update_norm": 0.5}, rate)
 
 
 def test_steps_are_those_that_workers_agree_on():
     steps = Steps()
-    hooks = loop.Hooks(
-        lambda *_: None, lambda *_: None, lambda step: True, lambda stop, steps: (stop, 1)
+    reporter = SimpleNamespace(progress=lambda *_: None, trained=lambda *_: None)
+    loop.train(
+        steps,
+        iter(()),
+        SCHEDULE,
+        Checkpoints([]),
+        loop.HostState(),
+        reporter,
+        StopRequest(),
+        agree=lambda stop, steps: (stop, 1),
     )
-    loop.train(steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), hooks, StopRequest())
     assert steps.calls == [1] * 20
 
 

@@ -15,8 +15,10 @@ from lvbert_tf.finetuning.results.trial_result import TaskMetrics, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.settings.schedule import Schedule
-from lvbert_tf.training import logs, loop
+from lvbert_tf.training import loop
 from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.logs import TrainingLog
+from lvbert_tf.training.reporter import Reporter
 
 
 @dataclass(frozen=True)
@@ -84,27 +86,6 @@ class Trainer:
         if step is not None:
             state.load()
             run.say(f"trial {directory.trial} continues from step {step} of {learner.total_steps}")
-        log = logs.TrainingLog(
-            directory.path,
-            learner.total_steps,
-            steps.step,
-            state.evaluated_step,
-            writer=run.chief,
-            description=f"trial {directory.trial}, seed {directory.seed}",
-        )
-
-        def on_progress(step: int, loss: float, steps_per_second: float | None) -> None:
-            log.progress(step, loss, steps_per_second and steps_per_second * batch_size)
-
-        def on_log(step: int, sums: Mapping[str, np.ndarray], measured: dict) -> None:
-            rate = measured.pop("steps_per_second")
-            values = {"loss": float(sums["loss"] / sums["rows"]), **measured}
-            # The rate of the update that made this step, not of the next one.
-            values["learning_rate"] = float(learner.schedule(step - 1))
-            if rate:
-                values["examples_per_second"] = rate * batch_size
-            log.metrics(step, logs.TRAIN, values)
-
         schedule = Schedule(
             num_train_steps=learner.total_steps,
             log_steps=settings.log_steps,
@@ -112,11 +93,20 @@ class Trainer:
             save_checkpoints_steps=settings.save_checkpoints_steps,
             iterations_per_loop=settings.iterations_per_loop,
         )
-        # Evaluation comes after the loop, because a complete trial may be evaluated again.
-        hooks = loop.Hooks(on_progress, on_log, lambda step: True, run.agree)
         batches = learner.batches(directory.seed, steps.order, steps.step)
-        with log:
-            return loop.train(steps, batches, schedule, checkpoints, state, hooks, run.stop)
+        with TrainingLog(
+            directory.path,
+            learner.total_steps,
+            steps.step,
+            state.evaluated_step,
+            writer=run.chief,
+            description=f"trial {directory.trial}, seed {directory.seed}",
+        ) as log:
+            reporter = Reporter(log, _mean_loss, learner.schedule, learner.loss_scale, batch_size)
+            # Evaluation comes after the loop, because a complete trial may be evaluated again.
+            return loop.train(
+                steps, batches, schedule, checkpoints, state, reporter, run.stop, agree=run.agree
+            )
 
 
 def evaluate(
@@ -164,3 +154,7 @@ def evaluate(
                 loss = {} if predicted.loss is None else {"loss": predicted.loss}
                 found[name][split] = {**metrics, **loss}
     return found
+
+
+def _mean_loss(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {"loss": float(sums["loss"] / sums["rows"])}

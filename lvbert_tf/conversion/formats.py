@@ -1,0 +1,8 @@
+"""The names of formats and code bases on the command line, without TensorFlow."""
+
+FORMATS = ("reference", "huggingface", "preset")
+"""What a model is converted from and to."""
+REFERENCE_CODES = ("lv_bert", "electra")
+"""Whose variable names a reference checkpoint gets."""
+HUGGINGFACE_CODES = ("auto", "electra", "lv_bert")
+"""Whose classes hold a model in transformers. `auto` takes ELECTRA's if they can, else our own."""

@@ -1,0 +1,62 @@
+"""The records of a run: opening them, and what a user can do where reading them fails."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from lvbert_tf.records.record_set import RecordSet, explain_data_error
+from lvbert_tf.settings.parts import RecordSettings
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.distribution import explained_worker_errors
+
+# What TensorFlow raises where it reads records that were damaged or removed.
+_READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+
+
+def open_records(
+    pattern: str, settings: RecordSettings, vocabulary: Vocabulary, say: Callable[[str], None]
+) -> RecordSet:
+    """Opens the records that a model is trained or evaluated on.
+
+    Args:
+      pattern: comma-separated paths, which may have wildcards.
+      settings: what the records have to be like.
+      vocabulary: the vocabulary of the model.
+      say: called with a warning for each file that records are left out of.
+
+    Raises:
+      InputError: there are no records, they do not fit the settings or the vocabulary, or they are
+        damaged.
+    """
+    records = RecordSet.open(pattern, settings, vocabulary)
+    for file, count in records.corrupt_records.items():
+        say(f"warning: {file}: {count} corrupt records are left out")
+    return records
+
+
+def open_held_out(
+    pattern: str, settings: RecordSettings, vocabulary: Vocabulary, say: Callable[[str], None]
+) -> RecordSet | None:
+    """Opens the held-out records, or returns None where there are none.
+
+    The arguments and errors are those of `open_records`.
+    """
+    if not any(tf.io.gfile.glob(part.strip()) for part in pattern.split(",")):
+        say(f"no held-out records match {pattern}: no evaluation")
+        return None
+    return open_records(pattern, settings, vocabulary, say)
+
+
+@contextlib.contextmanager
+def explained_errors(records: RecordSet) -> Iterator[None]:
+    """Turns errors of reading records, and of workers that are lost, into what a user can do.
+
+    Raises:
+      InputError: TensorFlow has raised such an error.
+    """
+    try:
+        with explained_worker_errors():
+            yield
+    except _READING_ERRORS as error:
+        raise explain_data_error(error, records) from error

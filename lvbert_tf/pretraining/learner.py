@@ -1,0 +1,98 @@
+"""What pre-training trains, and with what."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.pretraining.gradients import pretraining_step
+from lvbert_tf.pretraining.masking import MaskingSpec
+from lvbert_tf.pretraining.objective import PretrainingObjective
+from lvbert_tf.pretraining.path_sampling import PathSampler
+from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.settings.networks import Networks
+from lvbert_tf.settings.parts import ObjectiveSettings, OptimisationSettings, StepSettings
+from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.loop import HostState
+from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.precision import POLICIES, LossScale
+from lvbert_tf.training.schedules import WarmupPolynomialDecay
+from lvbert_tf.training.step import TrainingStep
+
+
+@dataclass(frozen=True)
+class Learner:
+    """The networks of a run, and what trains them.
+
+    Attributes:
+      pretrainer: the networks.
+      objective: what is optimised.
+      learning_rate: the schedule of the learning rate.
+      steps: does the training steps.
+      precision: the number format of the layers.
+      state: the state of the training loop.
+    """
+
+    pretrainer: ElectraPretrainer
+    objective: PretrainingObjective
+    learning_rate: WarmupPolynomialDecay
+    steps: TrainingStep
+    precision: str
+    state: HostState = field(default_factory=HostState)
+
+    @classmethod
+    def build(
+        cls,
+        strategy: tf.distribute.Strategy,
+        vocabulary: Vocabulary,
+        networks: Networks,
+        objective: ObjectiveSettings,
+        optimisation: OptimisationSettings,
+        step: StepSettings,
+        precision: str,
+    ) -> "Learner":
+        """Builds the networks with fresh weights.
+
+        Args:
+          strategy: where to compute.
+          vocabulary: the vocabulary of the records.
+          networks: the shapes of the encoders, and what they share.
+          objective: how tokens are masked and sampled, and how the losses are weighted.
+          optimisation: what the optimiser is made with.
+          step: what a training step computes on.
+          precision: `float32`, `bfloat16` or `float16`.
+        """
+        keras.utils.set_random_seed(step.seed)
+        learning_rate = WarmupPolynomialDecay(
+            optimisation.learning_rate,
+            optimisation.num_train_steps,
+            optimisation.num_warmup_steps,
+            optimisation.lr_decay_power,
+        )
+        with strategy.scope():
+            pretrainer = ElectraPretrainer.from_networks(networks, dtype=POLICIES[precision])
+            optimizer = ReferenceAdam(learning_rate, optimisation.weight_decay_rate)
+            optimizer.build(pretrainer.trainable_variables)
+            loss_scale = LossScale(dynamic=precision == "float16")
+        masking = MaskingSpec.from_settings(objective, vocabulary)
+        optimised = PretrainingObjective.from_settings(objective, masking)
+        sampler = PathSampler.of(networks, step.path_sampling)
+        steps = pretraining_step(
+            strategy, pretrainer, optimizer, loss_scale, step, optimised, sampler
+        )
+        return cls(pretrainer, optimised, learning_rate, steps, precision)
+
+    def checkpoints(self, directory: Path, keep: int | None, writer: bool) -> Checkpoints:
+        """The checkpoints of the run; see `Checkpoints` for the arguments."""
+        return Checkpoints(
+            directory,
+            keep,
+            writer,
+            weights=named_weights(self.pretrainer),
+            optimizer=self.steps.optimizer,
+            loss_scale=self.steps.loss_scale,
+            host=self.state.variable,
+        )
