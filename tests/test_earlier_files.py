@@ -28,7 +28,9 @@ def test_a_run_continues(data, expected):
     done = run("run_pretraining", data_dir=data, model_name="run", hparams=PRETRAINING)
     assert "from step 6 to 12" in done.stderr
     evaluation = json.loads((data / "models" / "run" / "eval.json").read_text())
-    assert evaluation == pytest.approx(expected["evaluation"], rel=1e-4)
+    then = expected["evaluation"]
+    assert evaluation.pop("commonest_token") == then.pop("commonest_token")
+    assert evaluation == pytest.approx(then, rel=1e-4)
 
 
 @pytest.mark.slow
