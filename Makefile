@@ -17,7 +17,7 @@ help:
 	@echo "make install      install the pinned packages and the commands lvbert-* into .venv"
 	@echo "make demo         pre-train a small LV-BERT on the State of the Union addresses (minutes)"
 	@echo "make demo-search  search for a layer string on the same text (minutes)"
-	@echo "make test         run the tests; PYTEST_ARGS='-k tokenizer' selects some"
+	@echo "make test         run the tests, the slow ones last; PYTEST_ARGS='-k tokenizer' selects some"
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
@@ -35,7 +35,8 @@ demo-search: $(PACKAGE)
 	@$(PYTHON) demo.py --search
 
 test: $(DEVELOPMENT)
-	@$(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -p tests.costs --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	  $(PYTEST_ARGS)
 
 # Beside .venv, not in it: a PyTorch for GPUs, which pip takes where it finds no other, is 3 GB.
 test-interop: $(DEVELOPMENT) $(INTEROP)

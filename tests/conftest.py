@@ -33,6 +33,12 @@ TINY_OVERRIDES = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """Puts last what is slow: the files that have a slow test, each in its order."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path in slow)
+
+
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
     """The numbers of the reference implementations."""
