@@ -53,11 +53,16 @@ def test_programs_have_the_defaults_of_keras(tmp_path, content):
     code = (
         "from lvbert_tf.quiet_import import import_tensorflow; import_tensorflow();"
         "import os; from keras import config as c;"
-        "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), os.environ['KERAS_HOME'])"
+        "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), os.environ['KERAS_HOME']);"
+        # Keras has not imported what no program uses; it can still be imported.
+        "import sys, importlib.util; print('sklearn' in sys.modules, end=' ');"
+        "print(importlib.util.find_spec('sklearn').name)"
     )
     home = keras_home(tmp_path, content)
     result = python("-c", code, keras_home=home)
-    assert result.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", str(home)]
+    settings, others = result.stdout.splitlines()
+    assert settings == f"tensorflow float32 1e-07 channels_last {home}"
+    assert others == "False sklearn"
     assert (home / "keras.json").read_text() == content
 
 
