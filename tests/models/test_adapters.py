@@ -20,6 +20,7 @@ def make_backbone(layers="CAF", dtype=None, **changes):
 
 
 def make_classifier(randomize, *arguments, **changes):
+    keras.utils.set_random_seed(0)
     classifier = LVBertTextClassifier(make_backbone(*arguments, **changes), 2)
     return randomize(classifier, deviation=0.2)
 
@@ -33,10 +34,11 @@ def rows():
 
 
 def fit(classifier, rows, epochs=25):
-    """The losses."""
-    keras.utils.set_random_seed(0)
+    """The losses; a graph is not worth its while for a few steps."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    classifier.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=False)
+    classifier.compile(
+        keras.optimizers.Adam(1e-2), loss, jit_compile=False, run_eagerly=epochs < 10
+    )
     return classifier.fit(*rows, epochs=epochs, batch_size=ROWS, verbose=0).history["loss"]
 
 
@@ -112,26 +114,33 @@ def test_an_adapter_is_a_product_added_to_its_columns(randomize, rows):
     )
 
 
+def test_each_target_is_adapted_alone():
+    for target in TARGETS:
+        backbone = make_backbone()
+        backbone.enable_lora(2, [target])
+        trainable = backbone.trainable_variables
+        count = sum(layer.name == target for layer in backbone._flatten_layers())
+        assert len(trainable) == 2 * count > 0 and all("lora_kernel" in v.path for v in trainable)
+
+
 @pytest.mark.parametrize("quantization", [None, "int8"])
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_target_learns_is_merged_and_comes_back(
-    target, quantization, randomize, rows, tmp_path
-):
+def test_every_target_learns_is_merged_and_comes_back(quantization, randomize, rows, tmp_path):
     def make():
-        classifier = make_classifier(randomize, "CAF")
+        classifier = make_classifier(randomize)
         if quantization:
             classifier.quantize(quantization)
-        classifier.backbone.enable_lora(2, [target])
+        classifier.backbone.enable_lora(2, TARGETS)
         return classifier
 
+    def fit_and_check(classifier):
+        before = values(classifier.backbone)
+        fit(classifier, rows, 3)
+        for path, value in values(classifier.backbone).items():
+            assert np.any(value != before[path]) == ("lora_kernel" in path), path
+
     classifier = make()
-    trainable = classifier.backbone.trainable_variables
-    count = sum(layer.name == target for layer in classifier.backbone._flatten_layers())
-    assert len(trainable) == 2 * count > 0 and all("lora_kernel" in v.path for v in trainable)
-    start = classifier.backbone(rows[0])["sequence_output"].numpy()
-    fit(classifier, rows, 3)
+    fit_and_check(classifier)
     vectors = classifier.backbone(rows[0])["sequence_output"].numpy()
-    assert np.abs(vectors - start).max() > 1e-3
 
     classifier.backbone.save_lora_weights(tmp_path / "adapters.lora.h5")
     other = make()
@@ -149,9 +158,7 @@ def test_every_target_learns_is_merged_and_comes_back(
     np.testing.assert_allclose(
         other.backbone(rows[0])["sequence_output"], merged(rows[0])["sequence_output"], atol=1e-5
     )
-    fit(other, rows, 2)
-    again = other.backbone(rows[0])["sequence_output"].numpy()
-    assert np.abs(again - merged(rows[0])["sequence_output"]).max() > 1e-3
+    fit_and_check(other)
 
 
 def test_adapters_are_loaded_without_enabling_them_first(randomize, rows, tmp_path):

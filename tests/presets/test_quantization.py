@@ -89,9 +89,8 @@ def test_a_quantised_classifier_is_as_accurate():
     inputs = {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": np.ones_like(ids)}
     backbone = LVBertBackbone(50, "CAF", 2, 32, 64, dropout=0.0, max_sequence_length=13)
     classifier = LVBertTextClassifier(backbone, 2, dropout=0.0)
-    classifier.compile(
-        keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    classifier.compile(keras.optimizers.Adam(3e-3), loss, jit_compile=False)
     classifier.fit(inputs, labels, batch_size=100, epochs=6, verbose=0)
 
     def accuracy():
