@@ -11,8 +11,9 @@ from absl import flags
 
 from benchmarks import stretches
 from lvbert_tf import cli
-from lvbert_tf.layers import depthwise, dropout, dynamic_convolution, gelu, rows
-from lvbert_tf.layers.compiled import compiled, compiled_without_gradient
+from lvbert_tf.layers import kernels
+from lvbert_tf.layers.kernels import compile_as, convolution, elementwise, rows
+from lvbert_tf.layers.kernels.compilation import compiled, compiled_without_gradient
 from lvbert_tf.pretraining import token_logits
 
 FLAGS = flags.FLAGS
@@ -24,39 +25,30 @@ RATE = 0.1
 
 @compiled
 def exact_gelu(x, bias):
-    z = tf.cast(rows.add_row(x, bias), tf.float32)
-    return tf.cast(gelu.exact_gelu(z), x.dtype)
+    z = tf.cast(rows.add_bias(x, bias), tf.float32)
+    return tf.cast(elementwise.gelu(z), x.dtype)
 
 
 @compiled
 def hashed_dropout(x, seed):
-    return tf.where(dropout.keep_mask(seed, x.shape, RATE), x, 0)
+    return tf.where(kernels.keep_mask(seed, x.shape, RATE), x, 0)
 
 
-def philox_dropout(x, seed, training):
+def philox_dropout(x, seed):
     uniform = tf.random.stateless_uniform(x.shape, tf.bitcast(seed, tf.int32), alg="philox")
     return tf.where(uniform >= RATE, x, 0)
 
 
-def heads_joined_after(weights, value, training):
-    by_head = dynamic_convolution.average_over_window(weights, value, training=training)
+def heads_joined_after(weights, value):
+    by_head = kernels.average_over_window(weights, value)
     return tf.reshape(by_head, (BATCH, LENGTH, WIDTH))
 
 
 @compiled
 def heads_joined_inside(weights, value):
     wide = tf.cast(weights, tf.float32), tf.cast(value, tf.float32)
-    averaged = tf.cast(dynamic_convolution.weighted_window(*wide), value.dtype)
+    averaged = tf.cast(convolution.weighted_window(*wide), value.dtype)
     return tf.reshape(averaged, (BATCH, LENGTH, WIDTH))
-
-
-def our_depthwise(x, kernel, training):
-    return depthwise.depthwise_convolution(x, kernel)
-
-
-def depthwise_of_tensorflow(x, kernel, training):
-    kernel = tf.cast(kernel, x.dtype)[tf.newaxis, :, :, tf.newaxis]
-    return tf.nn.depthwise_conv2d(x[:, tf.newaxis], kernel, (1, 1, 1, 1), "VALID")[:, 0]
 
 
 @compiled_without_gradient
@@ -86,7 +78,7 @@ def pairs(dtype: tf.DType):
     return [
         (
             "bias, GELU: polynomial in 16 bits and sums outside · exact and compiled",
-            gelu.bias_gelu,
+            kernels.bias_gelu,
             exact_gelu,
             inner,
         ),
@@ -104,8 +96,8 @@ def pairs(dtype: tf.DType):
         ),
         (
             "depthwise convolution: our gradient of the kernel · TensorFlow's",
-            our_depthwise,
-            depthwise_of_tensorflow,
+            kernels.depthwise_convolution,
+            kernels.depthwise_convolution.plain,
             (padded, normal(TAPS, WIDTH, dtype=tf.float32)),
         ),
     ]
@@ -116,7 +108,8 @@ def main() -> None:
     print(f"CPU milliseconds, {FLAGS.precision}\n| what | ours | alternative |\n|---|---|---|")
 
     def show(name, ours, theirs, tensors, measure):
-        ours, theirs = (measure(function, tensors, {}, True) for function in (ours, theirs))
+        with compile_as("stretches"):
+            ours, theirs = (measure(function, tensors, {}) for function in (ours, theirs))
         print(f"| {name} | {ours:.1f} | {theirs:.1f} |", flush=True)
 
     for name, ours, theirs, tensors in pairs(dtype):

@@ -6,23 +6,24 @@ Takes the flags of the baseline drivers (see benchmarks/baselines) and, like the
 of JSON; it adds the FLOP rate and its share of the matrix product rate measured in the same process.
 """
 
-import contextlib
 import os
+import typing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
 from benchmarks.baselines import stepping
-from lvbert_tf.layers.compiled import plain_kernels
+from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.pretraining.gradients import pretraining_step
+from lvbert_tf.pretraining.gradients import PretrainingGradients
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale, resolve_precision
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
+from lvbert_tf.training.step import TrainingStep
 from lvbert_tf.training.throughput import measure_matmul_peak
 
 
@@ -33,13 +34,16 @@ def build_step(flags, config: PretrainingConfig, precision: str):
     optimizer.build(pretrainer.trainable_variables)
     specials = (stepping.CLS_ID, stepping.SEP_ID, stepping.MASK_ID)
     spec = MaskingSpec(config.mask_prob, config.max_predictions_per_seq, stepping.MASK_ID, specials)
-    train_step = pretraining_step(
+    loss_scale = LossScale(dynamic=precision == "float16")
+    objective = PretrainingObjective.from_settings(config.objective, spec)
+    train_step = TrainingStep(
         tf.distribute.get_strategy(),
-        pretrainer,
+        PretrainingGradients(pretrainer, objective, loss_scale, config.step, num_replicas=1),
         optimizer,
-        LossScale(dynamic=precision == "float16"),
-        config.step,
-        PretrainingObjective.from_settings(config.objective, spec),
+        loss_scale,
+        config.seed,
+        config.train_batch_size,
+        flags.compilation,
     )
     token_ids, segment_ids = stepping.random_sentence_pairs(flags.batch_size, flags.max_seq_length)
     batch = {
@@ -51,16 +55,12 @@ def build_step(flags, config: PretrainingConfig, precision: str):
     return lambda: float(train_step.run(batches, 1).loss[0])
 
 
-def kernels(flags) -> contextlib.AbstractContextManager[None]:
-    """The context that a step is to be traced in, which its first call does."""
-    return plain_kernels() if flags.plain else contextlib.nullcontext()
-
-
 def parse_flags(description: str):
     """(flags, precision, hyperparameters) of the command line."""
     parser = stepping.argument_parser(description, stepping.LV_BERT_SMALL)
     parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
-    parser.add_argument("--plain", action="store_true", help="compile no stretch of the step")
+    modes = typing.get_args(Compilation)
+    parser.add_argument("--compilation", choices=modes, default="stretches")
     flags = parser.parse_args()
     hparams = {
         "custom_layer_list": flags.layers,
@@ -75,8 +75,7 @@ def main() -> None:
     config = PretrainingConfig.create("unused", "benchmark", hparams)
     peaks = [measure_matmul_peak(precision)]
     step = build_step(flags, config, precision)
-    with kernels(flags):
-        timing = stepping.time_steps(step, flags.warmup, flags.steps)
+    timing = stepping.time_steps(step, flags.warmup, flags.steps)
     peaks.append(measure_matmul_peak(precision))
     flops = config.training_flops * flags.batch_size
     rate = flops / sorted(timing["all"])[len(timing["all"]) // 2]
@@ -85,7 +84,7 @@ def main() -> None:
         timing,
         framework=f"lvbert_tf, tensorflow {tf.__version__}",
         precision=precision,
-        plain=flags.plain,
+        compilation=flags.compilation,
         gflop_per_second=rate / 1e9,
         matmul_peak_gflop_per_second=max(peaks) / 1e9,
         share_of_peak=rate / max(peaks),

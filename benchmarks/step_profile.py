@@ -73,8 +73,7 @@ def main() -> None:
     flags, precision, hparams = own_step.parse_flags(__doc__.splitlines()[0])
     config = PretrainingConfig.create("unused", "benchmark", hparams)
     step = own_step.build_step(flags, config, precision)
-    with own_step.kernels(flags):
-        stepping.time_steps(step, 0, flags.warmup + 1)
+    stepping.time_steps(step, 0, flags.warmup + 1)
     start = time.process_time()
     for _ in range(flags.steps):
         step()

@@ -1,10 +1,10 @@
-"""What compiling a stretch of element-wise operations saves, stretch by stretch.
+"""What the fused forms of the kernels save, kernel by kernel.
 
     python -m benchmarks.stretches --precision bfloat16
 
-Prints the CPU time (over all cores, so that a busy machine matters little) of each stretch of
-LV-BERT-small at batch 32 and length 128: forward and backward, compiled as in training, and as plain
-TensorFlow operations.
+Prints the CPU time (over all cores, so that a busy machine matters little) of each kernel of
+LV-BERT-small at batch 32 and length 128: forward and backward, in the fused form that training on CPUs
+runs and in the plain definition.
 """
 
 import os
@@ -18,7 +18,9 @@ import tensorflow as tf
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.layers import dynamic_convolution, gelu, residual_block, self_attention
+from lvbert_tf.layers import kernels
+from lvbert_tf.layers.kernels import compile_as
+from lvbert_tf.layers.kernels.compilation import Kernel
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the activations.")
@@ -27,59 +29,66 @@ flags.DEFINE_integer("repeats", 15, "Measurements, of which the median counts.",
 BATCH, LENGTH, WIDTH, HEADS, TAPS = 32, 128, 256, 4, 9
 
 
-def stretches(dtype: tf.DType) -> list[tuple[str, Callable, tuple, dict]]:
-    """(name, function, tensors, constants) of each stretch."""
+def cases(dtype: tf.DType) -> list[tuple[str, Kernel, tuple, dict]]:
+    """(name, kernel, tensors, options) of each kernel."""
 
     def normal(*shape):
         return tf.cast(tf.random.stateless_normal(shape, (1, 2)), dtype)
 
     activations = (BATCH, LENGTH, WIDTH)
-    scores = (BATCH, HEADS, LENGTH, LENGTH)
+    padded = (BATCH, LENGTH + TAPS - 1)
     norm = (tf.ones(WIDTH), tf.zeros(WIDTH))
     visible = tf.ones((BATCH, 1, 1, LENGTH), tf.int32)
-    seed = tf.constant([3, 4], tf.uint32)
+    mask = tf.ones((BATCH, LENGTH), tf.int32)
+    draw = kernels.Draw(tf.constant([3, 4], tf.uint32), 0.1)
     return [
         (
             "bias, GELU",
-            gelu.bias_gelu,
+            kernels.bias_gelu,
             (normal(BATCH, LENGTH, 4 * WIDTH), normal(4 * WIDTH)),
             {},
         ),
         (
             "bias, dropout, residual, LayerNorm",
-            residual_block.dropout_add_norm,
-            (normal(*activations), normal(WIDTH), normal(*activations), seed, *norm),
-            {"rate": 0.1, "epsilon": 1e-12},
+            kernels.add_norm,
+            (normal(*activations), normal(WIDTH), normal(*activations), *norm),
+            {"epsilon": 1e-12, "draw": draw},
         ),
+        ("LayerNorm", kernels.layer_norm, (normal(*activations), *norm), {"epsilon": 1e-12}),
         (
             "mask, softmax, dropout",
-            self_attention.softmax_dropout,
-            (normal(*scores), visible, seed),
-            {"scale": 0.125, "rate": 0.1},
+            kernels.masked_softmax,
+            (normal(BATCH, HEADS, LENGTH, LENGTH), visible),
+            {"scale": 0.125, "draw": draw},
         ),
         (
             "bias, gated linear unit",
-            dynamic_convolution.gated_linear_unit,
-            (
-                normal(BATCH, LENGTH, 2, WIDTH),
-                normal(2, WIDTH),
-                tf.ones((BATCH, LENGTH), tf.int32),
-            ),
+            kernels.gated_linear_unit,
+            (normal(BATCH, LENGTH, 2, WIDTH), normal(2, WIDTH), mask),
             {"window": (4, 4)},
         ),
         (
+            "depthwise convolution",
+            kernels.depthwise_convolution,
+            (normal(*padded, WIDTH), tf.random.stateless_normal((TAPS, WIDTH), (1, 2))),
+            {},
+        ),
+        (
+            "softmax over taps",
+            kernels.softmax_over_taps,
+            (normal(BATCH, LENGTH, HEADS * TAPS), tf.zeros(HEADS * TAPS)),
+            {"num_heads": HEADS},
+        ),
+        (
             "average over a window",
-            dynamic_convolution.average_over_window,
-            (
-                normal(BATCH, LENGTH, HEADS, TAPS),
-                normal(BATCH, LENGTH + TAPS - 1, HEADS, WIDTH // HEADS),
-            ),
+            kernels.average_over_window,
+            (normal(BATCH, LENGTH, HEADS, TAPS), normal(*padded, HEADS, WIDTH // HEADS)),
             {},
         ),
     ]
 
 
-def cpu_milliseconds(function: Callable, tensors: tuple, constants: dict, training: bool) -> float:
+def cpu_milliseconds(function: Callable, tensors: tuple, options: dict) -> float:
     """Median CPU time of one forward and backward pass."""
 
     @tf.function(autograph=False)
@@ -87,21 +96,19 @@ def cpu_milliseconds(function: Callable, tensors: tuple, constants: dict, traini
         floating = [tensor for tensor in tensors if tensor.dtype.is_floating]
         with tf.GradientTape() as tape:
             tape.watch(floating)
-            outputs = function(*tensors, training=training, **constants)
+            outputs = function(*tensors, **options)
         return outputs, tape.gradient(outputs, floating, upstream)
 
-    upstream = tf.nest.map_structure(tf.identity, function(*tensors, training=False, **constants))
+    upstream = tf.nest.map_structure(tf.identity, function(*tensors, **options))
     return _milliseconds(lambda: both(tensors, upstream))
 
 
-def forward_milliseconds(
-    function: Callable, tensors: tuple, constants: dict, training: bool
-) -> float:
+def forward_milliseconds(function: Callable, tensors: tuple, options: dict) -> float:
     """Median CPU time of one forward pass."""
 
     @tf.function(autograph=False)
     def forward(tensors):
-        return function(*tensors, training=training, **constants)
+        return function(*tensors, **options)
 
     return _milliseconds(lambda: forward(tensors))
 
@@ -117,13 +124,17 @@ def _milliseconds(run: Callable) -> float:
 
 
 def main() -> None:
-    print(f"CPU milliseconds, forward and backward, {FLAGS.precision}")
-    print("| stretch | compiled | plain | ratio |\n|---|---|---|---|")
-    for name, function, tensors, constants in stretches(tf.as_dtype(FLAGS.precision)):
-        compiled, plain = (
-            cpu_milliseconds(function, tensors, constants, training) for training in (True, False)
-        )
-        print(f"| {name} | {compiled:.1f} | {plain:.1f} | {plain / compiled:.1f} |", flush=True)
+    print(f"CPU milliseconds, {FLAGS.precision}")
+    print("| kernel | fused, both directions | plain | ratio | forward alone, fused | plain |")
+    print("|---|---|---|---|---|---|")
+    for name, kernel, tensors, options in cases(tf.as_dtype(FLAGS.precision)):
+        with compile_as("stretches"):
+            fused = cpu_milliseconds(kernel, tensors, options)
+            forward = forward_milliseconds(kernel, tensors, options)
+        plain = cpu_milliseconds(kernel, tensors, options)
+        plain_forward = forward_milliseconds(kernel, tensors, options)
+        ratio = f"{fused:.1f} | {plain:.1f} | {plain / fused:.1f}"
+        print(f"| {name} | {ratio} | {forward:.1f} | {plain_forward:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -52,12 +52,13 @@ OPEN_FRACTION = Range(0, 1, open_low=True, open_high=True)
 DROPOUT = Range(0, 1, open_high=True)
 
 
-def hparam(default: Any, legal: Range | tuple[str, ...] | None = None, doc: str = "") -> Any:
+def hparam(default: Any, legal: Range | tuple[str | bool, ...] | None = None, doc: str = "") -> Any:
     """A dataclass field that a user may set.
 
     Args:
       default: the value if the user gives none. With `dataclasses.MISSING` the user has to give one.
-      legal: the Range of a number, or the allowed words of a text.
+      legal: the Range of a number, or the allowed words of a text, with True and False where the type
+        is `bool | str`.
       doc: one line for `help_lines`, with the unit.
     """
     return dataclasses.field(default=default, metadata={"hparam": True, "legal": legal, "doc": doc})
@@ -163,7 +164,9 @@ def help_lines(config_type: type, leave_out: Collection[str] = ()) -> str:
 
 
 def _legal_text(legal: Range | tuple[str, ...]) -> str:
-    return " | ".join(legal) if isinstance(legal, tuple) else str(legal)
+    if isinstance(legal, tuple):
+        return " | ".join(word if isinstance(word, str) else json.dumps(word) for word in legal)
+    return str(legal)
 
 
 def load_hparams(text: str) -> dict[str, Any]:
@@ -263,11 +266,10 @@ _TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str:
 
 def _convert_value(name: str, value: Any, expected: Any) -> Any:
     if isinstance(expected, types.UnionType):
-        if value is None:
+        options = typing.get_args(expected)
+        if value is None and types.NoneType in options:
             return None
-        (expected,) = (
-            option for option in typing.get_args(expected) if option is not types.NoneType
-        )
+        expected = type(value) if type(value) in options else options[0]
     if _is_number(value):
         if expected is float:
             return float(value)

@@ -167,7 +167,9 @@ def full_disk() -> Callable:
 
 @pytest.fixture
 def always_compiled(monkeypatch):
-    """Compiles the stretches of training steps however small their tensors are."""
-    from lvbert_tf.layers import compiled
+    """Runs the kernels' fused forms, and compiles them however small their tensors are."""
+    from lvbert_tf.layers.kernels import compilation
 
-    monkeypatch.setattr(compiled, "SMALLEST_COMPILED", 0)
+    monkeypatch.setattr(compilation, "SMALLEST_COMPILED", 0)
+    with compilation.compile_as("stretches"):
+        yield

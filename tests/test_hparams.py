@@ -53,6 +53,9 @@ def test_unknown_hparams_name_the_nearest(name, nearest):
         ("learning_rate", float("inf"), "expected a number, got inf (float)"),
         ("learning_rate", None, "expected a number, got None (NoneType)"),
         ("debug", 1, "expected true or false, got 1 (int)"),
+        ("jit_compile", 1, "expected true or false, got 1 (int)"),
+        ("jit_compile", None, "expected true or false, got None (NoneType)"),
+        ("jit_compile", "yes", "'yes' is not allowed; use auto | true | false"),
         ("vocab_file", 3, "expected text, got 3 (int)"),
         ("tpu_name", [], "expected text, got [] (list)"),
         ("model_hparam_overrides", [1], "expected a table of names and values, got [1] (list)"),
@@ -130,6 +133,14 @@ def test_integral_floats_are_integers():
 
 
 # --- Reading hparams
+
+
+@pytest.mark.parametrize("value", [True, False, "auto"])
+def test_jit_compile_is_a_boolean_or_a_word(value):
+    config = create(jit_compile=value)
+    assert config.jit_compile is value
+    assert hparams.to_json(config)["jit_compile"] is value
+    assert create().jit_compile == "auto"
 
 
 def test_load_hparams_reads_json_and_toml(tmp_path):

@@ -102,7 +102,7 @@ class LearningSettings:
       warmup_proportion: the share of the steps in which the learning rate rises.
       train_batch_size: rows of the global batch.
       bucket_by_length: whether batches are padded to their own length.
-      jit_compile: whether XLA compiles the training step.
+      jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
       from_scratch: whether a trial starts from random weights.
     """
 
@@ -114,7 +114,7 @@ class LearningSettings:
     warmup_proportion: float
     train_batch_size: int
     bucket_by_length: bool
-    jit_compile: bool
+    jit_compile: bool | str
     from_scratch: bool
 
     def epochs_of(self, task: Task) -> float:

@@ -182,7 +182,11 @@ class FinetuningConfig:
         "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
     )
     bucket_by_length: bool = hparam(True, doc="pad a batch to its own length, not the longest")
-    jit_compile: bool = hparam(False, doc="compile the training step with XLA")
+    jit_compile: bool | str = hparam(
+        "auto",
+        ("auto", True, False),
+        "compile the whole training step with XLA; auto: on GPUs and TPUs",
+    )
     iterations_per_loop: int = hparam(1000, AT_LEAST_1, "steps between returns to the host")
 
     # Checkpoints, logs and outputs

@@ -11,11 +11,10 @@ from lvbert_tf.layers import (
     DynamicConvolution,
     FeedForward,
     LayerNorm,
-    MaskedLMHead,
-    ReplacedTokenHead,
     ResidualBlock,
     SelfAttention,
 )
+from lvbert_tf.layers.heads import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.models import LVBertBackbone
 
 

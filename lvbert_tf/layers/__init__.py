@@ -1,9 +1,11 @@
-"""Keras layers of layer-variety language models, one a file."""
+"""The Keras layers of encoders, one a file; `heads.py` and `span_head.py` have the heads.
+
+A layer reads as its paper's formula. What is computed between its matrix products is in `kernels/`.
+"""
 
 from lvbert_tf.layers.dynamic_convolution import DynamicConvolution
 from lvbert_tf.layers.embeddings import Embeddings
 from lvbert_tf.layers.feed_forward import FeedForward
-from lvbert_tf.layers.heads import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.layers.layer_norm import LayerNorm
 from lvbert_tf.layers.residual_block import ResidualBlock
 from lvbert_tf.layers.self_attention import SelfAttention
@@ -13,8 +15,6 @@ __all__ = [
     "Embeddings",
     "FeedForward",
     "LayerNorm",
-    "MaskedLMHead",
-    "ReplacedTokenHead",
     "ResidualBlock",
     "SelfAttention",
 ]

@@ -1,4 +1,8 @@
-"""Dense layers whose bias the computation that follows can add, whatever form their kernel has."""
+"""Dense layers, alone or several of the same input as one; their quantisation and adapters (LoRA)."""
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -11,17 +15,17 @@ QUANTIZATIONS = ("int8", "int4", "float8")
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class Dense(keras.layers.Dense):
-    """As `keras.layers.Dense`, for layers that compute its product and add its bias themselves.
+    """`x W + b` as `keras.layers.Dense`, also for kernels that add the bias themselves.
 
-    Files of weights have the name of the class in them, so it is that of Keras's.
+    Files of weights contain the name of the class, so it is that of Keras's class.
 
     Args:
         units: width of the output.
-        keeps_precision: whether it stays as it is when a model is quantised, as heads do.
-        **kwargs: of `keras.layers.Dense`.
+        keeps_precision: whether the layer stays as it is when a model is quantised, as heads do.
+        **kwargs: as for `keras.layers.Dense`.
 
-    An adapter (`enable_lora`) is all of it that trains then: its bias is frozen with its kernel, as
-    files of adapters (`save_lora_weights`) hold no biases.
+    With an adapter (`enable_lora`) nothing else of the layer trains: its bias is frozen with its kernel,
+    because files of adapters (`save_lora_weights`) contain no biases.
     """
 
     def __init__(self, units: int, keeps_precision: bool = False, **kwargs):
@@ -29,28 +33,28 @@ class Dense(keras.layers.Dense):
         self.keeps_precision = keeps_precision
 
     def product(self, x):
-        """`x kernel`, and what is still to be added to it.
+        """Returns `x W` and `b` apart, for a kernel whose loop over the product adds the bias.
 
-        A quantised kernel is multiplied as Keras does it, bias and adapter included.
+        A quantised W is multiplied as Keras does it, with bias and adapter; 0 is left to add then.
 
         Args:
             x: shape (..., width).
 
         Returns:
-            the product, shape (..., units), and the addend, shape (units,).
+            the product, shape (..., units), and the bias, shape (units,).
         """
         if self.quantization_mode is None:
             return ops.matmul(x, self.kernel), self.bias
         return self(x), ops.zeros_like(self.bias)
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """As Keras.
+        """Quantises the kernel as Keras does.
 
         Raises:
-            NotImplementedError: the layer keeps its precision; Keras makes a warning of it where it
-                quantises a model.
-            InputError: the mode is not one of `QUANTIZATIONS`, does not go with an adapter, or the
-                configuration is one that is lost when a model is saved.
+            NotImplementedError: the layer keeps its precision. Where Keras quantises a whole model, it
+                turns this into a warning.
+            InputError: the mode is not one of `QUANTIZATIONS` or does not go with an adapter, or the
+                configuration would be lost when a model is saved.
         """
         if self.keeps_precision:
             raise NotImplementedError(f"Layer {self.name} is of a head and stays {self.dtype}.")
@@ -63,10 +67,7 @@ class Dense(keras.layers.Dense):
 
     @property
     def quantization(self) -> str | None:
-        """How the kernel is quantised: "int8", "float8" or as "int4/128", which is in groups of 128.
-
-        None: it is not.
-        """
+        """How W is quantised: "int8", "float8", "int4/128" (in groups of 128), or None."""
         policy = self.dtype_policy
         if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
             policy = policy[self.path]
@@ -74,14 +75,14 @@ class Dense(keras.layers.Dense):
         return f"{mode}/{policy.block_size}" if mode == "int4" else mode
 
     def check_lora(self) -> None:
-        """Refuses an adapter where there can be none; see `check_lora`."""
-        check_lora(self, self.quantization_mode)
+        """Refuses an adapter where there can be none; see `_check_lora`."""
+        _check_lora(self, self.quantization_mode)
 
     def enable_lora(self, rank, *arguments, **options):
-        """As Keras; the bias no longer trains.
+        """Adds an adapter as Keras does; the bias no longer trains.
 
         Raises:
-            InputError: see `check_lora`.
+            InputError: see `_check_lora`.
         """
         self.check_lora()
         super().enable_lora(rank, *arguments, **options)
@@ -91,11 +92,17 @@ class Dense(keras.layers.Dense):
         return {**super().get_config(), "keeps_precision": self.keeps_precision}
 
     def load_own_variables(self, store):
-        """Loads a kernel; an adapter begins afresh, so that it changes nothing and can learn."""
+        """Loads a kernel; an adapter starts afresh, so it changes nothing at first and can learn."""
         first = self.lora_kernel_a.numpy() if self.lora_enabled else None
         super().load_own_variables(store)
         if first is not None:
             self.lora_kernel_a.assign(first)  # Keras sets both factors to 0, and they would stay 0
+
+
+def dense(units: int, initializer_range: float, dtype, name: str) -> Dense:
+    """A dense layer whose kernel starts from a truncated normal of the given deviation."""
+    initializer = truncated_normal(initializer_range)
+    return Dense(units, kernel_initializer=initializer, dtype=dtype, name=name)
 
 
 def output_dense(units: int, name: str, dtype="float32", activation=None) -> Dense:
@@ -103,23 +110,16 @@ def output_dense(units: int, name: str, dtype="float32", activation=None) -> Den
     return Dense(units, keeps_precision=True, activation=activation, dtype=dtype, name=name)
 
 
-def check_lora(layer: keras.layers.Layer, quantization_mode: str | None) -> None:
-    """Refuses an adapter where there can be none.
-
-    Raises:
-        InputError: there is one, or the kernel is quantised to float8.
-    """
-    if layer.lora_enabled:
-        raise InputError(f"{layer.path} has a LoRA adapter; LoRA is enabled once")
-    if quantization_mode == "float8":
-        raise InputError("LoRA does not go with quantization 'float8'; use int8 or int4")
+def truncated_normal(deviation: float) -> keras.initializers.Initializer:
+    """BERT's initialiser of kernels."""
+    return keras.initializers.TruncatedNormal(stddev=deviation)
 
 
 def quantization_config(quantization: str) -> keras.quantizers.QuantizationConfig:
-    """The configuration that makes a layer's `Dense.quantization` this.
+    """The configuration that gives a layer this `Dense.quantization`.
 
     Raises:
-        InputError: it is none.
+        InputError: there is no such form.
     """
     mode, _, size = quantization.partition("/")
     try:
@@ -134,7 +134,7 @@ def quantization_config(quantization: str) -> keras.quantizers.QuantizationConfi
 
 
 def _check_quantizer(mode, config) -> None:
-    """Refuses a quantizer of activations that a saved model would come back without."""
+    """Refuses a quantizer of activations that would be lost when the model is saved."""
     usual = quantization_config("int4/-1" if mode == "int4" else mode)
     given, known = (c.activation_quantizer for c in (config, usual))
     if (given and given.get_config()) != (known and known.get_config()):
@@ -143,12 +143,172 @@ def _check_quantizer(mode, config) -> None:
         )
 
 
-def dense(units: int, initializer_range: float, dtype, name: str) -> Dense:
-    """A dense layer whose kernel starts from a truncated normal of the given deviation."""
-    initializer = truncated_normal(initializer_range)
-    return Dense(units, kernel_initializer=initializer, dtype=dtype, name=name)
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class MergedDense(Dense):
+    """Several dense layers of the same input and width as one: one kernel, their columns side by side.
+
+    One product is faster than several, and the loop behind it reads the input once. Keras computes,
+    merges and quantises with an adapter's two factors `lora_kernel_a` and `lora_kernel_b`; here they
+    are composed of the factors of the parts, which are separate layers (`Part`).
+
+    Args:
+        parts: the layers' names, in the order of their columns.
+        width: units of each layer.
+        initializer_range: standard deviation of the truncated normal initialiser.
+    """
+
+    def __init__(self, parts: tuple[str, ...], width: int, initializer_range: float, **kwargs):
+        initializer = truncated_normal(initializer_range)
+        super().__init__(len(parts) * width, kernel_initializer=initializer, **kwargs)
+        self.width = width
+        self.part_names = parts
+        self._parts: dict[str, Callable[[], Any]] = {}  # weak references
+
+    def make_part(self, name: str) -> "Part":
+        """Makes the part of a name, for the layer that owns this one to keep.
+
+        This layer does not keep its parts itself, because Keras quantises only layers without layers
+        inside.
+        """
+        part = Part(self, name)
+        self._parts[name] = weakref.ref(part)
+        return part
+
+    @property
+    def lora_kernel_a(self):
+        """The adapters' first factors side by side: shape (width of x, ranks)."""
+        return ops.concatenate([part.lora_kernel_a for part in self._adapted_parts()], axis=1)
+
+    @property
+    def lora_kernel_b(self):
+        """The adapters' second factors, each in the columns of its part: shape (ranks, units)."""
+        rows = []
+        for part in self._adapted_parts():
+            before = self.part_names.index(part.name) * self.width
+            after = self.units - self.width - before
+            rows.append(ops.pad(part.lora_kernel_b, ((0, 0), (before, after))))
+        return ops.concatenate(rows, axis=0)
+
+    def _adapted_parts(self) -> "list[Part]":
+        parts = [reference() for reference in self._parts.values()]
+        return [part for part in parts if part is not None and part.lora_enabled]
+
+    def use_adapters(self) -> None:
+        """Adds the adapters of the parts to the kernel; from now on nothing but adapters trains."""
+        self._kernel.trainable = self.bias.trainable = False
+        self.lora_enabled = True
+        self.lora_rank = self.lora_alpha = 1  # Keras scales by their quotient
+
+    def enable_lora(self, rank: int):
+        """Gives every part an adapter of its own."""
+        for reference in self._parts.values():
+            reference().enable_lora(rank)
+
+    def load_own_variables(self, store):
+        """Loads a kernel; adapters start afresh."""
+        enabled, self.lora_enabled = (
+            self.lora_enabled,
+            False,
+        )  # the factors are variables of the parts
+        try:
+            super().load_own_variables(store)
+        finally:
+            self.lora_enabled = enabled
+        for part in self._adapted_parts():
+            part.lora_kernel_b.assign(ops.zeros_like(part.lora_kernel_b))
 
 
-def truncated_normal(deviation: float) -> keras.initializers.Initializer:
-    """BERT's initialiser of kernels."""
-    return keras.initializers.TruncatedNormal(stddev=deviation)
+@keras.saving.register_keras_serializable(package="lvbert_tf")
+class Part(keras.layers.Layer):
+    """One of the dense layers that a `MergedDense` computes together: the owner of its adapter.
+
+    KerasHub enables adapters of layers by name and saves them layer by layer, so a part has the name and
+    the two factors of the dense layer that it stands for. A saved model contains the merged kernel, with
+    the adapters added to it.
+    """
+
+    def __init__(self, merged: MergedDense, name: str):
+        super().__init__(name=name, dtype=merged.dtype_policy)
+        self._merged: Callable[[], Any] = weakref.ref(merged)
+        self.lora_enabled = False
+
+    def build(self, input_shape):
+        """Builds nothing, but gives the layer its path."""
+
+    @property
+    def weights(self):
+        """The weights of the merged layer and the adapter; KerasHub skips layers without any."""
+        return [*self._merged().weights, *super().weights]
+
+    def check_lora(self) -> None:
+        """Refuses an adapter where there can be none; see `_check_lora`."""
+        _check_lora(self, self._merged().quantization_mode)
+
+    def enable_lora(self, rank: int):
+        """Adds an adapter, a product of two trainable matrices (Hu et al., 2021, section 4.1).
+
+        Raises:
+            InputError: see `_check_lora`.
+        """
+        self.check_lora()
+        merged = self._merged()
+        width = merged.input_spec.axes[-1]
+        self._tracker.unlock()
+        self.lora_kernel_a = self._factor("lora_kernel_a", (width, rank), "he_uniform")
+        self.lora_kernel_b = self._factor("lora_kernel_b", (rank, merged.width), "zeros")
+        self._tracker.lock()
+        self.lora_enabled = True
+        merged.use_adapters()
+
+    def _factor(self, name, shape, initializer):
+        return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32")
+
+    def save_own_variables(self, store):
+        """Saves nothing: the merged layer's kernel contains the adapter."""
+
+    def load_own_variables(self, store):
+        """Loads nothing."""
+
+
+# === Adapters of a model ===
+
+
+def adaptable_layers(model: keras.Model) -> list[Dense | Part]:
+    """The layers that can have an adapter: dense layers, and the parts of merged ones."""
+    layers = model._flatten_layers(include_self=False)
+    return [
+        layer
+        for layer in layers
+        if isinstance(layer, (Dense, Part)) and not isinstance(layer, MergedDense)
+    ]
+
+
+def check_targets(model: keras.Model, rank: int, names: Sequence[str]) -> None:
+    """Refuses adapters that the layers of these names could not have.
+
+    Raises:
+        InputError: see `LVBertBackbone.enable_lora`.
+    """
+    if type(rank) is not int or rank < 1:
+        raise InputError(f"LoRA: rank {rank!r} is not a positive integer")
+    layers = adaptable_layers(model)
+    known = sorted({layer.name for layer in layers})
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        which = ", ".join(map(repr, unknown)) or "to adapt is named"
+        raise InputError(f"LoRA: no layer {which}; target_layer_names are of {', '.join(known)}")
+    for layer in layers:
+        if layer.lora_enabled or layer.name in names:
+            layer.check_lora()
+
+
+def _check_lora(layer: keras.layers.Layer, quantization_mode: str | None) -> None:
+    """Refuses an adapter where there can be none.
+
+    Raises:
+        InputError: the layer has an adapter, or its kernel is quantised to float8.
+    """
+    if layer.lora_enabled:
+        raise InputError(f"{layer.path} has a LoRA adapter; LoRA is enabled once")
+    if quantization_mode == "float8":
+        raise InputError("LoRA does not go with quantization 'float8'; use int8 or int4")

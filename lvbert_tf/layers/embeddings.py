@@ -11,8 +11,8 @@ from lvbert_tf.layers.layer_norm import LayerNorm
 class Embeddings(keras.layers.Layer):
     """Sum of token, segment and position embeddings, then LayerNorm and dropout (BERT, section 3).
 
-    Generator and discriminator may share one instance; `token_table` also is the output matrix of
-    the masked-language-model head.
+    Generator and discriminator may share one instance; `token_table` is also the output matrix of the
+    masked language model's head.
 
     Args:
         vocabulary_size: number of rows of the token table.
@@ -56,7 +56,7 @@ class Embeddings(keras.layers.Layer):
                 shape=(rows, self.embedding_dim),
                 initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
                 name=name,
-                autocast=False,  # look rows up first: casting the table costs a pass over it
+                autocast=False,  # casting the table would cost a pass over it; the sum of rows is cast
             )
 
         self.token_table = table(self.vocabulary_size, "token_table")
@@ -71,12 +71,13 @@ class Embeddings(keras.layers.Layer):
                 f"sequence of length {length} exceeds max_sequence_length "
                 f"{self.max_sequence_length}"
             )
-        tokens = ops.take(self.token_table, token_ids, axis=0)
-        # A matrix product, as its gradient is one too; that of a look-up in 2 rows is a slow scatter.
+        tokens = ops.take(self.token_table, token_ids, axis=0)  # (batch, length, embedding_dim)
+        # As a product, because its gradient is a product too; that of a look-up is a scatter, which is
+        # slow where many rows meet in a table of two.
         segments = ops.one_hot(segment_ids, self.num_segments, dtype=self.segment_table.dtype)
-        segments = ops.matmul(segments, self.segment_table)
-        positions = ops.expand_dims(self.position_table[:length], 0)
-        x = self.layer_norm(tokens + segments + positions, training=training)
+        segments = ops.matmul(segments, self.segment_table)  # (batch, length, embedding_dim)
+        positions = self.position_table[None, :length]  # (1, length, embedding_dim)
+        x = self.layer_norm(tokens + segments + positions)
         return self.dropout_layer(x, training=training)
 
     def compute_output_shape(self, token_ids_shape, segment_ids_shape=None):

@@ -1,17 +1,17 @@
 """The feed-forward layer, `F`."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.gelu import bias_gelu, exact_gelu
-from lvbert_tf.layers.rows import add_row
+from lvbert_tf.layers.kernels import bias_gelu
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class FeedForward(keras.layers.Layer):
-    """`gelu(dense(x))`, applied to every position; the residual block adds the second dense layer.
+    """`gelu(x W + b)` at every position (Vaswani et al., 2017, section 3.3, with BERT's GELU).
+
+    The second dense layer is that of the residual block.
 
     Args:
         hidden_dim: width of the input.
@@ -44,13 +44,11 @@ class FeedForward(keras.layers.Layer):
     def build(self, x_shape, padding_mask_shape=None):
         self.intermediate.build(x_shape)
 
-    def call(self, x, padding_mask=None, training=None):
-        if training:
-            return bias_gelu(*self.intermediate.product(x), training=training)
-        # Rows of a matrix, and GELU in the layer's own type: TensorFlow merges all three on CPUs.
-        product, bias = self.intermediate.product(ops.reshape(x, (-1, x.shape[-1])))
-        product = exact_gelu(add_row(product, tf.convert_to_tensor(bias)))
-        return ops.reshape(product, (*ops.shape(x)[:-1], self.intermediate_dim))
+    def call(self, x, padding_mask=None):
+        vectors = ops.reshape(x, (-1, self.hidden_dim))  # (batch x length, hidden_dim)
+        product, bias = self.intermediate.product(vectors)  # x W, b
+        hidden = bias_gelu(product, bias)  # (batch x length, intermediate_dim)
+        return ops.reshape(hidden, (*ops.shape(x)[:-1], self.intermediate_dim))
 
     def get_config(self):
         return {

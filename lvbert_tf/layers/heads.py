@@ -5,9 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.dense import dense, output_dense
-from lvbert_tf.layers.gelu import bias_gelu
+from lvbert_tf.layers.kernels import add_bias, bias_gelu
 from lvbert_tf.layers.layer_norm import LayerNorm
-from lvbert_tf.layers.rows import add_row
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -44,13 +43,14 @@ class MaskedLMHead(keras.layers.Layer):
             shape=(self.vocabulary_size,), initializer="zeros", name="output_bias"
         )
 
-    def call(self, x, token_table, training=None):
-        x = bias_gelu(*self.dense.product(x), training=training)
-        x = self.layer_norm(x, training=training)
+    def call(self, x, token_table):
+        product, bias = self.dense.product(x)  # x W, b
+        x = self.layer_norm(bias_gelu(product, bias))  # (batch, positions, embedding_dim)
+        vectors = ops.reshape(x, (-1, self.embedding_dim))
         table = ops.cast(token_table, x.dtype)
-        logits = tf.matmul(tf.reshape(x, (-1, self.embedding_dim)), table, transpose_b=True)
-        logits = add_row(logits, tf.convert_to_tensor(self.output_bias))
-        return tf.reshape(logits, (*ops.shape(x)[:-1], self.vocabulary_size))
+        logits = tf.matmul(vectors, table, transpose_b=True)  # (batch x positions, vocabulary_size)
+        logits = add_bias(logits, self.output_bias)
+        return ops.reshape(logits, (*ops.shape(x)[:-1], self.vocabulary_size))
 
     def compute_output_shape(self, x_shape, token_table_shape=None):
         return (*x_shape[:-1], self.vocabulary_size)
@@ -90,9 +90,9 @@ class ReplacedTokenHead(keras.layers.Layer):
         self.dense.build(x_shape)
         self.logit.build(x_shape)
 
-    def call(self, x, training=None):
-        x = bias_gelu(*self.dense.product(x), training=training)
-        logits = self.logit(x)
+    def call(self, x):
+        product, bias = self.dense.product(x)  # x W, b
+        logits = self.logit(bias_gelu(product, bias))  # (batch, length, 1)
         return ops.cast(ops.squeeze(logits, -1), "float32")
 
     def compute_output_shape(self, x_shape):

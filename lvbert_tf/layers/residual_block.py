@@ -1,38 +1,19 @@
 """The post-LN residual block around one layer of the string."""
 
 import keras
-import tensorflow as tf
-from keras import ops
 
-from lvbert_tf.layers.compiled import compiled
 from lvbert_tf.layers.dense import dense
-from lvbert_tf.layers.dropout import Dropout, keep_mask, keep_scale
-from lvbert_tf.layers.layer_norm import LayerNorm, normalize
-from lvbert_tf.layers.rows import tie_row
-
-
-@compiled
-def _add_norm(x, bias, residual, gamma, beta, *, epsilon):
-    x = _wide_sum(x, bias) + tf.cast(residual, tf.float32)
-    return tf.cast(normalize(x, gamma, tf.stop_gradient(beta), epsilon), residual.dtype)
-
-
-@compiled
-def dropout_add_norm(x, bias, residual, seed, gamma, beta, *, rate, epsilon):
-    keep = keep_mask(seed, ops.shape(x), rate)
-    x = tf.where(keep, _wide_sum(x, bias) * keep_scale(rate), 0.0) + tf.cast(residual, tf.float32)
-    return tf.cast(normalize(x, gamma, tf.stop_gradient(beta), epsilon), residual.dtype)
-
-
-def _wide_sum(x, bias):
-    return tf.cast(x, tf.float32) + tf.cast(tf.stop_gradient(bias), tf.float32)
+from lvbert_tf.layers.dropout import Dropout
+from lvbert_tf.layers.kernels import add_norm
+from lvbert_tf.layers.layer_norm import LayerNorm
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class ResidualBlock(keras.layers.Layer):
     """`LayerNorm(x + dropout(dense(sublayer(x, padding_mask))))`: every layer of a string.
 
-    The three kinds of layers share this end, so it is here; a sublayer is what comes before.
+    It is the post-LN block of Vaswani et al. (2017, section 5.4) and BERT. All layer types end in the
+    same dense layer, so that is the block's; a sublayer is what comes before.
 
     Args:
         sublayer: called as `sublayer(x, padding_mask, training=...)`; its `output_dim` is the width
@@ -70,19 +51,10 @@ class ResidualBlock(keras.layers.Layer):
         self.layer_norm.build(x_shape)
 
     def call(self, x, padding_mask, training=None):
-        hidden = self.sublayer(x, padding_mask, training=training)
-        product, bias = self.output_dense.product(hidden)
-        product, bias = tie_row(product, tf.convert_to_tensor(bias))
-        norm, beta = self.layer_norm, tf.convert_to_tensor(self.layer_norm.beta)
-        arguments = {"training": training, "epsilon": norm.epsilon}
-        if not training or self.dropout == 0:
-            output = _add_norm(product, bias, x, norm.gamma, beta, **arguments)
-        else:
-            seed = self.dropout_layer.next_seed()
-            output = dropout_add_norm(
-                product, bias, x, seed, norm.gamma, beta, rate=self.dropout, **arguments
-            )
-        return tie_row(output, beta)[0]
+        hidden = self.sublayer(x, padding_mask, training=training)  # (batch, length, output_dim)
+        product, bias = self.output_dense.product(hidden)  # hidden W, b
+        norm, draw = self.layer_norm, self.dropout_layer.draw(training)
+        return add_norm(product, bias, x, norm.gamma, norm.beta, epsilon=norm.epsilon, draw=draw)
 
     def compute_output_shape(self, x_shape, padding_mask_shape=None):
         return x_shape

@@ -8,16 +8,16 @@ import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.layers.dense import Dense, output_dense
-from lvbert_tf.layers.gelu import bias_gelu
+from lvbert_tf.layers.kernels import bias_gelu
 
 NoAnswer = Literal["likely_starts", "first_vector", "span"]
 
 _HIDDEN_DIM = 512  # whatever the encoder's width, as in the reference
-_FORBIDDEN = 1000.0  # what logits are lowered by where no answer may start or end
+_FORBIDDEN = 1000.0  # subtracted from logits where no answer may start or end
 
 
 def answer_mask(segment_ids, padding_mask):
-    """1 where an answer may start and end: the second segment, and [CLS] for "no answer".
+    """1 where an answer may start and end: in the second segment, and at [CLS] for "no answer".
 
     Args:
         segment_ids, padding_mask: integers of shape (batch, length).
@@ -30,17 +30,17 @@ def answer_mask(segment_ids, padding_mask):
 class SpanHead(keras.layers.Layer):
     """Logits of an answer's start and, for a given start, of its end; and whether there is an answer.
 
-    A dense layer gives the start's logits; the end's are those of two dense layers, GELU in between,
-    on `[start vector ; vector]`. The product with a concatenation is the sum of two products, and the
-    one with the vectors of all positions serves every start.
+    The head of ELECTRA's code for SQuAD. The start's logits are `x w + b`; the end's are
+    `gelu([s ; x] W + c) v + d`, with s the vector at the start.
 
     Args:
-        joint: whether the end depends on the start; otherwise a dense layer gives its logits too.
-        beam_size: starts, and ends of each, that are found in inference.
-        no_answer: what tells that there is no answer, where that may be: a classifier that reads the
-            first vector and the mean of the vectors, weighted by the probability that the answer
-            starts there; one that reads the first vector alone; or the span from the first position
-            to itself. None: there is an answer.
+        joint: whether the end depends on the start; if not, its logits are `x v + d`.
+        beam_size: in inference, the number of best starts, and of best ends for each of them.
+        no_answer: how the absence of an answer is scored. "likely_starts" is a classifier that reads
+            the first vector and the mean of all vectors, weighted by the probability that the answer
+            starts there; "first_vector" is a classifier that reads the first vector alone; "span" is
+            the score of the span from the first position to itself. None if every question has an
+            answer.
 
     Call arguments:
         x: shape (batch, length, width).
@@ -48,13 +48,14 @@ class SpanHead(keras.layers.Layer):
         gold_starts: where the answers start, integers of shape (batch,); for training.
 
     Returns:
-        With `gold_starts` a dict of float32 logits: `start_logits` and `end_logits` of shape (batch,
-        length), and of a classifier `no_answer_score` of shape (batch,), positive for no answer.
+        With `gold_starts`, a dict of float32 logits: `start_logits` and `end_logits` of shape (batch,
+        length), and with a classifier `no_answer_score` of shape (batch,), positive for no answer.
 
-        Otherwise the best spans, for k = min(beam_size, length): `starts`, int32 of shape (batch, k),
-        and `ends`, the ends of each, (batch, k, k); `start_scores` and `end_scores` of the same
-        shapes, log probabilities if `joint`, else logits; and with any `no_answer` its score of
-        shape (batch,): the classifier's, or that of the span, the sum of two scores.
+        Without, the best spans, for k = min(beam_size, length): `starts`, int32 of shape (batch, k),
+        and `ends`, int32 of shape (batch, k, k), the ends for each start; `start_scores` and
+        `end_scores` of the same shapes, log probabilities if `joint`, else logits; and with any
+        `no_answer` a `no_answer_score` of shape (batch,): the classifier's logit, or the sum of the
+        start's and the end's score of the span.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class SpanHead(keras.layers.Layer):
 
     @property
     def classifies(self) -> bool:
-        """Whether a classifier tells that there is no answer."""
+        """Whether a classifier scores the absence of an answer."""
         return self.no_answer in ("likely_starts", "first_vector")
 
     def build(self, x_shape, answer_mask_shape=None, gold_starts_shape=None):
@@ -96,12 +97,12 @@ class SpanHead(keras.layers.Layer):
             if logit is not None:
                 logit.build((None, width if hidden is None else _HIDDEN_DIM))
 
-    def call(self, x, answer_mask, gold_starts=None, training=None):
+    def call(self, x, answer_mask, gold_starts=None):
         start_logits = _masked(self.start_logit(x), answer_mask)
-        end_logits = self._end_logits(x, answer_mask, training)
+        end_logits = self._end_logits(x, answer_mask)
         no_answer = {}
         if self.no_answer_logit is not None:
-            score = self._classify(self.no_answer_logit, x, start_logits, training)
+            score = self._classify(self.no_answer_logit, x, start_logits)
             no_answer = {"no_answer_score": score}
         if gold_starts is not None:
             ends = end_logits(tf.cast(gold_starts, tf.int32))
@@ -117,29 +118,33 @@ class SpanHead(keras.layers.Layer):
             **no_answer,
         }
 
-    def _end_logits(self, x, answer_mask, training) -> Callable:
+    def _end_logits(self, x, answer_mask) -> Callable:
         """The function from starts, int32 of shape (batch,), to logits of shape (batch, length)."""
         if self.end_hidden is None:
             logits = _masked(self.end_logit(x), answer_mask)
             return lambda starts: logits
         kernel, bias = map(ops.convert_to_tensor, (self.end_hidden.kernel, self.end_hidden.bias))
-        of_starts, of_ends = tf.split(kernel, 2)
-        from_ends = ops.matmul(x, of_ends)
+        of_starts, of_ends = tf.split(
+            kernel, 2
+        )  # [s ; x] W = s W1 + x W2, and x W2 serves every start
+        from_ends = ops.matmul(x, of_ends)  # (batch, length, _HIDDEN_DIM)
 
         def logits_after(starts):
-            from_starts = ops.matmul(tf.gather(x, starts, batch_dims=1), of_starts)
-            hidden = bias_gelu(from_ends + tf.expand_dims(from_starts, 1), bias, training=training)
+            start_vectors = tf.gather(x, starts, batch_dims=1)  # (batch, width)
+            from_starts = ops.matmul(start_vectors, of_starts)  # (batch, _HIDDEN_DIM)
+            hidden = bias_gelu(from_ends + tf.expand_dims(from_starts, 1), bias)
             return _masked(self.end_logit(hidden), answer_mask)
 
         return logits_after
 
-    def _classify(self, logit, x, start_logits, training):
-        vectors = x[:, 0]
+    def _classify(self, logit, x, start_logits):
+        """`gelu([first vector ; mean of vectors] W + b) w + c`, of shape (batch,)."""
+        vectors = x[:, 0]  # (batch, width)
         if self.no_answer_hidden is not None:
-            weights = tf.cast(tf.nn.softmax(start_logits), x.dtype)
-            starts = tf.linalg.matvec(x, weights, transpose_a=True)
-            hidden = ops.matmul(tf.concat([vectors, starts], -1), self.no_answer_hidden.kernel)
-            vectors = bias_gelu(hidden, self.no_answer_hidden.bias, training=training)
+            weights = tf.cast(tf.nn.softmax(start_logits), x.dtype)  # (batch, length)
+            starts = tf.linalg.matvec(x, weights, transpose_a=True)  # (batch, width)
+            product, bias = self.no_answer_hidden.product(tf.concat([vectors, starts], -1))
+            vectors = bias_gelu(product, bias)  # (batch, _HIDDEN_DIM)
         return tf.cast(tf.squeeze(logit(vectors), -1), tf.float32)
 
     def _best_spans(self, start_scores, end_scores_after: Callable):
@@ -159,8 +164,8 @@ class SpanHead(keras.layers.Layer):
     def _best_ends(self, starts, end_scores_after: Callable, k):
         """The k best ends after each of the k starts: scores and positions, (batch, k, k).
 
-        One start after the other, as all of them at once need gigabytes. The loop fills tensors in, and
-        gathers no list of them: TensorFlow Lite has lists of fixed shapes only.
+        The starts are taken one after the other, because all at once need gigabytes. The loop fills in
+        tensors instead of gathering a list, because TensorFlow Lite has only lists of fixed shapes.
         """
         places = tf.reshape(tf.range(k), (1, k, 1))
 

@@ -8,8 +8,8 @@ from keras_hub.models import Backbone
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
+from lvbert_tf.layers.dense import adaptable_layers, check_targets
 from lvbert_tf.layers.embeddings import Embeddings
-from lvbert_tf.models.adapters import adaptable_layers, check_targets
 from lvbert_tf.models.parts import make_block, make_embeddings, make_projection
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lvbert_tf.layers import MaskedLMHead, ReplacedTokenHead
+from lvbert_tf.layers.heads import MaskedLMHead, ReplacedTokenHead
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.models.supernet import Supernet
 from lvbert_tf.settings.networks import Networks

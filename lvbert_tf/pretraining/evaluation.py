@@ -11,6 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lvbert_tf.io.whole import write_json
+from lvbert_tf.layers.kernels import compile_as
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, mask_tokens
 from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
@@ -18,6 +19,7 @@ from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.settings.parts import EvaluationSettings
 from lvbert_tf.text.vocabulary import Vocabulary
+from lvbert_tf.training.distribution import compilation_of
 from lvbert_tf.training.logs import without_nan
 
 # The seed of masks and replacements. All evaluations of all runs share it, so that metrics compare.
@@ -130,7 +132,10 @@ class Evaluator:
     def _replica_sums(self, batch, index):
         masked = mask_for_evaluation(batch, index, self.objective.masking)
         weights = loss_weights(masked, self.objective)
-        _, sums = pretraining_loss(self.pretrainer, self.objective, masked, weights, training=False)
+        with compile_as(compilation_of(self.strategy)):
+            _, sums = pretraining_loss(
+                self.pretrainer, self.objective, masked, weights, training=False
+            )
         sums["answers"] = tf.math.unsorted_segment_sum(
             tf.reshape(masked["mask_weights"], [-1]),
             tf.reshape(masked["mask_labels"], [-1]),

@@ -11,6 +11,7 @@ from lvbert_tf.pretraining.masking import mask_tokens
 from lvbert_tf.pretraining.objective import PretrainingObjective, loss_weights, pretraining_loss
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.settings.parts import StepSettings
+from lvbert_tf.training.distribution import compilation_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep
@@ -47,7 +48,7 @@ def pretraining_step(
         loss_scale,
         settings.seed,
         settings.train_batch_size,
-        settings.jit_compile,
+        compilation_of(strategy, settings.jit_compile),
     )
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from lvbert_tf.layers.compiled import compiled_without_gradient
-from lvbert_tf.layers.rows import max_in_rows, sum_in_rows
+from lvbert_tf.layers.kernels.compilation import compiled_without_gradient
+from lvbert_tf.layers.kernels.rows import max_in_rows, sum_in_rows
 
 _BLOCK = 256
 
@@ -58,7 +58,6 @@ def read_token_logits(
         tf.stop_gradient(rows),
         row_labels,
         tf.reshape(noise, [-1]),
-        training=True,
         temperature=temperature,
         disallow_correct=disallow_correct,
     )
@@ -77,7 +76,7 @@ def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         float32, shape (...).
     """
     rows, row_labels = tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(labels, [-1])
-    log_partition = _log_partition(tf.stop_gradient(rows), training=True)
+    log_partition = _log_partition(tf.stop_gradient(rows))
     return tf.reshape(_loss(rows, row_labels, log_partition), tf.shape(labels))
 
 
@@ -86,7 +85,7 @@ def _loss(logits, labels, log_partition):
     """The cross-entropy. Its gradient includes the part that goes through `log_partition`."""
 
     def gradient(upstream):
-        of_logits = _loss_gradient(logits, labels, log_partition, upstream, training=True)
+        of_logits = _loss_gradient(logits, labels, log_partition, upstream)
         return of_logits, None, None
 
     return log_partition - tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32), gradient

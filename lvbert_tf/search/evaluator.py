@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.architecture.layer_string import LayerString
+from lvbert_tf.layers.kernels import compile_as
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining import metrics
@@ -22,6 +23,7 @@ from lvbert_tf.pretraining.objective import (
     read_generator,
 )
 from lvbert_tf.search.corrupted_set import CorruptedSet
+from lvbert_tf.training.distribution import compilation_of
 
 REPLACED_TOKEN_SCORES = ("disc_loss", "disc_auc", "disc_accuracy")
 MASKED_LM_SCORES = ("mlm_loss", "mlm_accuracy")
@@ -56,7 +58,8 @@ def corrupt_held_out(
     def corrupt_rows(batch, index):
         masked = mask_for_evaluation(batch, index, objective.masking)
         if pretrainer.replaced_token_head is not None:
-            reading, _ = read_generator(pretrainer, objective, masked, training=False)
+            with compile_as(compilation_of(strategy)):
+                reading, _ = read_generator(pretrainer, objective, masked, training=False)
             token_ids, is_fake = corrupt(masked, reading.sampled)
             masked = {
                 "token_ids": token_ids,
@@ -189,7 +192,10 @@ class CandidateEvaluator:
 
     def _masked_lm_sums(self, masked: Features) -> dict[str, tf.Tensor]:
         weights = loss_weights(masked, self.objective)
-        _, sums = pretraining_loss(self.pretrainer, self.objective, masked, weights, training=False)
+        with compile_as(compilation_of(self.strategy)):
+            _, sums = pretraining_loss(
+                self.pretrainer, self.objective, masked, weights, training=False
+            )
         return sums
 
     def _replaced_token_sums(self, corrupted: Features) -> dict[str, tf.Tensor]:

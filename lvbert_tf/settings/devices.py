@@ -16,7 +16,7 @@ class DeviceSettings:
 
     Attributes:
       precision: one of `PRECISIONS`.
-      jit_compile: whether XLA compiles the training step.
+      jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
       use_tpu: whether to compute on a TPU.
       num_tpu_cores: accepted as the reference accepts it, without any effect: all cores are used.
       tpu_name: a Cloud TPU's name, a grpc:// address, or `local` on a TPU VM.
@@ -25,7 +25,7 @@ class DeviceSettings:
     """
 
     precision: str
-    jit_compile: bool
+    jit_compile: bool | str
     use_tpu: bool
     num_tpu_cores: int
     tpu_name: str | None

@@ -75,14 +75,14 @@ class StepSettings:
       gradient_accumulation_steps: parts that a replica computes its share of the batch in.
       seed: of weights, data order, masking, sampling and dropout.
       path_sampling: how the paths of a supernet are drawn, "uniform" or "fair".
-      jit_compile: whether XLA compiles the step.
+      jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
     """
 
     train_batch_size: int
     gradient_accumulation_steps: int
     seed: int
     path_sampling: str
-    jit_compile: bool
+    jit_compile: bool | str
 
 
 @dataclass(frozen=True)

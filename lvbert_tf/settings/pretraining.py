@@ -142,7 +142,11 @@ class PretrainingConfig:
     precision: str = hparam(
         "auto", PRECISIONS, "number format of the layers; auto: bfloat16 where the hardware has it"
     )
-    jit_compile: bool = hparam(False, doc="compile the training step with XLA")
+    jit_compile: bool | str = hparam(
+        "auto",
+        ("auto", True, False),
+        "compile the whole training step with XLA; auto: on GPUs and TPUs",
+    )
     iterations_per_loop: int = hparam(200, AT_LEAST_1, "most steps between returns to the host")
 
     # Evaluation, checkpoints and logs

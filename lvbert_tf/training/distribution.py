@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
 
 
@@ -109,6 +110,27 @@ def make_strategy(
         )
     # TensorFlow's default strategy: the first GPU if there is one, without any wrapping.
     return tf.distribute.get_strategy()
+
+
+def compilation_of(
+    strategy: tf.distribute.Strategy, jit_compile: bool | str = "auto"
+) -> Compilation:
+    """Decides from the devices of a strategy how its steps are compiled; nothing else asks for them.
+
+    Args:
+      strategy: where to compute.
+      jit_compile: the hparam. True compiles the whole step. "auto" does so on GPUs and TPUs. Otherwise
+        a CPU runs compiled stretches, and a GPU the plain kernels.
+    """
+    try:
+        devices = strategy.extended.worker_devices
+        kinds = {tf.DeviceSpec.from_string(device).device_type for device in devices}
+    except RuntimeError:  # TensorFlow's default strategy, which computes on a GPU if there is one
+        kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    accelerated = bool(kinds & {"GPU", "TPU"})
+    if jit_compile is True or (jit_compile == "auto" and accelerated):
+        return "whole"
+    return "plain" if accelerated else "stretches"
 
 
 def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from lvbert_tf.layers.kernels import Compilation, compile_as
 from lvbert_tf.training.distribution import worker_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
@@ -111,7 +112,7 @@ class TrainingStep:
       loss_scale: scales the loss in float16; it is constantly 1 otherwise.
       seed: an integer, or an int32 `tf.Variable` where one compiled step serves several seeds.
       batch_size: rows of the global batch.
-      jit_compile: whether XLA compiles the step.
+      compilation: the mode of compilation, as `compilation_of` the strategy decides it.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class TrainingStep:
         loss_scale: LossScale,
         seed: int | tf.Variable,
         batch_size: int,
-        jit_compile: bool,
+        compilation: Compilation,
     ):
         self.strategy = strategy
         self.gradients = gradients
@@ -135,7 +136,8 @@ class TrainingStep:
         self._replicas_here = strategy.num_replicas_in_sync // workers
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._step_on_replica = self._replica_step
-        if jit_compile and not isinstance(strategy, tf.distribute.TPUStrategy):
+        self._compilation: Compilation = compilation
+        if compilation == "whole" and not isinstance(strategy, tf.distribute.TPUStrategy):
             # A module compiled by XLA cannot contain the strategy's all-reduce. So with several replicas
             # XLA compiles the part between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:
@@ -213,9 +215,10 @@ class TrainingStep:
     def _replica_step(self, batch, drawn):
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
-        loss, sums, gradients = self.gradients.compute(
-            self._rows_of(replica, batch), self._seed(), replica, drawn
-        )
+        with compile_as(self._compilation):
+            loss, sums, gradients = self.gradients.compute(
+                self._rows_of(replica, batch), self._seed(), replica, drawn
+            )
 
         used = [index for index, gradient in enumerate(gradients) if gradient is not None]
         gradients = [gradients[index] for index in used]

@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 
+from lvbert_tf.layers.kernels import compile_as
+
 
 @pytest.fixture(autouse=True)
 def compiled_stretches(always_compiled):
-    """The tensors here are far below the size from which on training is compiled."""
+    """Compiles stretches although the tensors here are far below the size from which on it pays."""
+
+
+@pytest.fixture(params=["stretches", "plain"])
+def mode(request, compiled_stretches):
+    """Runs a test with the kernels' fused forms, and with their plain definitions."""
+    with compile_as(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.layers.dropout import Dropout, dropout_seed, keep_mask, keep_scale
+from lvbert_tf.layers.dropout import Dropout, dropout_seed
+from lvbert_tf.layers.kernels import keep_mask, keep_scale
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.9])
@@ -20,7 +21,7 @@ def test_rate_and_expectation(rate):
 
 
 def draw(layer, shape=(5, 7)):
-    return keep_mask(layer.next_seed(), shape, layer.rate)
+    return keep_mask(layer.draw(training=True).seed, shape, layer.rate)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
@@ -124,6 +125,7 @@ def test_nothing_is_dropped_in_inference_or_at_rate_0():
     x = np.ones((20, 20), np.float32)
     np.testing.assert_array_equal(Dropout(0.5)(x, training=False), x)
     np.testing.assert_array_equal(Dropout(0.0)(x, training=True), x)
+    assert Dropout(0.5).draw(training=False) is None and Dropout(0.0).draw(training=True) is None
     assert not Dropout(0.0).variables
 
 

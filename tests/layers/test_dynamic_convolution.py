@@ -15,37 +15,32 @@ def build(randomize, **arguments):
     return randomize(layer)
 
 
-def by_definition(layer, x, padding_mask, direction, kernel_size, mask_padding):
+def by_definition(layer, x, padding_mask, direction, mask_padding):
     """The layer's formula with a loop over positions, and no kernel multiplied with another."""
     projected = x @ layer.value_gate.kernel + layer.value_gate.bias
     value = projected[..., :HIDDEN] * tf.sigmoid(projected[..., HIDDEN:])
     if mask_padding:
         value *= padding_mask[..., None].astype(np.float32)
-    half = kernel_size // 2
-    left = {"both": half, "left_to_right": kernel_size - 1, "right_to_left": 0}[direction]
-    value = tf.pad(value, [[0, 0], [left, kernel_size - 1 - left], [0, 0]])
+    left = {"both": 4, "left_to_right": 8, "right_to_left": 0}[direction]
+    value = tf.pad(value, [[0, 0], [left, 8 - left], [0, 0]])
     outputs = []
     for position in range(x.shape[1]):
-        window = value[:, position : position + kernel_size]
+        window = value[:, position : position + 9]
         depthwise = tf.reduce_sum(window * layer.depthwise_kernel, 1)
         pointwise = depthwise @ layer.pointwise_kernel + layer.pointwise_bias
         logits = pointwise @ layer.taps_kernel + layer.taps_bias
-        taps = tf.nn.softmax(tf.reshape(logits, (-1, HEADS, kernel_size)))
-        by_head = tf.reshape(window, (-1, kernel_size, HEADS, HIDDEN // HEADS))
+        taps = tf.nn.softmax(tf.reshape(logits, (-1, HEADS, 9)))
+        by_head = tf.reshape(window, (-1, 9, HEADS, HIDDEN // HEADS))
         average = tf.einsum("bhk,bkhd->bhd", taps, by_head)
         outputs.append(tf.reshape(average, (-1, HIDDEN)))
     return tf.stack(outputs, 1)
 
 
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("mask_padding", [True, False])
-@pytest.mark.parametrize("kernel_size", [3, 9])
 @pytest.mark.parametrize("direction", ["both", "left_to_right", "right_to_left"])
-def test_equals_the_definition(
-    x, padding_mask, upstream, randomize, direction, kernel_size, mask_padding
-):
-    arguments = {
-        "direction": direction, "kernel_size": kernel_size, "mask_padding": mask_padding
-    }  # fmt: skip
+def test_equals_the_definition(x, padding_mask, upstream, randomize, direction, mask_padding):
+    arguments = {"direction": direction, "mask_padding": mask_padding}
     layer = build(randomize, **arguments)
     variables, inputs = layer.trainable_variables, tf.constant(x)
 
@@ -82,7 +77,6 @@ def test_what_padding_holds_matters_only_when_it_is_not_masked(x, padding_mask, 
     ("arguments", "message"),
     [
         ({"num_heads": 3}, "hidden_dim 16 is not divisible by num_heads 3"),
-        ({"num_heads": 2, "kernel_size": 4}, "kernel_size 4 is not odd"),
         ({"num_heads": 2, "direction": "up"}, "direction 'up' is not one of both"),
     ],
 )

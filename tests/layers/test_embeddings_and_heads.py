@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.layers import Embeddings, LayerNorm, MaskedLMHead, ReplacedTokenHead
+from lvbert_tf.layers import Embeddings, LayerNorm
+from lvbert_tf.layers.heads import MaskedLMHead, ReplacedTokenHead
 
 IDS = np.array([[3, 1, 4, 1], [5, 9, 2, 6]], np.int32)
 SEGMENTS = np.array([[0, 0, 1, 2], [0, 1, 1, 1]], np.int32)
@@ -27,6 +28,7 @@ def embeddings(randomize):
     return randomize(layer)
 
 
+@pytest.mark.usefixtures("mode")
 def test_embeddings_are_the_sum_of_three_tables(embeddings):
     tokens, segments, positions = (
         np.asarray(table)
@@ -52,37 +54,37 @@ def test_embeddings_config_round_trip(embeddings):
     assert again.get_config() == embeddings.get_config()
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_layer_norm(x, upstream, randomize, training, value_and_gradients):
+@pytest.mark.usefixtures("mode")
+def test_layer_norm(x, upstream, randomize, value_and_gradients):
     ours, theirs = LayerNorm(epsilon=1e-12), keras.layers.LayerNormalization(epsilon=1e-12)
     for layer in (ours, theirs):
         layer.build(x.shape)
         randomize(layer)
-    result, [gradient] = value_and_gradients(lambda x: ours(x, training=training), [x], upstream)
+    result, [gradient] = value_and_gradients(ours, [x], upstream)
     expected, [expected_gradient] = value_and_gradients(theirs, [x], upstream)
     np.testing.assert_allclose(result, expected, atol=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, atol=1e-5)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_masked_lm_head(x, randomize, training):
+@pytest.mark.usefixtures("mode")
+def test_masked_lm_head(x, randomize):
     head = MaskedLMHead(10, 8)
     head.build(x.shape)
     randomize(head)
     table = np.random.default_rng(3).normal(size=(10, 8)).astype(np.float32)
     hidden = gelu(x @ np.asarray(head.dense.kernel) + np.asarray(head.dense.bias))
     expected = normalized(hidden, head.layer_norm) @ table.T + head.output_bias
-    np.testing.assert_allclose(head(x, table, training=training), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(head(x, table), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_replaced_token_head(x, randomize, training):
+@pytest.mark.usefixtures("mode")
+def test_replaced_token_head(x, randomize):
     head = ReplacedTokenHead(16)
     head.build(x.shape)
     randomize(head)
     hidden = gelu(x @ np.asarray(head.dense.kernel) + np.asarray(head.dense.bias))
     expected = hidden @ np.asarray(head.logit.kernel) + np.asarray(head.logit.bias)
-    logits = head(x, training=training)
+    logits = head(x)
     np.testing.assert_allclose(logits, expected[..., 0], rtol=1e-5, atol=1e-5)
     half = ReplacedTokenHead(16, dtype="mixed_bfloat16")
     assert half(x).dtype == tf.float32

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.layers import DynamicConvolution, FeedForward, ResidualBlock, SelfAttention
-from lvbert_tf.layers.dropout import dropout_seed, keep_mask, keep_scale
+from lvbert_tf.layers.dropout import dropout_seed
+from lvbert_tf.layers.kernels import compile_as, keep_mask, keep_scale
 
 HIDDEN = 16
 
@@ -50,7 +51,8 @@ def assert_same(ours, expected, tolerance):
 @pytest.mark.parametrize("kind", "CAF")
 def test_training_without_dropout_is_inference(x, padding_mask, upstream, randomize, kind):
     block = build(randomize, kind)
-    inference = run(lambda x: block(x, padding_mask), block, x, upstream)
+    with compile_as("plain"):
+        inference = run(lambda x: block(x, padding_mask), block, x, upstream)
     training = run(lambda x: block(x, padding_mask, training=True), block, x, upstream)
     assert_same(training, inference, 1e-5)
     # Float16 has more digits than bfloat16, which the same tolerance would not fit.
@@ -60,6 +62,7 @@ def test_training_without_dropout_is_inference(x, padding_mask, upstream, random
     assert_same(training, inference, 1e-2)
 
 
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("kind", "CAF")
 def test_bfloat16_is_near(x, padding_mask, randomize, kind):
     block, wide = (build(randomize, kind, dtype=dtype) for dtype in ("mixed_bfloat16", "float32"))
@@ -80,6 +83,7 @@ def plain_attention(layer, x, padding_mask, keep, scale):
     return tf.reshape(tf.einsum("bhqk,bkhd->bqhd", probabilities, value), (2, 12, HIDDEN))
 
 
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("kind", "AF")
 def test_dropout_is_where_the_formula_has_it(x, padding_mask, upstream, randomize, kind):
     block, seed, scale = build(randomize, kind, dropout=0.25), tf.constant([5, 6]), 4 / 3
@@ -89,12 +93,12 @@ def test_dropout_is_where_the_formula_has_it(x, padding_mask, upstream, randomiz
         layer = block.sublayer
         with dropout_seed(seed):  # the same draws in the same order
             if kind == "A":
-                keep = keep_mask(layer.dropout_layer.next_seed(), (2, 2, 12, 12), 0.25)
+                keep = keep_mask(layer.dropout_layer.draw(True).seed, (2, 2, 12, 12), 0.25)
                 hidden = plain_attention(layer, x, padding_mask, keep, scale)
             else:
                 hidden = x @ layer.intermediate.kernel + layer.intermediate.bias
                 hidden = keras.ops.gelu(hidden, approximate=False)
-            keep = keep_mask(block.dropout_layer.next_seed(), (2, 12, HIDDEN), 0.25)
+            keep = keep_mask(block.dropout_layer.draw(True).seed, (2, 12, HIDDEN), 0.25)
         dense = hidden @ block.output_dense.kernel + block.output_dense.bias
         total = x + dense * tf.cast(keep, tf.float32) * scale
         mean, variance = tf.nn.moments(total, -1, keepdims=True)

@@ -7,6 +7,7 @@ import pytest
 from lvbert_tf.layers import SelfAttention
 
 
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize(
     ("num_heads", "direction"),
     [(1, "both"), (2, "both"), (4, "left_to_right"), (2, "right_to_left")],

@@ -68,12 +68,12 @@ def test_answers_are_in_the_context_or_at_cls(mask):
     )
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("no_answer", NO_ANSWERS)
-def test_logits_of_gold_starts(make_head, x, mask, joint, no_answer, training):
+def test_logits_of_gold_starts(make_head, x, mask, joint, no_answer):
     head = make_head(joint=joint, no_answer=no_answer)
-    outputs = head(x, mask, GOLD_STARTS, training=training)
+    outputs = head(x, mask, GOLD_STARTS)
     for row, gold in enumerate(GOLD_STARTS):
         start_logits = reference_start_logits(head, x[row], mask[row])
         np.testing.assert_allclose(outputs["start_logits"][row], start_logits, rtol=1e-5, atol=1e-4)

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
+from lvbert_tf.layers.dropout import dropout_seed
+from lvbert_tf.layers.kernels import compile_as
 from lvbert_tf.models import LVBertBackbone
 
 ARGUMENTS = {
@@ -147,6 +149,30 @@ def test_sequences_longer_than_the_position_table_are_refused(backbone):
     ids = np.ones((1, 13), np.int32)
     with pytest.raises(ValueError, match="length 13 exceeds max_sequence_length 12"):
         backbone({"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": ids})
+
+
+# --- The modes of compilation
+
+
+def test_every_mode_computes_the_same(backbone, tiny_inputs, always_compiled):
+    """Values, gradients and dropout; the mode `whole` is the plain kernels in a compiled function."""
+
+    def run(mode):
+        @tf.function(autograph=False, jit_compile=mode == "whole")
+        def step():
+            with compile_as(mode), dropout_seed(tf.constant([1, 2])), tf.GradientTape() as tape:
+                output = backbone(tiny_inputs, training=True)["sequence_output"]
+                loss = tf.reduce_sum(tf.sin(output))
+            gradients = tape.gradient(loss, [v.value for v in backbone.trainable_variables])
+            return output, *map(tf.convert_to_tensor, gradients)
+
+        return step()
+
+    expected = run("plain")
+    for mode in ("stretches", "whole"):
+        for value, other in zip(run(mode), expected, strict=True):
+            scale = np.abs(other).max()
+            np.testing.assert_allclose(value / scale, other / scale, atol=1e-5, err_msg=mode)
 
 
 # --- As what its configuration says

@@ -10,6 +10,7 @@ from lvbert_tf.training.distribution import (
     TpuAddress,
     agreement,
     check_batch,
+    compilation_of,
     make_strategy,
     worker_of,
 )
@@ -41,6 +42,40 @@ def test_one_device_by_default(monkeypatch):
     assert strategy.num_replicas_in_sync == 1
     assert worker_of(strategy) == (0, 1)
     assert agreement(strategy)(True, 5) == (True, 5)
+
+
+class Placed:
+    """A strategy as `compilation_of` sees it."""
+
+    def __init__(self, *devices):
+        self.extended = self
+        self.worker_devices = devices
+
+
+CPU, GPU, TPU = (f"/job:worker/replica:0/task:0/device:{kind}:1" for kind in ("CPU", "GPU", "TPU"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "automatic", "compiled", "not_compiled"),
+    [
+        ([CPU, CPU], "stretches", "whole", "stretches"),
+        ([GPU, GPU], "whole", "whole", "plain"),
+        ([TPU], "whole", "whole", "plain"),
+    ],
+)
+def test_the_devices_decide_how_a_step_is_compiled(devices, automatic, compiled, not_compiled):
+    strategy = Placed(*devices)
+    assert compilation_of(strategy) == compilation_of(strategy, "auto") == automatic
+    assert compilation_of(strategy, True) == compiled
+    assert compilation_of(strategy, False) == not_compiled
+
+
+def test_the_default_strategy_computes_on_a_gpu_if_there_is_one(monkeypatch):
+    strategy = tf.distribute.get_strategy()
+    for kinds, expected in ((["CPU"], "stretches"), (["CPU", "GPU"], "whole")):
+        devices = [tf.config.LogicalDevice(f"/device:{kind}:0", kind) for kind in kinds]
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None, d=devices: d)
+        assert compilation_of(strategy) == expected
 
 
 @pytest.mark.parametrize(

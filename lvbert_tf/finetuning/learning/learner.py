@@ -28,7 +28,7 @@ from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.parts import LearningSettings
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.models import LVBertBackbone
-from lvbert_tf.training.distribution import worker_of
+from lvbert_tf.training.distribution import compilation_of, worker_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
@@ -58,6 +58,7 @@ class Learner:
     ):
         self.strategy = strategy
         self.settings = settings
+        self.compilation = compilation_of(strategy, settings.jit_compile)
         self.backbone = backbone
         self.objectives = objectives
         self.features = features
@@ -102,7 +103,7 @@ class Learner:
                 self.loss_scale,
                 self._seed,
                 settings.train_batch_size,
-                settings.jit_compile,
+                self.compilation,
             )
             for name, objective in objectives.items()
         }
@@ -177,7 +178,7 @@ class Learner:
             lengths,
             self.objectives[name].model.preprocessor.sequence_length,
             settings.bucket_by_length and may_bucket(self.strategy),
-            compilation_price(passes, settings.jit_compile),
+            compilation_price(passes, self.compilation == "whole"),
         )
         return training_plan(lengths, settings.train_batch_size, steps, choices, seed)
 

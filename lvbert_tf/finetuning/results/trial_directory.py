@@ -16,7 +16,15 @@ _FREE = frozenset(
         *("num_trials", "keep_all_models", "do_train", "do_eval", "eval_batch_size"),
         *("iterations_per_loop", "save_checkpoints_steps", "log_steps"),
         *("write_test_outputs", "n_writes_test", "init_checkpoint", "vocab_file"),
-        *("use_tpu", "num_tpu_cores", "tpu_job_name", "tpu_name", "tpu_zone", "gcp_project"),
+        *(
+            "jit_compile",
+            "use_tpu",
+            "num_tpu_cores",
+            "tpu_job_name",
+            "tpu_name",
+            "tpu_zone",
+            "gcp_project",
+        ),
     }
 )
 

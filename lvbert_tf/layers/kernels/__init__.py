@@ -1,0 +1,38 @@
+"""What layers compute between matrix products: for each kernel a plain definition and a fused form.
+
+`compilation.py` says when which form runs. The layers above only call kernels by name.
+"""
+
+from lvbert_tf.layers.kernels.compilation import Compilation, compile_as
+from lvbert_tf.layers.kernels.convolution import (
+    average_over_window,
+    depthwise_convolution,
+    softmax_over_taps,
+)
+from lvbert_tf.layers.kernels.dropout_mask import Draw, dropped, keep_mask, keep_scale
+from lvbert_tf.layers.kernels.elementwise import (
+    add_norm,
+    bias_gelu,
+    gated_linear_unit,
+    layer_norm,
+    masked_softmax,
+)
+from lvbert_tf.layers.kernels.rows import add_bias
+
+__all__ = [
+    "Compilation",
+    "Draw",
+    "add_bias",
+    "add_norm",
+    "average_over_window",
+    "bias_gelu",
+    "compile_as",
+    "depthwise_convolution",
+    "dropped",
+    "gated_linear_unit",
+    "keep_mask",
+    "keep_scale",
+    "layer_norm",
+    "masked_softmax",
+    "softmax_over_taps",
+]

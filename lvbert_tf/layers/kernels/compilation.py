@@ -1,0 +1,148 @@
+"""The one switch: how a step is compiled, and which form of each kernel it runs.
+
+A kernel is a function with two forms. Its plain definition is the formula, in TensorFlow's own
+operations. Its fused form computes the same on a CPU in fewer passes over memory. The mode of
+compilation picks one:
+
+- `stretches`, for training on CPUs: the fused forms. XLA compiles what lies between two matrix products,
+  the element-wise stretches, each into one loop. TensorFlow would run every element-wise operation as a
+  pass of its own over memory, and a pre-training step would take 1.4 times as long
+  (docs/performance.md). Compiling a stretch takes a fraction of a second for each shape; compiling a
+  step of 24 layers as a whole takes minutes on a CPU.
+- `whole`, for GPUs and TPUs: the plain definitions, and XLA compiles the whole step around them.
+- `plain`, for debugging, exports and all calls outside `compile_as`: the plain definitions as they are.
+
+Whoever starts a computation chooses the mode once (`training.distribution.compilation_of`), around the
+call that is traced. No kernel and no layer asks for a device.
+"""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import tensorflow as tf
+
+Compilation = Literal["stretches", "whole", "plain"]
+
+# A stretch whose largest argument has fewer elements takes microseconds, compiled or not.
+SMALLEST_COMPILED = 1 << 15
+
+_active = threading.local()  # replicas of one process are traced in their own threads
+
+
+@contextlib.contextmanager
+def compile_as(mode: Compilation) -> Iterator[None]:
+    """Sets the mode of compilation for everything that this thread traces inside the context.
+
+    A function that was traced before keeps the mode in which it was traced.
+    """
+    outer = _mode()
+    _active.mode = mode
+    try:
+        yield
+    finally:
+        _active.mode = outer
+
+
+def _mode() -> Compilation:
+    return getattr(_active, "mode", "plain")
+
+
+class Kernel:
+    """A function with a plain definition, and a fused form that the mode `stretches` runs instead.
+
+    Both take the same arguments, tensors by position and everything else by name, and return the same
+    values and gradients, but for rounding. A call turns variables into tensors.
+
+    Attributes:
+        plain: the definition.
+        fused: the fused form.
+    """
+
+    fused: Callable[..., Any]
+
+    def __init__(self, plain: Callable[..., Any]):
+        functools.update_wrapper(self, plain)
+        self.plain = plain
+
+    def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Makes a function the fused form; for use as a decorator."""
+        self.fused = function
+        return function
+
+    def __call__(self, *tensors: Any, **options: Any) -> Any:
+        form = self.fused if _mode() == "stretches" else self.plain
+        return form(*map(tf.convert_to_tensor, tensors), **options)
+
+
+def compiled_without_gradient(function: Callable) -> Callable:
+    """Makes XLA compile a function in the mode `stretches`; in other modes it stays as it is.
+
+    Args:
+        function: takes tensors as positional arguments, and numbers and flags by name; returns a tensor
+            or a tuple of tensors.
+    """
+    merged = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.wraps(function)
+    def call(*tensors, **constants):
+        return (merged if _is_stretch(tensors) else function)(*tensors, **constants)
+
+    return call
+
+
+def compiled(function: Callable) -> Callable:
+    """As `compiled_without_gradient`, and differentiable: XLA compiles both directions.
+
+    The backward pass computes the forward pass again from the arguments. That is cheaper than storing
+    the intermediate values and reading them back.
+
+    Args:
+        function: as for `compiled_without_gradient`; its floating-point tensors get gradients.
+    """
+    forward = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def backward(tensors, upstream, constants):
+        floating = [tensor for tensor in tensors if tensor.dtype.is_floating]
+        with tf.GradientTape() as tape:
+            tape.watch(floating)
+            outputs = function(*tensors, **constants)
+        return tape.gradient(outputs, floating, upstream)
+
+    @functools.wraps(function)
+    def call(*arguments, **constants):
+        tensors = [tf.convert_to_tensor(argument) for argument in arguments]
+        if not _is_stretch(tensors):
+            return function(*tensors, **constants)
+
+        @tf.custom_gradient
+        def apply(*tensors):
+            def gradient(*upstream):
+                gradients = iter(backward(_local(tensors), upstream, constants))
+                return [next(gradients) if t.dtype.is_floating else None for t in tensors]
+
+            return forward(*_local(tensors), **constants), gradient
+
+        return apply(*tensors)
+
+    return call
+
+
+def _is_stretch(tensors) -> bool:
+    """Whether XLA should compile a function of these tensors by itself."""
+    if _mode() != "stretches":
+        return False
+    sizes = [tensor.shape.num_elements() for tensor in tensors]
+    return None in sizes or max(sizes) >= SMALLEST_COMPILED
+
+
+def _local(tensors):
+    """The tensors as tensors of the graph that is being built.
+
+    A tensor from a branch of a conditional gets lost when it is captured both by a function that XLA
+    compiles and by one that XLA does not. Its identity belongs to the graph at hand.
+    """
+    return [tf.identity(tensor) for tensor in tensors]

@@ -1,0 +1,159 @@
+"""Kernels of dynamic convolution: depthwise convolution, softmax over taps, average over a window."""
+
+import math
+
+import tensorflow as tf
+
+from lvbert_tf.layers.kernels.compilation import Kernel, compiled
+from lvbert_tf.layers.kernels.rows import product_with_ones, softmax
+
+_STRIDES = (1, 1, 1, 1)
+_PARTS = 4  # of a batch, added up in one pass over memory
+
+
+@Kernel
+def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolves each channel with taps of its own: `y[t, c] = sum over k of x[t + k, c] kernel[k, c]`.
+
+    Args:
+        padded: shape (batch, length + taps - 1, channels).
+        kernel: shape (taps, channels).
+
+    Returns:
+        shape (batch, length, channels), in the type of `padded`.
+    """
+    return _convolve(padded, _filters(kernel, padded.dtype))
+
+
+def _filters(kernel, dtype):
+    return tf.cast(kernel, dtype)[tf.newaxis, :, :, tf.newaxis]
+
+
+def _convolve(padded, filters):
+    image, taps = tf.expand_dims(padded, 1), filters.shape[1]
+    result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
+    # TensorFlow leaves the padding in the result of an empty batch.
+    return result[:, : tf.shape(padded)[1] - taps + 1]
+
+
+@depthwise_convolution.fuse
+@tf.custom_gradient
+def _depthwise_convolution(padded, kernel):
+    """The definition, with another gradient of the kernel: a sum of products over all positions.
+
+    With TensorFlow's own, both directions together take 2.8 times as long (`benchmarks.alternatives`).
+    """
+    filters, taps = _filters(kernel, padded.dtype), kernel.shape[0]
+
+    def gradient(upstream):
+        of_padded = tf.nn.depthwise_conv2d_backprop_input(
+            tf.shape(tf.expand_dims(padded, 1)), filters, upstream[:, tf.newaxis], _STRIDES, "VALID"
+        )
+        partial = _products_with_windows(upstream, padded, taps=taps)
+        by_tap = tf.reshape(partial, [taps, -1, kernel.shape[1]])
+        ones = tf.ones([1, tf.shape(by_tap)[1]])
+        of_kernel = tf.stack([tf.matmul(ones, by_tap[tap])[0] for tap in range(taps)])
+        return of_padded[:, 0], tf.cast(of_kernel, kernel.dtype)
+
+    return _convolve(padded, filters), gradient
+
+
+@compiled
+def _products_with_windows(x, padded, *, taps):
+    """x times the window's values at each tap, partly summed over the batch.
+
+    float32 of shape (taps, batch / parts, length, channels)
+    """
+    batch, length = tf.shape(x)[0], tf.shape(x)[1]
+    parts = math.gcd(x.shape[0] or 1, _PARTS)
+    share = batch // parts
+    wide, padded = tf.cast(x, tf.float32), tf.cast(padded, tf.float32)
+    return tf.stack(
+        [
+            sum(
+                wide[part * share : (part + 1) * share]
+                * padded[part * share : (part + 1) * share, tap : tap + length]
+                for part in range(parts)
+            )
+            for tap in range(taps)
+        ]
+    )
+
+
+@Kernel
+def softmax_over_taps(logits: tf.Tensor, bias: tf.Tensor, *, num_heads: int) -> tf.Tensor:
+    """`softmax(logits + bias)` over the taps of each head, computed in float32.
+
+    Args:
+        logits: shape (batch, length, heads x taps).
+        bias: shape (heads x taps,).
+        num_heads: the number of heads.
+
+    Returns:
+        shape (batch, length, heads, taps), in the type of the logits.
+    """
+    return tf.cast(tf.nn.softmax(_by_head(logits, bias, num_heads)), logits.dtype)
+
+
+@softmax_over_taps.fuse
+def _softmax_over_taps(logits, bias, *, num_heads):
+    """Not compiled: a row has nine numbers, too few for XLA's loops to win."""
+    return tf.cast(softmax(_by_head(logits, bias, num_heads)), logits.dtype)
+
+
+def _by_head(logits, bias, num_heads):
+    batch, length, _ = tf.unstack(tf.shape(logits))
+    wide = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
+    return tf.reshape(wide, (batch, length, num_heads, logits.shape[-1] // num_heads))
+
+
+@Kernel
+def average_over_window(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """`y[t, h] = sum over k of weights[t, h, k] value[t + k, h]`, computed in float32.
+
+    Args:
+        weights: shape (batch, length, heads, taps).
+        value: shape (batch, length + taps - 1, heads, head_dim).
+
+    Returns:
+        shape (batch, length, heads, head_dim), in the type of `value`.
+    """
+    wide = tf.cast(weights, tf.float32), tf.cast(value, tf.float32)
+    return tf.cast(_weighted_sum(*wide), value.dtype)
+
+
+def _weighted_sum(weights, value):
+    length, taps = tf.shape(weights)[1], weights.shape[-1]
+    return sum(weights[..., k : k + 1] * value[:, k : k + length] for k in range(taps))
+
+
+@average_over_window.fuse
+@compiled
+def _average_over_window(weights, value):
+    """One loop a direction. Heads stay an axis: a loop of XLA that ends in a reshape is slow.
+
+    A loop that joins the heads takes 2.4 times as long (`python -m benchmarks.alternatives`).
+    """
+    averaged = weighted_window(tf.cast(weights, tf.float32), tf.cast(value, tf.float32))
+    return tf.cast(averaged, value.dtype)
+
+
+@tf.custom_gradient
+def weighted_window(weights: tf.Tensor, value: tf.Tensor):
+    """`_weighted_sum`, whose gradient of the value is one sum over shifted slices."""
+    length, taps = tf.shape(weights)[1], weights.shape[-1]
+
+    def gradient(upstream):
+        of_weights = tf.concat(
+            [product_with_ones(upstream * value[:, tap : tap + length]) for tap in range(taps)],
+            -1,
+        )
+        around = ((0, 0), (taps - 1, taps - 1), (0, 0), (0, 0))
+        weighted = tf.pad(upstream, around), tf.pad(weights, around)
+        of_value = 0.0
+        for tap in range(taps):
+            moved = slice(taps - 1 - tap, length + 2 * (taps - 1) - tap)
+            of_value += weighted[0][:, moved] * weighted[1][:, moved, :, tap : tap + 1]
+        return of_weights, of_value
+
+    return _weighted_sum(weights, value), gradient

@@ -1,0 +1,118 @@
+"""Reductions within rows and over rows, as CPUs compute them fast; what the fused forms are built of.
+
+A row is a vector along the last axis.
+
+- A sum written as a product with ones runs at the speed of memory. XLA's own sums on CPUs do not: it
+  adds bfloat16 over the leading axes element by element (the gradient of a bias), and for a sum over the
+  last axis it stores the summands first.
+- A maximum over a row is taken of eight slices element by element first, because XLA makes vector
+  instructions of that, but not of a maximum over one row. The maxima of the generator's logits would
+  take 3.6 times as long without it (`python -m benchmarks.alternatives`).
+"""
+
+import functools
+
+import tensorflow as tf
+
+from lvbert_tf.layers.kernels.compilation import Kernel
+
+
+@Kernel
+def sum_in_rows(x: tf.Tensor) -> tf.Tensor:
+    """The sum over the last axis, which stays with size 1: shape (..., width) to (..., 1)."""
+    return tf.reduce_sum(x, -1, keepdims=True)
+
+
+@sum_in_rows.fuse
+@tf.custom_gradient
+def product_with_ones(x: tf.Tensor):
+    shape = tf.shape(x)
+    sums = tf.matmul(tf.reshape(x, [-1, shape[-1]]), tf.ones([shape[-1], 1], x.dtype))
+    sums = tf.reshape(sums, tf.concat([shape[:-1], [1]], 0))
+    return sums, lambda upstream: tf.broadcast_to(upstream, shape)
+
+
+@Kernel
+def max_in_rows(x: tf.Tensor) -> tf.Tensor:
+    """The maximum over the last axis, which stays with size 1: shape (..., width) to (..., 1)."""
+    return tf.reduce_max(x, -1, keepdims=True)
+
+
+@max_in_rows.fuse
+def maximum_of_eight_slices(x: tf.Tensor) -> tf.Tensor:
+    width = x.shape[-1]
+    if width is not None and width % 8 == 0:
+        parts = [x[..., start : start + width // 8] for start in range(0, width, width // 8)]
+        x = functools.reduce(tf.maximum, parts)
+    return tf.reduce_max(x, -1, keepdims=True)
+
+
+@Kernel
+def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """`x + bias`, in the type of `x`: shapes (..., width) and (width,).
+
+    TensorFlow merges it into the product before it, where that is one of matrices.
+    """
+    return tf.nn.bias_add(x, tf.cast(bias, x.dtype))
+
+
+@add_bias.fuse
+@tf.custom_gradient
+def add_bias_with_summed_gradient(x: tf.Tensor, bias: tf.Tensor):
+    return add_bias.plain(x, bias), lambda upstream: (upstream, _sum_over_rows(upstream, bias))
+
+
+@tf.custom_gradient
+def with_gradient_of(x: tf.Tensor, row: tf.Tensor):
+    """Returns `x` and `row` as they are, and sums the gradient of `x` over its rows for `row`.
+
+    A stretch that adds `stop_gradient(row)` to `x` stands after it, one that ends in such a sum stands
+    before it. So the gradient of `row` is summed outside of XLA, by TensorFlow's product with ones; the
+    sum that XLA compiles into the stretch takes longer.
+    """
+    return (x, row), lambda upstream, _: (upstream, _sum_over_rows(upstream, row))
+
+
+@tf.custom_gradient
+def multiply_row(x: tf.Tensor, row: tf.Tensor):
+    """`x * row`, in the type of `x`: shapes (..., width) and (width,)."""
+    factor = tf.cast(row, x.dtype)
+    return x * factor, lambda upstream: (upstream * factor, _sum_over_rows(upstream * x, row))
+
+
+def _sum_over_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(x, [-1, row.shape.num_elements()])
+    ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
+    return tf.cast(tf.reshape(tf.matmul(ones, rows), row.shape), row.dtype)
+
+
+@tf.custom_gradient
+def softmax(logits: tf.Tensor):
+    """Softmax over the last axis of float32, with one sum in each direction."""
+    exponentials = tf.exp(logits - maximum_of_eight_slices(logits))
+    probabilities = exponentials * (1.0 / product_with_ones(exponentials))
+
+    def gradient(upstream):
+        return probabilities * (upstream - product_with_ones(upstream * probabilities))
+
+    return probabilities, gradient
+
+
+def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """`gamma (x - mean) / sqrt(variance + epsilon) + beta` of float32, with two sums a direction."""
+
+    @tf.custom_gradient
+    def standardize(x):
+        width = x.shape[-1]
+        centered = x - product_with_ones(x) / width
+        scale = tf.math.rsqrt(product_with_ones(tf.square(centered)) / width + epsilon)
+        normal = centered * scale
+
+        def gradient(upstream):
+            mean = product_with_ones(upstream) / width
+            slope = product_with_ones(upstream * normal) / width
+            return scale * (upstream - mean - normal * slope)
+
+        return normal, gradient
+
+    return add_bias_with_summed_gradient(multiply_row(standardize(x), gamma), beta)
