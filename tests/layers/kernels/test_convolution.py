@@ -11,7 +11,7 @@ from lvbert_tf.layers.kernels import (
 
 TAPS, HEADS = 9, 2
 BOTH_TYPES = pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 1, 6), (3, 5, 14)])
+SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 3, 6)])
 
 
 @BOTH_TYPES

@@ -14,7 +14,7 @@ from lvbert_tf.layers.kernels import (
 )
 
 BOTH_TYPES = pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 1, 7), (3, 5, 13)])
+SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 3, 7)])
 RATES = pytest.mark.parametrize("rate", [None, 0.25])
 
 
@@ -40,7 +40,7 @@ def test_gated_linear_unit(forms_agree, normal, dtype, shape, window):
 
 @BOTH_TYPES
 @RATES
-@pytest.mark.parametrize("shape", [(2, 2, 12, 12), (1, 1, 1, 1), (3, 4, 5, 7)])
+@pytest.mark.parametrize("shape", [(2, 2, 12, 12), (1, 4, 3, 7)])
 def test_masked_softmax(forms_agree, normal, dtype, rate, shape):
     visible = (normal(shape[0], 1, 1, shape[-1]) > -0.5).astype(np.int32)
     forms_agree(masked_softmax, dtype, normal(*shape), visible, scale=0.5, draw=draw_at(rate))

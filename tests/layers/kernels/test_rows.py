@@ -7,7 +7,7 @@ import tensorflow as tf
 from lvbert_tf.layers.kernels import rows
 
 BOTH_TYPES = pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 7), (3, 5, 13)])
+SHAPES = pytest.mark.parametrize("shape", [(2, 12, 16), (1, 7)])
 
 
 @BOTH_TYPES
