@@ -14,7 +14,7 @@ _PARTS = (
 
 
 def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
-    """The trainable weights by names such as `generator.layer_3.self_attention.query.kernel`.
+    """The trainable weights by names such as `generator.layer_3.self_attention.query_key_value.kernel`.
 
     A weight that parts share (the embeddings) has the name of the first of them.
     """
