@@ -13,7 +13,7 @@ from lvbert_tf.models import LVBertBackbone
 def weights_by_name(
     backbone: LVBertBackbone, objectives: Mapping[str, Objective]
 ) -> dict[str, keras.Variable]:
-    """All weights by name, as `backbone.layer_3.self_attention.query.kernel`, `cola.logits.bias`."""
+    """All weights by name, as `backbone.layer_3.layer_norm.gamma`, `cola.logits.bias`."""
     named = {}
     for weight in backbone.weights:
         path = weight.path.removeprefix(f"{backbone.name}/")

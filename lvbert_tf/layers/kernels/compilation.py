@@ -36,7 +36,8 @@ _active = threading.local()  # replicas of one process are traced in their own t
 def compile_as(mode: Compilation) -> Iterator[None]:
     """Sets the mode of compilation for everything that this thread traces inside the context.
 
-    A function that was traced before keeps the mode in which it was traced.
+    The gradient has to be taken inside too. A function that was traced before keeps the mode in which
+    it was traced.
     """
     outer = _mode()
     _active.mode = mode

@@ -206,7 +206,7 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *, epsilon: floa
     """
     mean, variance = tf.nn.moments(_wide(x), -1, keepdims=True)
     normal = (_wide(x) - mean) * tf.math.rsqrt(variance + epsilon)
-    return tf.cast(normal * gamma + beta, x.dtype)
+    return tf.cast(normal * _wide(gamma) + _wide(beta), x.dtype)
 
 
 @layer_norm.fuse
