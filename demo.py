@@ -4,7 +4,7 @@
   python demo.py --search    (make demo-search)
 
 Runs the programs of the real workflow. Pre-training, with configs/demo.toml, on data/sotu.jsonl.gz and
-on sentences of data/movie_reviews.tsv.gz without their labels: it prints the held-out figures beside
+on sentences of data/movie_reviews.tsv.gz without their labels: it prints the held-out metrics beside
 trivial baselines, fills masks and flags replaced words. Then fine-tuning, with
 configs/finetune_demo.toml, on a fifth of the sentences with their labels, from the pre-trained model
 and from random weights: it prints both beside baselines. The fine-tuned model is exported, and the
@@ -171,19 +171,19 @@ def _search(output: Path, shown: str) -> int:
     return 0
 
 
-def held_out_table(figures: Mapping[str, Any]) -> str:
-    """The held-out figures beside what knowing nothing would score."""
-    guess = f"always guessing {figures['commonest_token']!r}"
+def held_out_table(metrics: Mapping[str, Any]) -> str:
+    """The held-out metrics beside what knowing nothing would score."""
+    guess = f"always guessing {metrics['commonest_token']!r}"
     rows = (
         ("masked LM accuracy", "mlm_accuracy", "baseline_mlm_accuracy", guess),
         ("replaced token AUC", "disc_auc", "baseline_disc_auc", "guessing at random"),
     )
     lines = [
-        f"On {figures['examples']:,.0f} examples from addresses that it was not trained on:",
+        f"On {metrics['examples']:,.0f} examples from addresses that it was not trained on:",
         f"{'':20}{'model':>8}{'baseline':>10}",
     ]
     lines += [
-        f"{name:20}{figures[model]:8.3f}{figures[baseline]:10.3f}  {what}"
+        f"{name:20}{metrics[model]:8.3f}{metrics[baseline]:10.3f}  {what}"
         for name, model, baseline, what in rows
     ]
     return "\n".join(lines)
