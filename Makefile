@@ -7,10 +7,12 @@ RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
+TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help install demo demo-search test test-interop test-engines lint format typecheck lock clean
+.PHONY: help install demo demo-search test test-interop test-engines test-compiled lint format \
+  typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +22,7 @@ help:
 	@echo "make test         run the tests, the slow ones last; PYTEST_ARGS='-k tokenizer' selects some"
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
+	@echo "make test-compiled compile training steps for a TPU, which needs none"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
 	@echo "make typecheck    check the type hints"
 	@echo "make lock         pin the newest dependencies in requirements*.txt"
@@ -45,6 +48,10 @@ test-interop: $(DEVELOPMENT) $(INTEROP)
 # Beside the packages of .venv as well, which they share: none of them may change what is pinned there.
 test-engines: $(DEVELOPMENT) $(ENGINES)
 	@$(PYTHON) -m pytest tests/serving/live_engines.py $(PYTEST_ARGS)
+
+# In an environment of its own: libtpu's compiler, which runs on any CPU, and JAX to drive it.
+test-compiled: $(DEVELOPMENT) $(TPU_COMPILE)
+	@$(PYTHON) -m pytest tests/benchmarks/live_compiled_steps.py $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .
@@ -106,14 +113,24 @@ $(ENGINES): requirements-engines.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
-# uv resolves; what it writes is installed with plain pip.
+$(TPU_COMPILE): requirements-tpu-compile.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/tpu-compile"; \
+	  $(PYTHON) -m venv --clear $(VENV)/tpu-compile && \
+	  $(VENV)/tpu-compile/bin/python -m pip install --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
+# libtpu has no build for manylinux_2_28. uv resolves; what it writes is installed with plain pip.
 lock: $(DEVELOPMENT)
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
-	@for name in requirements requirements-dev requirements-interop requirements-engines; do \
+	@for name in requirements requirements-dev requirements-interop requirements-engines \
+	    requirements-tpu-compile; do \
 	  case $$name in *-interop|*-engines) deps=--no-deps;; *) deps=;; esac; \
+	  case $$name in *-tpu-compile) platform=manylinux_2_31;; *) platform=manylinux_2_28;; esac; \
 	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade $$deps --python-version 3.11 \
-	    --python-platform x86_64-manylinux_2_28 --no-emit-index-url \
+	    --python-platform x86_64-$$platform --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done
 
