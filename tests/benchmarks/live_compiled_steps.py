@@ -54,7 +54,8 @@ def pretraining_case(precision="bfloat16", **changes):
 def finetuning_case(name, data_dir):
     """(step, batch) of a task with four equal rows."""
     task, examples = find_task(name, data_dir), [EXAMPLES[name]] * 4
-    config = FinetuningConfig.create("data", "m", {"max_seq_length": LENGTH})
+    lengths = {"max_seq_length": LENGTH, "max_query_length": 4, "doc_stride": 4}
+    config = FinetuningConfig.create("data", "m", lengths)
     backbone = LVBertBackbone(len(TOKENS), "CAF", 2, 16, 32, max_sequence_length=LENGTH)
     kind = OBJECTIVES[task.kind]
     model = kind.new_model(task, examples, backbone, LVBertTokenizer(TOKENS), config.head)
