@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lvbert_tf.cli import say
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import load_servable_model
+from lvbert_tf.serving.servable_model import load_servable_model
 
 _BATCH = 32
 

@@ -42,7 +42,7 @@ from lvbert_tf.models import (
 )
 from lvbert_tf.serving.inputs import text_inputs
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import servable_task
+from lvbert_tf.serving.servable_model import servable_task
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
 _VOCABULARY_SIZE = 30522

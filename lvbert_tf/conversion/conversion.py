@@ -6,7 +6,7 @@ import keras
 import keras_hub
 
 from lvbert_tf import cli, hparams
-from lvbert_tf.conversion.sources import Source, load_source
+from lvbert_tf.conversion.reading import read_model
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import ForeignWeight
 from lvbert_tf.interop.huggingface_formats import CLASSES, CODES, LV_BERT
@@ -23,6 +23,7 @@ from lvbert_tf.interop.reference_writing import (
     write_reference_checkpoint,
 )
 from lvbert_tf.io.whole import check_replaceable, new_output
+from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.runs.model_directory import save_preset, write_config
 from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -70,31 +71,31 @@ def convert(
         raise InputError(f"from and to are both {source_format}; there is nothing to convert")
     target = Path(output).resolve()
     check_replaceable(target, overwrite, _is_ours)
-    source = load_source(
+    model = read_model(
         source_format, path, checkpoint_hparams, vocab_file, allow_partial, task, cli.say
     )
-    cli.say(f"{path}: {_describe(source)}")
-    if target_format != "reference" and source.tokenizer is None:
+    cli.say(f"{path}: {_describe(model)}")
+    if target_format != "reference" and model.tokenizer is None:
         raise InputError(f"{path} has no vocabulary; name it with vocab_file")
-    models: list[HuggingFaceModel] = []
+    parts: list[HuggingFaceModel] = []
     if target_format == "reference":
-        listed = reference_weights(source.pretrainer, reference_code == "lv_bert")
+        listed = reference_weights(model.pretrainer, reference_code == "lv_bert")
     elif target_format == "huggingface":
         code = CODES.get(huggingface_code)
-        models = huggingface_models(source.pretrainer, source.task, code)
-        listed = [weight for model in models for weight in model.weights]
+        parts = huggingface_models(model.pretrainer, model.task, code)
+        listed = [weight for part in parts for weight in part.weights]
     else:
         listed = None
-    _check_complete(path, source, target_format, listed, allow_partial)
+    _check_complete(path, model, target_format, listed, allow_partial)
     with new_output(target, overwrite, _is_ours) as directory:
         if target_format == "reference":
-            written = _write_reference(source, reference_code == "lv_bert", directory)
+            written = _write_reference(model, reference_code == "lv_bert", directory)
         elif target_format == "huggingface":
-            written = _write_huggingface(source, models, directory)
-        elif source.task is not None:
-            written = _write_task(source.task, directory)
+            written = _write_huggingface(model, parts, directory)
+        elif model.task is not None:
+            written = _write_task(model.task, directory)
         else:
-            written = _write_preset(source, directory, target)
+            written = _write_preset(model, directory, target)
     print(f"written to {output}:")
     for name, what in written.items():
         print(f"  {name}: {what}")
@@ -111,14 +112,14 @@ def _is_ours(name: str) -> bool:
     )
 
 
-def _describe(source: Source) -> str:
-    layers = source.pretrainer.discriminator.layer_string
-    return layers if source.task is None else f"{type(source.task).__name__} of {layers}"
+def _describe(model: LoadedModel) -> str:
+    layers = model.pretrainer.discriminator.layer_string
+    return layers if model.task is None else f"{type(model.task).__name__} of {layers}"
 
 
 def _check_complete(
     path: str,
-    source: Source,
+    model: LoadedModel,
     target_format: str,
     listed: list[ForeignWeight] | None,
     allow_partial: bool,
@@ -127,16 +128,14 @@ def _check_complete(
     unmapped: tuple[str, ...] = ()
     if listed is not None:
         mapped = {id(entry.weight) for entry in listed}
-        unmapped = tuple(
-            name for name, weight in _named(source).items() if id(weight) not in mapped
-        )
-    tokenizer = source.tokenizer
+        unmapped = tuple(name for name, weight in _named(model).items() if id(weight) not in mapped)
+    tokenizer = model.tokenizer
     added: tuple[str, ...] = ()
     if target_format == "reference" and tokenizer is not None:
         added = tuple(token.content for token in tokenizer.added_tokens)
     lists = (
-        ("what is read has tensors that our model has no place for,", source.report.unused),
-        ("what is read lacks tensors of our model,", source.report.missing),
+        ("what is read has tensors that our model has no place for,", model.report.unused),
+        ("what is read lacks tensors of our model,", model.report.missing),
         (f"the {target_format} format has no place for weights of our model,", unmapped),
         (f"the {target_format} format has no place for added tokens,", added),
     )
@@ -147,12 +146,12 @@ def _check_complete(
         cli.say(f"warning: {found}")
 
 
-def _named(source: Source) -> dict[str, keras.Variable]:
+def _named(model: LoadedModel) -> dict[str, keras.Variable]:
     """All weights by name, of the pre-trainer and of the head of a task."""
-    named = named_weights(source.pretrainer)
-    if source.task is not None:
+    named = named_weights(model.pretrainer)
+    if model.task is not None:
         known = {id(weight) for weight in named.values()}
-        head = [weight for weight in source.task.trainable_variables if id(weight) not in known]
+        head = [weight for weight in model.task.trainable_variables if id(weight) not in known]
         named |= {weight.path: weight for weight in head}
     return named
 
@@ -165,8 +164,8 @@ def _without(
     return [entry for entry in weights if id(entry.weight) not in left_out]
 
 
-def _write_reference(source: Source, layer_list: bool, directory: Path) -> dict[str, str]:
-    pretrainer, tokenizer = source.pretrainer, source.tokenizer
+def _write_reference(model: LoadedModel, layer_list: bool, directory: Path) -> dict[str, str]:
+    pretrainer, tokenizer = model.pretrainer, model.tokenizer
     values = reference_hparams(pretrainer, layer_list)
     written = {
         CHECKPOINT: "prefix of the checkpoint",
@@ -176,7 +175,7 @@ def _write_reference(source: Source, layer_list: bool, directory: Path) -> dict[
         values["do_lower_case"] = tokenizer.lowercase
         write_vocabulary(directory / _VOCABULARY, tokenizer.get_vocabulary())
         written[_VOCABULARY] = "the vocabulary"
-    weights = _without(reference_weights(pretrainer, layer_list), source.report.fresh)
+    weights = _without(reference_weights(pretrainer, layer_list), model.report.fresh)
     write_reference_checkpoint(weights, values, directory)
     discriminator = pretrainer.discriminator
     if "C" in discriminator.layer_string and discriminator.mask_convolution_padding:
@@ -188,18 +187,18 @@ def _write_reference(source: Source, layer_list: bool, directory: Path) -> dict[
 
 
 def _write_huggingface(
-    source: Source, models: list[HuggingFaceModel], directory: Path
+    model: LoadedModel, parts: list[HuggingFaceModel], directory: Path
 ) -> dict[str, str]:
-    assert source.tokenizer is not None
+    assert model.tokenizer is not None
     written = {}
-    for model in models:
-        weights = _without(model.weights, source.report.fresh)
-        write_huggingface(model, weights, source.tokenizer, directory)
-        what = f"for {model.code.architecture(model.kind)}.from_pretrained"
-        if model.code is LV_BERT:
-            suffix = CLASSES[model.kind]
+    for part in parts:
+        weights = _without(part.weights, model.report.fresh)
+        write_huggingface(part, weights, model.tokenizer, directory)
+        what = f"for {part.code.architecture(part.kind)}.from_pretrained"
+        if part.code is LV_BERT:
+            suffix = CLASSES[part.kind]
             what = f"for AutoModel{suffix}.from_pretrained(..., trust_remote_code=True)"
-        written[model.kind] = what
+        written[part.kind] = what
     return written
 
 
@@ -208,14 +207,14 @@ def _write_task(task: keras_hub.models.Task, directory: Path) -> dict[str, str]:
     return {"preset": f"for {type(task).__name__}.from_preset and export_saved_model.py"}
 
 
-def _write_preset(source: Source, directory: Path, target: Path) -> dict[str, str]:
-    assert source.config is not None and source.tokenizer is not None
-    pretrainer, tokenizer = source.pretrainer, source.tokenizer
+def _write_preset(model: LoadedModel, directory: Path, target: Path) -> dict[str, str]:
+    assert model.config is not None and model.tokenizer is not None
+    pretrainer, tokenizer = model.pretrainer, model.tokenizer
     config = PretrainingConfig.create(
         str(target.parent),
         target.name,
         {
-            **hparams.to_json(source.config),
+            **hparams.to_json(model.config),
             "do_lower_case": tokenizer.lowercase,
             "vocab_file": str(target / _VOCABULARY),
             "model_dir": str(target),

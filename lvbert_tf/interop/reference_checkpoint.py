@@ -55,10 +55,8 @@ def is_reference_checkpoint(path: str) -> bool:
         return False
 
 
-def count_token_embeddings(path: str) -> int | None:
-    """The number of rows of the token table; None if `path` is no reference checkpoint."""
-    if not is_reference_checkpoint(path):
-        return None
+def count_token_embeddings(path: str) -> int:
+    """The number of rows of the token table of a reference checkpoint."""
     return _open(path).get_variable_to_shape_map()[_TOKEN_TABLE][0]
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     """Exports the model and tells where it is."""
     import_tensorflow()  # here, so that --help need not wait for it
     from lvbert_tf.serving.saved_model import export
-    from lvbert_tf.serving.source import load_servable_model
+    from lvbert_tf.serving.servable_model import load_servable_model
 
     logging.set_verbosity(logging.ERROR)
     # Weights too: what is not trained need not be converted at each call.

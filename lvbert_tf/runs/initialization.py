@@ -4,29 +4,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.interop.reference_checkpoint import (
-    is_reference_checkpoint,
-    restore_reference_weights,
-)
+from lvbert_tf.interop.reference_checkpoint import restore_reference_weights
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.runs.open_model import BareCheckpoint, ReferenceCheckpoint, Run, open_model
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
 
 
 def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str], None]) -> None:
-    """Loads what a checkpoint has of a model's weights; the rest stays freshly initialised.
+    """Loads those weights of a checkpoint that fit a model; its other weights stay as they were drawn.
 
     Args:
-      pretrainer: built; changed in place.
+      pretrainer: a built model, which is changed in place.
       path: a model directory of ours (`models/NAME`), one of its `checkpoints/step-N`, or the
         prefix or directory of a reference checkpoint.
-      report: called with lines that say what was loaded and list what was not.
+      report: called with lines that say what was loaded, and list what was not.
 
     Raises:
-      InputError: there is no checkpoint, it is damaged, or nothing in it fits.
+      InputError: there is no checkpoint, it is damaged, or none of its weights fits.
     """
-    if is_reference_checkpoint(path):
+    stored = open_model(path, Run, BareCheckpoint, ReferenceCheckpoint)
+    if isinstance(stored, ReferenceCheckpoint):
         if isinstance(pretrainer.discriminator, Supernet):
             raise InputError(f"init_checkpoint {path}: the reference has no supernets")
         report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, path)}")
@@ -55,35 +54,32 @@ def load_pretrainer(
 
     Args:
       path: a model directory (`models/NAME`) or one of its `checkpoints/step-N`.
-      report: called with one line for each damaged checkpoint that is passed over.
-      dtype: Keras dtype policy.
+      report: called with a line for each damaged checkpoint that is passed over.
+      dtype: Keras dtype policy of the layers.
 
     Raises:
-      InputError: it is neither, or no checkpoint can be read.
+      InputError: `path` is neither, or no checkpoint can be read.
     """
-    path = Path(path)
-    model_dir = model_dir_of(path)
+    model_dir = model_dir_of(Path(path))
     config = read_config(model_dir)
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
-    saved = read_weights(_readable(str(path), report))
+    saved = read_weights(_readable(path, report))
     pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=dtype)
     for name, weight in named_weights(pretrainer).items():
         weight.assign(saved[name])
     return pretrainer
 
 
-def _readable(path: str, report: Callable[[str], None]) -> Path:
-    """The newest whole checkpoint of a model directory, or the one that is named."""
-    candidates = step_paths(Path(path) / "checkpoints") or [Path(path)]
-    damage = None
-    for candidate in reversed(candidates):
+def _readable(path: str | Path, report: Callable[[str], None]) -> Path:
+    """The newest whole checkpoint of a model directory, or the checkpoint that is named."""
+    for candidate in reversed(step_paths(Path(path) / "checkpoints") or [Path(path)]):
         damage = find_damage(candidate)
         if damage is None:
             return candidate
         if candidate.exists():
             report(f"checkpoint {candidate} cannot be read: {damage}")
     raise InputError(
-        f"no checkpoint can be read at {path}: expected a model directory with checkpoints/, one"
-        " of its checkpoints/step-N, or a reference checkpoint (.../model.ckpt)"
+        f"no checkpoint can be read at {path}: expected {Run.example} with checkpoints/, or"
+        f" {BareCheckpoint.example}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import count_token_embeddings
 from lvbert_tf.runs.model_directory import check_vocabulary, model_dir_of, read_config
+from lvbert_tf.runs.open_model import ReferenceCheckpoint, Run, recognise
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -69,10 +70,11 @@ def _with_rows(config: PretrainingConfig, rows: int | None, where: str) -> Pretr
 
 
 def _rows_of_checkpoint(config: PretrainingConfig, path: str, vocabulary: Vocabulary) -> int | None:
-    other = read_config(model_dir_of(Path(path)))
-    if other is not None:
-        return other.vocab_size
-    rows = count_token_embeddings(path)
+    stored = recognise(path)
+    if isinstance(stored, Run):
+        other = read_config(stored.directory)
+        return other.vocab_size if other else None
+    rows = count_token_embeddings(path) if isinstance(stored, ReferenceCheckpoint) else None
     if rows not in (None, vocabulary.size):
         raise InputError(
             f"init_checkpoint {path} has {rows} token embeddings, but"

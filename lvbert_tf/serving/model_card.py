@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lvbert_tf.serving.source import ServableModel
+from lvbert_tf.serving.servable_model import ServableModel
 
 
 def model_card(model: ServableModel, name: str, license_name: str) -> str:

@@ -8,7 +8,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io import whole
 from lvbert_tf.serving.model_card import model_card
-from lvbert_tf.serving.source import ServableModel
+from lvbert_tf.serving.servable_model import ServableModel
 from lvbert_tf.serving.warmup import write_warmup_requests
 from lvbert_tf.text.wordpiece_learner import write_vocabulary
 

@@ -111,6 +111,11 @@ def step_paths(directory: str | Path) -> list[Path]:
     return sorted((path for path in paths if _NAME.fullmatch(path.name)), key=step_of)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path is the directory of a checkpoint, of which files may be missing."""
+    return _NAME.fullmatch(path.name) is not None or any(path.glob(f"{_PREFIX}.*"))
+
+
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The weights in a checkpoint as arrays, by name."""
     reader = tf.train.load_checkpoint(str(path / _PREFIX))

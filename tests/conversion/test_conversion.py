@@ -286,7 +286,7 @@ def test_bad_requests_are_refused(fixtures, presets, tmp_path):
     tiny, preset = str(fixtures / "tiny" / "model.ckpt"), str(presets / "tiny")
     assert "nothing to convert" in refusal("preset", "preset", preset, output)
     assert "hparams describe reference" in refusal("preset", "huggingface", preset, output, "{}")
-    assert "is no model of ours" in refusal("preset", "reference", str(tmp_path), output)
+    assert f"no model at {tmp_path}: " in refusal("preset", "reference", str(tmp_path), output)
     short = tmp_path / "short.txt"
     short.write_text((fixtures / "tiny" / "vocab.txt").read_text() + "more\n")
     message = refusal(
@@ -323,9 +323,9 @@ def test_a_path_of_another_format_is_named(fixtures, presets, tmp_path):
         (
             "export",
             "1/saved_model.pb",
-            "a SavedModel, which is for serving; convert the model that",
+            "a SavedModel, which is for serving; give the model that",
         ),
-        ("search", "study.journal", "the directory of a search; convert the run of a string"),
+        ("search", "study.journal", "the directory of a search; give the run of a string"),
         (
             "trials",
             "sst_1/presets/sst/config.json",

@@ -18,7 +18,7 @@ from lvbert_tf.finetuning.predict_lines import predict_lines
 from lvbert_tf.finetuning.run import finetune
 from lvbert_tf.models import LVBertTextClassifier
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import load_servable_model
+from lvbert_tf.serving.servable_model import load_servable_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -266,7 +266,7 @@ def test_devices_share_a_batch(tmp_path):
         ({"task_names": ["rte"]}, r"rte.train.tsv does not exist"),
         ({"max_seq_length": 25}, "max_seq_length of sst is 25, but the model has 24 positions"),
         ({"learning_rte": 1}, "unknown hparam 'learning_rte'.*'learning_rate'"),
-        ({"init_checkpoint": "{data_dir}/nothing"}, "no pre-trained model at .*nothing"),
+        ({"init_checkpoint": "{data_dir}/nothing"}, "no model at .*nothing"),
         ({"custom_layer_list": "AF"}, "custom_layer_list is AF, but .*preset has CAF"),
         ({"task_names": []}, "task_names: expected one or more different names"),
         ({"train_batch_size": 0}, "train_batch_size: 0 is not allowed; use >= 1"),

@@ -65,6 +65,13 @@ def test_hparams_of_reference_checkpoints_have_no_effect_on_others(pretrained):
     assert all(line.endswith("is not a reference checkpoint") for line in unused)
 
 
+def test_a_checkpoint_that_is_named_counts_more_than_the_preset(pretrained):
+    said = []
+    step = pretrained / "models" / "run" / "checkpoints" / "step-00000002"
+    load(pretrained, "run", said.append, init_checkpoint=str(step))
+    assert said[0].startswith(f"starting from {step}: ")
+
+
 def test_a_reference_checkpoint(fixtures, tmp_path):
     settings = json.loads((fixtures / "tiny" / "config.json").read_text())
     names = ("hidden_size", "num_attention_heads", "intermediate_size")
@@ -101,7 +108,8 @@ def test_a_vocabulary_of_fewer_tokens_than_a_reference_checkpoint_has(fixtures, 
 
 
 def test_what_is_no_model_is_one_line(pretrained, tmp_path):
-    assert "no pre-trained model at" in refusal(load, tmp_path, "none")
+    message = refusal(load, tmp_path, "none")
+    assert message.startswith("no model at ") and message.endswith("names another place")
     preset = tmp_path / "preset"
     shutil.copytree(pretrained / "models" / "run" / "preset", preset)
     (preset / "model.weights.h5").write_bytes(b"damaged")

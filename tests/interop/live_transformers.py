@@ -17,11 +17,11 @@ from test_huggingface import assert_same_logits
 from test_huggingface_tasks import assert_same_outputs
 
 from lvbert_tf.conversion.conversion import convert
-from lvbert_tf.finetuning.learning.tuned_model import load_task_preset
 from lvbert_tf.interop.huggingface_formats import TASKS
 from lvbert_tf.interop.huggingface_reading import load_huggingface
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer, write_tokenizer
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.runs.loaded_model import load_task_preset
 from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.checkpoints import Checkpoints

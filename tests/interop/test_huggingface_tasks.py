@@ -10,7 +10,6 @@ import scipy.special
 
 from lvbert_tf.conversion.conversion import convert
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.learning.tuned_model import load_task_preset
 from lvbert_tf.interop.huggingface_formats import ELECTRA, LV_BERT, TASKS
 from lvbert_tf.interop.huggingface_saved import TransformersModel
 from lvbert_tf.interop.huggingface_tasks import load_task
@@ -21,6 +20,7 @@ from lvbert_tf.models import (
     LVBertTextClassifier,
     LVBertTokenizer,
 )
+from lvbert_tf.runs.loaded_model import load_task_preset
 from tests.presets.tiny_presets import KINDS, inputs_of, make_backbone, make_task, outputs_of
 
 IN_ELECTRA = ("classifier", "regressor", "tagger")

@@ -172,7 +172,7 @@ def test_divergence_stops_and_saves_nothing(data, capsys):
         ({"pretrain_tfrecords": "nowhere/*"}, r"no record files match nowhere"),
         ({"max_seq_length": 8}, r"length 16, max_seq_length is 8"),
         ({"allow_missing_manifest": False}, r"no manifest.json"),
-        ({"init_checkpoint": "nowhere"}, r"no checkpoint can be read at nowhere"),
+        ({"init_checkpoint": "nowhere"}, r"no model at nowhere: expected"),
         ({"do_train": False, "do_eval": True}, r"there is no checkpoint in"),
     ],
 )

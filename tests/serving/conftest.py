@@ -8,7 +8,7 @@ from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.serving.encoder import encoder_signatures
 from lvbert_tf.serving.pretrained import pretrainer_signatures
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import ServableModel, servable_task
+from lvbert_tf.serving.servable_model import ServableModel, servable_task
 from lvbert_tf.text import Tokenizer
 
 

@@ -25,7 +25,7 @@ from lvbert_tf.models import (
 )
 from lvbert_tf.serving import saved_model
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import load_servable_model, servable_task
+from lvbert_tf.serving.servable_model import load_servable_model, servable_task
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 ROOT = Path(__file__).parents[2]

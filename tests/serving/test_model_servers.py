@@ -8,7 +8,7 @@ from servable_models import make_models
 
 from examples.serving_client import ServingError, main, predict_grpc, predict_mlflow, predict_rest
 from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.source import servable_task
+from lvbert_tf.serving.servable_model import servable_task
 
 TEXTS = (
     *("a good film", "The film was bad.", "naïve café", "東京 🎬", "", " \t\n", "\0"),

@@ -7,12 +7,11 @@ from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.parts import StartingModelSettings
 from lvbert_tf.interop.reference_checkpoint import (
-    is_reference_checkpoint,
     load_reference_checkpoint,
 )
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
-from lvbert_tf.presets.directory import is_preset, load_preset
-from lvbert_tf.runs.trained_run import load_trained_run
+from lvbert_tf.runs.loaded_model import LoadedModel, load_encoder, load_run
+from lvbert_tf.runs.open_model import Preset, ReferenceCheckpoint, Run, open_model
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.text import Vocabulary
 
@@ -36,19 +35,24 @@ def load_starting_model(
       InputError: there is no model, it cannot be read, its layers are not those of the hparams, or its
         vocabulary is not that of the data directory.
     """
-    path = Path(settings.init_checkpoint or settings.model_dir)
-    preset = path / "preset" if is_preset(path / "preset") else path
-    source: object = path
-    if is_reference_checkpoint(str(path)) and not is_preset(preset):
-        backbone, tokenizer = _load_reference(settings, path, dtype)
+    path = settings.init_checkpoint or settings.model_dir
+    try:
+        stored = open_model(path, Run, Preset, ReferenceCheckpoint)
+    except InputError as error:
+        hint = "" if settings.init_checkpoint else "; init_checkpoint names another place"
+        raise InputError(f"{error}{hint}") from error
+    if isinstance(stored, Run) and stored.path == stored.directory and stored.preset is not None:
+        stored = stored.preset
+    source = str(stored.path)
+    if isinstance(stored, ReferenceCheckpoint):
+        backbone, tokenizer = _load_reference(settings, str(path), dtype)
         source = f"reference checkpoint {path}"
+    elif isinstance(stored, Run):
+        backbone, tokenizer = _parts(load_run(stored, report, dtype))
     else:
-        if is_preset(preset):
-            backbone = load_preset(LVBertBackbone, preset, dtype=dtype)
-            tokenizer = load_preset(LVBertTokenizer, preset)
-            source = preset
-        else:
-            backbone, tokenizer = _load_run(path, dtype, report)
+        assert isinstance(stored, Preset)
+        backbone, tokenizer = _parts(load_encoder(stored.path, dtype))
+    if not isinstance(stored, ReferenceCheckpoint):
         _report_unused(settings, source, report)
     _check(settings, backbone, tokenizer, source)
     report(
@@ -71,17 +75,12 @@ def _report_unused(
         report(f"{name} has no effect: {source} is not a reference checkpoint")
 
 
-def _load_run(path: Path, dtype: str, report: Callable[[str], None]) -> StartingModel:
-    run = load_trained_run(path, report, dtype)
-    if run is None:
-        raise InputError(
-            f"no pre-trained model at {path}: expected a directory that run_pretraining.py wrote, a"
-            " preset, or a reference checkpoint; init_checkpoint names another place"
-        )
-    return run.pretrainer.discriminator, run.tokenizer
+def _parts(model: LoadedModel) -> StartingModel:
+    assert model.tokenizer is not None
+    return model.encoder, model.tokenizer
 
 
-def _load_reference(settings: StartingModelSettings, path: Path, dtype: str) -> StartingModel:
+def _load_reference(settings: StartingModelSettings, path: str, dtype: str) -> StartingModel:
     # What the user does not give is read off the checkpoint.
     given = {
         "model_size": settings.model_size,
@@ -97,7 +96,7 @@ def _load_reference(settings: StartingModelSettings, path: Path, dtype: str) -> 
         for name, value in hparams.to_json(settings.model_hparam_overrides).items()
         if value != getattr(ModelOverrides(), name)
     }
-    loaded = load_reference_checkpoint(str(path), {**given, "model_hparam_overrides": changed})
+    loaded = load_reference_checkpoint(path, {**given, "model_hparam_overrides": changed})
     backbone = LVBertBackbone.from_config({**loaded.discriminator.get_config(), "dtype": dtype})
     for weight, value in zip(backbone.weights, loaded.discriminator.weights, strict=True):
         weight.assign(value)

@@ -1,4 +1,4 @@
-"""What is exported: a model that fine-tuning or pre-training has left, with what is known of it."""
+"""A model that can be exported, whether fine-tuning or pre-training has left it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,19 +7,16 @@ from typing import Any
 
 import keras
 
-from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.learning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
     LVBertTextClassifier,
     LVBertTextRegressor,
-    LVBertTokenizer,
     LVBertTokenTagger,
 )
-from lvbert_tf.presets.directory import is_preset, load_preset
-from lvbert_tf.runs.trained_run import load_trained_run
+from lvbert_tf.runs.loaded_model import LoadedModel, load_model
+from lvbert_tf.runs.open_model import Preset, Run, open_own_model
 from lvbert_tf.serving.encoder import encoder_signatures
 from lvbert_tf.serving.inputs import Signature, takes_ids
 from lvbert_tf.serving.pretrained import pretrainer_signatures
@@ -28,7 +25,8 @@ from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.serving.texts import classifier_signatures, regressor_signatures
 from lvbert_tf.text import Tokenizer
 
-# kind of model -> what it does, its signatures, and which of its values are told as its outputs.
+# Class of the model -> what it does, its signatures, and what the model card says of its outputs: a name
+# for people, and the attribute with the value.
 _TASKS: Mapping[type, tuple[str, Callable[[Any], dict[str, Signature]], Mapping[str, str]]] = {
     LVBertTextClassifier: ("classifies texts", classifier_signatures, {"classes": "labels"}),
     LVBertTextRegressor: (
@@ -50,14 +48,14 @@ class ServableModel:
     """A model that can be exported.
 
     Args:
-      purpose: what it does, for people.
-      signatures: what it answers.
-      weights: all that the signatures read.
-      backbone: whose layers are told.
-      tokenizer: of its texts.
-      outputs: what the values of its outputs mean, by a name for people.
-      figures: split -> metric -> figure, as measured when it was trained.
-      hparams: it was trained with.
+      purpose: what the model does, for people.
+      signatures: the signatures of the SavedModel, by name.
+      weights: all variables that the signatures read.
+      backbone: the encoder; the model card lists its layers.
+      tokenizer: the tokenizer of the model's texts.
+      outputs: what the values of the outputs mean, by a name for people.
+      figures: the metrics that were measured when the model was trained: split -> metric -> value.
+      hparams: the hyperparameters that the model was trained with.
     """
 
     purpose: str
@@ -70,8 +68,10 @@ class ServableModel:
     hparams: Mapping[str, Any] = field(default_factory=dict)
 
     def of_ids(self) -> "ServableModel":
-        """The same with the signatures of token ids only, `predict_ids` as the default too: a graph of
-        plain operations, which other engines convert."""
+        """The same model with only those signatures that take token ids; `predict_ids` is the default.
+
+        Their graphs have plain operations alone, which other engines can convert.
+        """
         by_ids = {name: graph for name, graph in self.signatures.items() if takes_ids(graph)}
         return replace(self, signatures={"serving_default": by_ids["predict_ids"], **by_ids})
 
@@ -79,61 +79,57 @@ class ServableModel:
 def load_servable_model(
     path: Path, task: str | None, dtype: str, report: Callable[[str], None]
 ) -> ServableModel:
-    """Loads what a directory holds.
+    """Loads a model and what is known of it.
 
     Args:
       path: a trial of fine-tuning (`finetuning_models/TASKS_TRIAL`), a preset, or the directory of a
         pre-training run (`models/NAME`).
-      task: which of a trial's; None if there is but one.
+      task: the name of a trial's task; None if the trial has but one.
       dtype: Keras dtype policy of the layers.
-      report: called with a line for the user.
+      report: called with lines for the user.
 
     Raises:
-      InputError: it is none of these, it cannot be read, or the task is not told or not there.
+      InputError: see `open_own_model` and `load_model`.
     """
-    tuned = find_tuned_preset(path, task)
-    if tuned is not None:
-        return _trial_model(path, tuned, dtype)
-    if is_preset(path):
-        return _preset_model(path, dtype)
-    run = load_trained_run(path, report, dtype)
-    if run is None:
-        raise InputError(
-            f"no model at {path}: expected a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a"
-            " preset, or the directory of a pre-training run (models/NAME)"
-        )
-    tokenizer = run.tokenizer.tokenizer
-    figures = _read_json(path / "eval.json")
+    stored = open_own_model(path, task)
+    model = load_model(stored, report, dtype)
+    if isinstance(stored, Run):
+        return _servable_run(model, _read_json(path / "eval.json"))
+    return _servable_preset(model, path, stored)
+
+
+def _servable_run(model: LoadedModel, metrics: Mapping[str, Any]) -> ServableModel:
+    assert model.config is not None and model.tokenizer is not None
+    tokenizer = model.tokenizer.tokenizer
     return ServableModel(
         "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
-        pretrainer_signatures(run.pretrainer, tokenizer),
-        run.pretrainer.weights,
-        run.pretrainer.discriminator,
+        pretrainer_signatures(model.pretrainer, tokenizer),
+        model.pretrainer.weights,
+        model.encoder,
         tokenizer,
-        figures={"held out": {k: v for k, v in figures.items() if isinstance(v, float)}},
-        hparams=run.config.to_json_dict(),
+        figures={"held out": {k: v for k, v in metrics.items() if isinstance(v, float)}},
+        hparams=model.config.to_json_dict(),
     )
 
 
-def _trial_model(path: Path, tuned: Path, dtype: str) -> ServableModel:
-    model = _preset_model(tuned, dtype)
+def _servable_preset(model: LoadedModel, path: Path, preset: Preset) -> ServableModel:
+    if model.task is not None:
+        servable = servable_task(model.task)
+    else:
+        assert model.tokenizer is not None
+        encoder, tokenizer = model.encoder, model.tokenizer.tokenizer
+        signatures = encoder_signatures(encoder, tokenizer)
+        servable = ServableModel("embeds texts", signatures, encoder.weights, encoder, tokenizer)
+    if preset.path == path:
+        return servable
+    # A trial has these files beside its presets.
     figures = _read_json(path / "result.json").get("figures", {})
     hparams = _read_json(path / "config.json").get("hparams", {})
-    return replace(model, figures=figures.get(tuned.name, {}), hparams=hparams)
-
-
-def _preset_model(path: Path, dtype: str) -> ServableModel:
-    task = load_task_preset(path, dtype)
-    if task is not None:
-        return servable_task(task)
-    backbone = load_preset(LVBertBackbone, path, dtype=dtype)
-    tokenizer = load_preset(LVBertTokenizer, path).tokenizer
-    signatures = encoder_signatures(backbone, tokenizer)
-    return ServableModel("embeds texts", signatures, backbone.weights, backbone, tokenizer)
+    return replace(servable, figures=figures.get(preset.path.name, {}), hparams=hparams)
 
 
 def servable_task(model: Any) -> ServableModel:
-    """A model of a task of this project, with a preprocessor, as one that can be exported."""
+    """A fine-tuned model of this package, with its preprocessor, as one that can be exported."""
     purpose, signatures_of, outputs = _TASKS[type(model)]
     return ServableModel(
         purpose,
@@ -146,5 +142,5 @@ def servable_task(model: Any) -> ServableModel:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a file that need not be there."""
+    """The JSON object in a file; empty if there is no such file."""
     return read_json_object(path) if path.exists() else {}

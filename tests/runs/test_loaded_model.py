@@ -8,13 +8,18 @@ import pytest
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import write_json
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.runs.loaded_model import load_run
 from lvbert_tf.runs.model_directory import read_config, save_preset, write_config
 from lvbert_tf.runs.named_weights import named_weights
-from lvbert_tf.runs.trained_run import load_trained_run
+from lvbert_tf.runs.open_model import open_own_model
 from lvbert_tf.text import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
 
 VOCABULARY = Path(__file__).parents[1] / "fixtures" / "tiny" / "vocab.txt"
+
+
+def load(path):
+    return load_run(open_own_model(path, None), pytest.fail)
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def test_the_tokenizer_is_the_presets_where_there_is_one(write_run):
     config = directory / "config.json"
     config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())  # saved by a Windows editor
     tokens = Vocabulary.load(VOCABULARY).tokens
-    run = load_trained_run(directory, pytest.fail)
+    run = load(directory)
     assert run.tokenizer.tokenizer.vocabulary.tokens == tokens
     assert run.pretrainer.discriminator.layer_string == "CAF"
     changed = [*tokens[:-1], "other"]
@@ -50,22 +55,21 @@ def test_the_tokenizer_is_the_presets_where_there_is_one(write_run):
     (directory / "vocab.txt").unlink()
     (checkpoint,) = (directory / "checkpoints").glob("step-*")
     for path in (directory, checkpoint):
-        assert load_trained_run(path, pytest.fail).tokenizer.get_vocabulary() == changed
+        assert load(path).tokenizer.get_vocabulary() == changed
 
 
 def test_a_vocabulary_that_has_changed_is_refused(write_run):
     directory, _ = write_run()
     config = read_config(directory)
     write_config(directory, config, Vocabulary.load(directory / "vocab.txt"))
-    assert load_trained_run(directory, pytest.fail) is not None
+    assert load(directory) is not None
     lines = (directory / "vocab.txt").read_text().splitlines(keepends=True)
     (directory / "vocab.txt").write_text("".join(lines[:40]))
     with pytest.raises(InputError, match="has 40 tokens and is not the vocabulary of 120 that"):
-        load_trained_run(directory, pytest.fail)
+        load(directory)
 
 
-def test_no_run_is_none_and_a_supernet_is_refused(write_run, tmp_path):
-    assert load_trained_run(tmp_path, pytest.fail) is None
+def test_a_supernet_is_refused(write_run):
     directory, _ = write_run(layer_types="CAF", untied_generator=True)
     with pytest.raises(InputError, match="run is a supernet; train one string of it first"):
-        load_trained_run(directory, pytest.fail)
+        load(directory)

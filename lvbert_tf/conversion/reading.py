@@ -1,54 +1,31 @@
-"""Loading what is to be converted."""
+"""Reading what is to be converted, from any of the formats."""
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras_hub
-
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.learning.tuned_model import find_tuned_preset, load_task_preset
 from lvbert_tf.hparams import load_hparams
-from lvbert_tf.interop.foreign_weights import RestoreReport
 from lvbert_tf.interop.huggingface_formats import TASKS
 from lvbert_tf.interop.huggingface_reading import load_pair
 from lvbert_tf.interop.huggingface_saved import TransformersModel, find_models
 from lvbert_tf.interop.huggingface_tasks import load_task
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
-from lvbert_tf.interop.recognition import check_format
 from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
 from lvbert_tf.interop.reference_writing import HPARAMS
 from lvbert_tf.io.files import read_json_object
-from lvbert_tf.models import ElectraPretrainer, LVBertBackbone, LVBertTokenizer
-from lvbert_tf.presets.directory import is_preset, load_preset
-from lvbert_tf.runs.trained_run import load_trained_run
-from lvbert_tf.settings.pretraining import PretrainingConfig
-
-_NOTHING = RestoreReport((), (), ())
-
-
-@dataclass(frozen=True)
-class Source:
-    """A model in memory, wherever it came from.
-
-    Args:
-        pretrainer: its networks, float32.
-        tokenizer: None where the source has no vocabulary.
-        config: builds the networks; None where there is nothing but a discriminator without its head.
-        report: what was found of the weights.
-        task: the fine-tuned model whose encoder the discriminator is, if it is one.
-    """
-
-    pretrainer: ElectraPretrainer
-    tokenizer: LVBertTokenizer | None
-    config: PretrainingConfig | None
-    report: RestoreReport
-    task: keras_hub.models.Task | None = None
+from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
+from lvbert_tf.runs.loaded_model import LoadedModel, encoder_alone, load_model
+from lvbert_tf.runs.open_model import (
+    ReferenceCheckpoint,
+    TransformersDirectory,
+    open_own_model,
+    recognise,
+)
 
 
-def load_source(
+def read_model(
     kind: str,
     path: str,
     hparams: str,
@@ -56,56 +33,65 @@ def load_source(
     allow_padding: bool,
     task: str | None,
     report: Callable[[str], None],
-) -> Source:
-    """Loads a model.
+) -> LoadedModel:
+    """Reads a model of any format, float32.
 
     Args:
-        kind: "reference", "huggingface" or "preset".
+        kind: the format that the user says it has: "reference", "huggingface" or "preset".
         path: where it is.
         hparams: for a reference checkpoint, see `load_hparams`; added to the hparams.json beside it.
-        vocab_file: instead of the vocabulary that lies with the model.
-        allow_padding: accept embeddings of no token.
+        vocab_file: a vocabulary to use instead of the one that lies with the model.
+        allow_padding: accept a model that has more embeddings than its vocabulary has tokens.
         task: which model of a trial of fine-tuning; None if there is but one.
         report: called with lines for the user.
 
     Raises:
-        InputError: it is of another format, it cannot be read, or its vocabulary has not as many tokens
-            as it has embeddings: more in any case, fewer unless they are allowed, or the model was
-            saved so.
+        InputError: the model is of another format or cannot be read; or its vocabulary has more tokens
+            than the model has embeddings, or fewer, unless they are allowed or the model was saved so.
     """
     if task is not None and kind != "preset":
         raise InputError(f"--task {task} chooses among the models of a trial, with --from preset")
     if hparams and kind != "reference":
         raise InputError("hparams describe reference checkpoints; the others say what they are")
-    check_format(kind, path)
+    _check_format(kind, path)
     if kind == "reference":
-        source = _load_reference(path, hparams, vocab_file)
+        model = _read_reference(path, hparams, vocab_file)
     elif kind == "huggingface":
-        source = _load_huggingface(path, vocab_file)
+        model = _read_huggingface(path, vocab_file)
     else:
-        source = _load_own(Path(path), task, report)
-    saved = source.tokenizer
+        model = load_model(open_own_model(Path(path), task), report)
+    saved = model.tokenizer
     if vocab_file and kind != "huggingface":
-        source = dataclasses.replace(source, tokenizer=_with_vocabulary(source, vocab_file))
+        model = dataclasses.replace(model, tokenizer=_with_vocabulary(model, vocab_file))
     padded = allow_padding or "vocab_size" in load_hparams(hparams)
     known = saved if kind == "preset" else None
-    _check_vocabulary(source, vocab_file or path, known, padded, report)
-    return source
+    _check_vocabulary(model, vocab_file or path, known, padded, report)
+    return model
+
+
+def _check_format(kind: str, path: str) -> None:
+    found = recognise(path)
+    if found is None:
+        return  # the reader of the format says what is wrong
+    formats = {ReferenceCheckpoint: "reference", TransformersDirectory: "huggingface"}
+    other = formats.get(type(found), "preset")
+    if other != kind:
+        raise InputError(f"{path} is {found.kind}; give it with --from {other}")
 
 
 def _check_vocabulary(
-    source: Source,
+    model: LoadedModel,
     where: str,
     known: LVBertTokenizer | None,
     padded: bool,
     report: Callable[[str], None],
 ) -> None:
     """Compares the vocabulary with the embeddings; `known` is one that the weights go with."""
-    if source.tokenizer is None:
+    if model.tokenizer is None:
         return
     tokens, rows = (
-        source.tokenizer.vocabulary_size(),
-        source.pretrainer.discriminator.vocabulary_size,
+        model.tokenizer.vocabulary_size(),
+        model.pretrainer.discriminator.vocabulary_size,
     )
     if tokens == rows or (known is not None and tokens == known.vocabulary_size()):
         return
@@ -133,13 +119,13 @@ def _settings(tokenizer: LVBertTokenizer | None) -> dict[str, Any]:
     }
 
 
-def _with_vocabulary(source: Source, vocab_file: str) -> LVBertTokenizer:
-    if source.tokenizer is not None:
-        return LVBertTokenizer(vocab_file, **_settings(source.tokenizer))
-    return LVBertTokenizer(vocab_file, source.config is None or source.config.do_lower_case)
+def _with_vocabulary(model: LoadedModel, vocab_file: str) -> LVBertTokenizer:
+    if model.tokenizer is not None:
+        return LVBertTokenizer(vocab_file, **_settings(model.tokenizer))
+    return LVBertTokenizer(vocab_file, model.config is None or model.config.do_lower_case)
 
 
-def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
+def _read_reference(path: str, given: str, vocab_file: str | None) -> LoadedModel:
     directory = Path(path) if Path(path).is_dir() else Path(path).parent
     hparams = _merged(
         read_json_object(directory / HPARAMS) if (directory / HPARAMS).exists() else {},
@@ -152,7 +138,7 @@ def _load_reference(path: str, given: str, vocab_file: str | None) -> Source:
     tokenizer = None
     if not vocab_file and beside.exists():
         tokenizer = LVBertTokenizer(str(beside), config.do_lower_case)
-    return Source(pretrainer, tokenizer, config, report)
+    return LoadedModel(pretrainer, tokenizer, config, report=report)
 
 
 def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +149,7 @@ def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return {**saved, **given}
 
 
-def _load_huggingface(path: str, vocab_file: str | None) -> Source:
+def _read_huggingface(path: str, vocab_file: str | None) -> LoadedModel:
     parts = [TransformersModel.load(directory) for directory in find_models(path)]
     found = [read_tokenizer(part.directory) for part in parts]
     tokenizers = [tokenizer for tokenizer in found if tokenizer is not None]
@@ -176,36 +162,9 @@ def _load_huggingface(path: str, vocab_file: str | None) -> Source:
         raise InputError(f"{path} has several models; give one of {choices}")
     if tuned:
         task, report = load_task(tuned[0], first)
-        return Source(_without_heads(task.backbone), first, None, report, task)
+        return LoadedModel(encoder_alone(task.backbone), first, task=task, report=report)
     for other in tokenizers[1:]:
         if {**other.get_config(), "name": ""} != {**tokenizers[0].get_config(), "name": ""}:
             raise InputError(f"{path}: discriminator and generator have different tokenizers")
     pretrainer, config, report = load_pair(parts, path)
-    return Source(pretrainer, first, config, report)
-
-
-def _without_heads(backbone: LVBertBackbone) -> ElectraPretrainer:
-    return ElectraPretrainer(backbone, None, detects_replacements=False)
-
-
-def _load_own(path: Path, task: str | None, report: Callable[[str], None]) -> Source:
-    tuned = find_tuned_preset(path, task)
-    if tuned is None and not is_preset(path) and is_preset(path / "preset"):
-        # What a conversion of a fine-tuned model wrote has nothing beside its preset.
-        tuned = path / "preset" if not (path / "config.json").exists() else None
-    preset = tuned or path
-    if is_preset(preset):
-        model = load_task_preset(preset, "float32")
-        if model is not None:
-            tokenizer = None if model.preprocessor is None else model.preprocessor.tokenizer
-            return Source(_without_heads(model.backbone), tokenizer, None, _NOTHING, model)
-        backbone = load_preset(LVBertBackbone, preset, dtype="float32")
-        tokenizer = load_preset(LVBertTokenizer, preset)
-        return Source(_without_heads(backbone), tokenizer, None, _NOTHING)
-    run = load_trained_run(path, report)
-    if run is None:
-        raise InputError(
-            f"{path} is no model of ours: expected the directory of a pre-training run"
-            " (models/NAME), a trial of fine-tuning (finetuning_models/TASKS_TRIAL), or a preset"
-        )
-    return Source(run.pretrainer, run.tokenizer, run.config, _NOTHING)
+    return LoadedModel(pretrainer, first, config, report=report)
