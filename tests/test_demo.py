@@ -9,7 +9,7 @@ import demo
 from examples import movie_reviews
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.units import is_held_out
+from lvbert_tf.records.held_out_split import is_held_out
 
 FIGURES = {
     "examples": 1280.0,

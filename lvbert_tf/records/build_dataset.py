@@ -8,17 +8,18 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import check_replaceable, new_output
-from lvbert_tf.records import examples, manifest, records
+from lvbert_tf.records import example_encoder, example_spans, manifest
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.encoding_pool import encode_units
+from lvbert_tf.records.corpus_parts import CorpusPart, divide_corpus
+from lvbert_tf.records.encoding_pool import encode_parts
 from lvbert_tf.records.manifest import Counts, Manifest, Split
+from lvbert_tf.records.part_encoder import EncodedSplit, EncodingSettings
 from lvbert_tf.records.shard_writer import SHARD_BYTES, ShardWriter
-from lvbert_tf.records.units import EncodedSplit, EncodingSettings, Unit, divide
 from lvbert_tf.records.unknown_words import VocabularyFit
 from lvbert_tf.text.vocabulary import Vocabulary
 
 MAX_LENGTH = 4096
-MAX_SHARDS = 512  # open at a time; systems allow 1,024 files
+MAX_SHARDS = 512  # all are open at the same time; systems allow 1,024 open files
 _FILES_AT_ONCE = 4
 
 
@@ -29,18 +30,18 @@ class BuildSettings:
     Args:
         vocabulary_file: a BERT vocabulary.
         output_dir: the directory to make.
-        max_seq_length: tokens of an example, 5 to 4,096.
-        num_processes: processes that tokenize; the result does not depend on it.
+        max_seq_length: the number of tokens of an example, 5 to 4,096.
+        num_processes: the number of processes that tokenize; the result does not depend on it.
         lowercase: whether text is lower-cased.
-        strip_accents: whether accents are removed; only lower-cased text can be.
-        seed: of example lengths, segments and the held-out split.
-        held_out_fraction: share of the documents set aside for evaluation, 0 to 0.5.
-        num_shards: number of training files; None: one for each 64 MiB, at least 4.
-        overwrite: whether to replace a set of records that is there.
+        strip_accents: whether accents are removed, which needs `lowercase`.
+        seed: the seed of example lengths, segments and the held-out split.
+        held_out_fraction: the share of the documents that are set aside for evaluation, 0 to 0.5.
+        num_shards: the number of training files; None makes one for each 64 MiB, and at least 4.
+        overwrite: whether to replace a set of records that is at `output_dir`.
         allow_unknown_words: whether half of the tokens or more may be [UNK].
 
     Raises:
-        InputError: if a value is out of its range.
+        InputError: a value is out of its range.
     """
 
     vocabulary_file: str
@@ -56,7 +57,7 @@ class BuildSettings:
     allow_unknown_words: bool = False
 
     def __post_init__(self):
-        _check_range("max_seq_length", self.max_seq_length, examples.MIN_LENGTH, MAX_LENGTH)
+        _check_range("max_seq_length", self.max_seq_length, example_spans.MIN_LENGTH, MAX_LENGTH)
         _check_range("num_processes", self.num_processes, 1, 1024)
         _check_range("seed", self.seed, 0, 2**63 - 1)
         _check_range("held_out_fraction", self.held_out_fraction, 0, 0.5)
@@ -65,7 +66,11 @@ class BuildSettings:
 
 
 def check_output(settings: BuildSettings) -> None:
-    """Raises InputError if there is something at `output_dir` that may not be replaced."""
+    """Checks the output directory before any work.
+
+    Raises:
+        InputError: there is something at `output_dir` that may not be replaced.
+    """
     check_replaceable(Path(settings.output_dir).resolve(), settings.overwrite, _is_ours)
 
 
@@ -82,22 +87,22 @@ def build_dataset(
     Args:
         corpus: the text.
         settings: how to build.
-        on_bytes: called with how many of `corpus.total_bytes` have been built from since its last
-            call.
-        on_warning: called with what is wrong with records that are usable all the same.
+        on_bytes: called with the number of bytes, of `corpus.total_bytes`, whose records were written
+            since the last call.
+        on_warning: called with a line about records that can be used but may be bad.
 
     Returns:
         The manifest.
 
     Raises:
-        InputError: if the vocabulary, the corpus or the output directory cannot be used, if most of
-            the text is unknown to the vocabulary, or the disk is full.
+        InputError: the vocabulary, the corpus or the output directory cannot be used, most of the text
+            is unknown to the vocabulary, or the disk is full.
     """
     vocabulary = Vocabulary.load(settings.vocabulary_file)
-    if vocabulary.size > records.MAX_VOCABULARY_SIZE:
+    if vocabulary.size > example_encoder.MAX_VOCABULARY_SIZE:
         raise InputError(
             f"{settings.vocabulary_file}: {vocabulary.size} tokens; at most"
-            f" {records.MAX_VOCABULARY_SIZE} are supported"
+            f" {example_encoder.MAX_VOCABULARY_SIZE} are supported"
         )
     output = Path(settings.output_dir).resolve()
     with new_output(output, settings.overwrite, _is_ours) as directory:
@@ -152,11 +157,11 @@ def _write_splits(
     held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
     position = _Position(on_bytes)
     fit = VocabularyFit(encoding, settings.allow_unknown_words)
-    units = position.of_units(fit.watch(divide(corpus.read(position.advance))))
+    parts = position.passing(fit.watch(divide_corpus(corpus.read(position.advance))))
     try:
-        for parts in encode_units(units, encoding, settings.num_processes):
-            training.write(parts[0])
-            held_out.write(parts[1])
+        for encoded in encode_parts(parts, encoding, settings.num_processes):
+            training.write(encoded[0])
+            held_out.write(encoded[1])
             fit.check(training.counts, held_out.counts)
             position.report()
         fit.check(training.counts, held_out.counts, complete=True)
@@ -169,23 +174,23 @@ def _write_splits(
 
 
 class _Position:
-    """Reports what has been built from, not what has been read ahead."""
+    """Reports how far the corpus has been written as records; it is read further ahead."""
 
     def __init__(self, on_bytes: Callable[[int], object]):
         self._on_bytes = on_bytes
         self._read = self._reported = 0
-        self._unit_ends: collections.deque[int] = collections.deque()
+        self._part_ends: collections.deque[int] = collections.deque()
 
     def advance(self, count: int) -> None:
         self._read += count
 
-    def of_units(self, units: Iterable[Unit]) -> Iterator[Unit]:
-        for unit in units:
-            self._unit_ends.append(self._read)
-            yield unit
+    def passing(self, parts: Iterable[CorpusPart]) -> Iterator[CorpusPart]:
+        for part in parts:
+            self._part_ends.append(self._read)
+            yield part
 
     def report(self) -> None:
-        end = self._unit_ends.popleft()
+        end = self._part_ends.popleft()
         self._on_bytes(end - self._reported)
         self._reported = end
 
@@ -195,10 +200,10 @@ class _SplitWriter:
         self.writer = writer
         self.counts = Counts(0, 0, 0, 0, 0)
 
-    def write(self, part: EncodedSplit) -> None:
-        self.counts = part.add_to(self.counts)
-        if part.records:
-            self.writer.write(part.records)
+    def write(self, encoded: EncodedSplit) -> None:
+        self.counts = encoded.add_to(self.counts)
+        if encoded.records:
+            self.writer.write(encoded.records)
 
     def finish(self) -> Split:
         return Split(self.counts, self.writer.finish())

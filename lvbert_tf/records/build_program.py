@@ -1,4 +1,4 @@
-"""What the two dataset-building programs share: flags, progress and the closing words."""
+"""What both programs that build records share: flags, the progress bar and the closing lines."""
 
 import os
 from collections.abc import Iterator
@@ -48,8 +48,18 @@ def define_flags() -> None:
 
 
 def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool) -> None:
-    """Builds the records as the flags say, with a progress bar on standard error."""
-    # Tokenizing is work for the processor; the accelerator may be busy training.
+    """Builds records as the flags say, with a progress bar on standard error.
+
+    Args:
+        corpus_location: see `Corpus`.
+        vocabulary_file: the vocabulary, which is learned if there is none and the flags allow it.
+        output: the directory to make.
+        blanks: whether blank lines separate documents.
+
+    Raises:
+        InputError: see `build_dataset`; or two flags contradict each other.
+    """
+    # Tokenizing needs no accelerator, which may be in use for training.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     _check_casing("lower_case")
     _check_casing("strip_accents")
@@ -103,7 +113,7 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
 
 
 def _check_casing(what: str) -> None:
-    """Refuses a flag and the reference's spelling of its opposite, both given and contradictory."""
+    """Refuses `--do_X` and the reference's `--no_X` if both are given and contradict each other."""
     given = [FLAGS[f"do_{what}"], FLAGS[f"no_{what}"]]
     if all(flag.present for flag in given) and given[0].value == given[1].value:
         values = " and ".join(f"--{flag.name}={str(flag.value).lower()}" for flag in given)
@@ -111,7 +121,7 @@ def _check_casing(what: str) -> None:
 
 
 def _unused(corpus: Corpus) -> Iterator[str]:
-    """Flags that were given and that nothing in the corpus made use of."""
+    """Yields a warning for each flag that was given and had no effect on this corpus."""
     if FLAGS["do_strip_accents"].present and FLAGS.do_strip_accents and not _lowercase():
         yield "--do_strip_accents is not used: cased text keeps its accents"
     if FLAGS["json_field"].present and not corpus.records_read:

@@ -1,4 +1,4 @@
-"""Documents from a corpus: plain text, JSON lines or a TensorFlow Datasets name."""
+"""Reads the documents of a corpus: plain text, JSON lines or a data set of TensorFlow Datasets."""
 
 import json
 import re
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io import streams as sources
-from lvbert_tf.io import tfds as tfds_source
+from lvbert_tf.io import streams
 from lvbert_tf.io.files import check_encoding, expand_home
+from lvbert_tf.io.tfds import TfdsText
 
 CHUNK_BYTES = 1 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-# Of the file so far: a stray byte in a large crawl is passed over, another encoding is not.
+# The share of a file. A stray byte in a large crawl is left out; a file in another encoding is refused.
 _MAX_UNDECODABLE = 1e-3
 
 
 @dataclass
 class Corpus:
-    """Where the text is and how it divides into documents.
+    """A corpus: where its text is, and how it divides into documents.
 
     Args:
         location: comma-separated files, directories (read recursively) and
@@ -40,44 +40,45 @@ class Corpus:
 
     def __post_init__(self):
         """Finds the files, so that a wrong location fails before any work."""
-        self._sources = []
+        self._texts = []
         self.total_bytes = 0
         for part in filter(None, (part.strip() for part in self.location.split(","))):
             if part.startswith("tfds:"):
-                source = tfds_source.TfdsText.open(part, self.json_field)
-                self._sources.append(source)
-                self.total_bytes += source.total_bytes
+                text = TfdsText.open(part, self.json_field)
+                self._texts.append(text)
+                self.total_bytes += text.total_bytes
             else:
-                files = sources.find_files(expand_home(part))
-                self._sources += files
+                files = streams.find_files(expand_home(part))
+                self._texts += files
                 self.total_bytes += sum(file.stat().st_size for file in files)
-        if not self._sources:
+        if not self._texts:
             raise InputError("no corpus given; it is a file, a directory or tfds:NAME")
 
     def read(
         self, on_bytes: Callable[[int], object] = lambda count: None
     ) -> Iterator[tuple[bool, str]]:
-        """Yields `(starts_document, text)` in order, `text` at most about 1 MiB of lines.
+        """Yields `(starts_document, text)` in order, where `text` is at most about 1 MiB of lines.
 
-        A document longer than that comes in several pieces, the first with `starts_document`.
+        A longer document comes in several texts, of which only the first one starts the document.
 
         Args:
-            on_bytes: called with how many of `total_bytes` were read since its last call.
+            on_bytes: called with the number of bytes, of `total_bytes`, that were read since the last
+                call.
 
         Raises:
-            InputError: naming the file and place, if it is corrupt, binary, not UTF-8, not JSON
-                or without the field.
+            InputError: a file is corrupt, binary, not UTF-8, not JSON or without the field; the message
+                names the file and the line or byte.
         """
         self.undecodable = self.texts_read = self.records_read = 0
-        for source in self._sources:
-            if isinstance(source, tfds_source.TfdsText):
+        for location in self._texts:
+            if isinstance(location, TfdsText):
                 self.records_read += 1
-                for text in source.read(on_bytes):
+                for text in location.read(on_bytes):
                     yield from _one_document(text)
                 continue
-            for name, stream in sources.open_streams(source, on_bytes):
-                with sources.reading(name):
-                    if sources.uncompressed_name(name).endswith(JSON_SUFFIXES):
+            for name, stream in streams.open_streams(location, on_bytes):
+                with streams.reading(name):
+                    if streams.uncompressed_name(name).endswith(JSON_SUFFIXES):
                         self.records_read += 1
                         for text in _json_texts(stream, name, self.json_field):
                             yield from _one_document(text)
@@ -88,7 +89,7 @@ class Corpus:
     def _text_documents(self, stream: BinaryIO, name: str) -> Iterator[tuple[bool, str]]:
         starts = True
         for chunk in self._text_chunks(stream, name):
-            # A chunk starts on a new line: the newline before it lets a blank first line match.
+            # A chunk starts on a new line. With a line feed before it, a blank first line matches too.
             parts = _BLANK_LINES.split("\n" + chunk) if self.blanks_separate_docs else [chunk]
             for position, part in enumerate(parts):
                 starts = starts or position > 0
@@ -129,7 +130,7 @@ class Corpus:
 
 
 def _last_break(block: bytes) -> int:
-    """Where to cut: after the last whole line; in an endless one after a word, or a character."""
+    """Where to cut: after the last whole line; in a line without an end after a word or a character."""
     if cut := block.rfind(b"\n") + 1:
         return cut
     if len(block) < CHUNK_BYTES:

@@ -1,4 +1,4 @@
-"""Encodes units of text in threads or processes, in order, a bounded number at a time."""
+"""Encodes the parts of a corpus in threads or processes, in order, a bounded number at a time."""
 
 import collections
 import contextlib
@@ -13,34 +13,36 @@ from multiprocessing.connection import wait
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.quiet_import import import_tensorflow
-from lvbert_tf.records.units import EncodedSplit, EncodingSettings, Unit, UnitEncoder
+from lvbert_tf.records.corpus_parts import CorpusPart
+from lvbert_tf.records.part_encoder import EncodedSplit, EncodingSettings, PartEncoder
 
-# Units waiting or at work, for each process: bounds the memory and keeps every process busy.
-_UNITS_AHEAD = 3
+# The number of parts that wait or are encoded, for each process. It bounds the memory and keeps every
+# process busy.
+_PARTS_AHEAD = 3
 
-_encoder: UnitEncoder | None = None
+_encoder: PartEncoder | None = None
 
 
-def encode_units(
-    units: Iterable[Unit], settings: EncodingSettings, num_processes: int
+def encode_parts(
+    parts: Iterable[CorpusPart], settings: EncodingSettings, num_processes: int
 ) -> Iterator[tuple[EncodedSplit, EncodedSplit]]:
-    """Yields each unit's training and held-out part, in the units' order.
+    """Yields the training and the held-out records of each part, in the order of the parts.
 
     Args:
-        units: read in this process, as far ahead as the processes need.
-        settings: what the encoder needs.
-        num_processes: 1 encodes in this process; more start so many others.
+        parts: the parts, which are read in this process, as far ahead as the other processes need.
+        settings: the settings of the encoder.
+        num_processes: 1 encodes in this process; a higher number starts as many other processes.
 
     Raises:
-        InputError: if a process is killed, which is what happens when memory runs out.
+        InputError: a process was killed, as the system does when memory runs out.
     """
     executor: Executor
-    encode: Callable[[Unit], tuple[EncodedSplit, EncodedSplit]]
+    encode: Callable[[CorpusPart], tuple[EncodedSplit, EncodedSplit]]
     if num_processes == 1:
         import_tensorflow()
-        # TensorFlow tokenizes without holding the interpreter: one unit is tokenized while
-        # another is packed and a third one is read.
-        executor, encode = ThreadPoolExecutor(_UNITS_AHEAD), UnitEncoder(settings)
+        # TensorFlow tokenizes without holding the interpreter's lock: one part is tokenized while
+        # another one is divided into examples and a third one is read.
+        executor, encode = ThreadPoolExecutor(_PARTS_AHEAD), PartEncoder(settings)
     else:
         executor = ProcessPoolExecutor(
             num_processes,
@@ -51,10 +53,10 @@ def encode_units(
         encode = _encode
     try:
         pending: collections.deque[Future] = collections.deque()
-        for unit in units:
+        for part in parts:
             with _unseen_interrupts():
-                pending.append(executor.submit(encode, unit))
-            if len(pending) >= _UNITS_AHEAD * num_processes:
+                pending.append(executor.submit(encode, part))
+            if len(pending) >= _PARTS_AHEAD * num_processes:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -68,7 +70,10 @@ def encode_units(
 
 @contextlib.contextmanager
 def _unseen_interrupts() -> Iterator[None]:
-    """Processes that start within it never see Ctrl-C, which a terminal sends to all: we end them."""
+    """Keeps Ctrl-C from the processes that are started in this context.
+
+    A terminal sends it to all processes; this one ends the others.
+    """
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -86,17 +91,17 @@ def _start_worker(settings: EncodingSettings) -> None:
     # The processes share the cores already.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    _encoder = UnitEncoder(settings)
+    _encoder = PartEncoder(settings)
 
 
 def _end_with_parent() -> None:
-    """A worker waiting for work would outlive a parent that was killed."""
+    """Ends this process with its parent, which a waiting worker would otherwise outlive."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
 
 
-def _encode(unit: Unit) -> tuple[EncodedSplit, EncodedSplit]:
+def _encode(part: CorpusPart) -> tuple[EncodedSplit, EncodedSplit]:
     assert _encoder is not None
-    return _encoder(unit)
+    return _encoder(part)

@@ -1,9 +1,9 @@
-"""Records to batches, in an order that is a pure function of (seed, epoch, position).
+"""Makes batches of records, in an order that is a function of (seed, epoch, position).
 
 An epoch takes the blocks of a record set in random order and gathers them into windows of about
-65,536 examples, which are shuffled whole. Three windows exist at a time (one in use, one waiting, one
-being read), some 200 MB at length 128. Because the number of examples in every block is known, the
-place where a step starts is computed, not searched for: resuming reads no more than one window.
+65,536 examples. Each window is shuffled as a whole. Three windows are in memory at a time (one is in
+use, one waits, one is read), some 200 MB at length 128. The number of examples in every block is known,
+so the first record of any step can be computed: a run that continues reads at most one window before it.
 """
 
 from collections.abc import Callable
@@ -27,25 +27,25 @@ def training_dataset(
     start_step: int = 0,
     worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Endless shuffled batches; every example comes once an epoch.
+    """Shuffled batches without end; every example comes once in each epoch.
 
-    Batches run across the ends of epochs, so that no remainder is left out.
+    A batch may hold examples of two epochs, so that no example is left out.
 
     Args:
-        records: what to read.
-        global_batch_size: examples of a step, over all workers.
-        seed: of the order.
+        records: the records to read.
+        global_batch_size: the number of examples of a step, over all workers.
+        seed: the seed of the order.
         start_step: the step whose batch comes first.
-        worker: `(index, count)`. A worker gets its rows of the global batch that one worker
-            alone would get: the first `1 / count` for index 0, and so on.
+        worker: `(index, count)`. Each worker gets its share of the batch that one worker alone would
+            get: the first `1 / count` of its rows for index 0, and so on.
 
     Returns:
         Dataset of dicts `input_ids`, `input_mask`, `segment_ids`: int32
         `[global_batch_size / count, max_seq_length]`. Errors of the files are raised while it is
-        read; `explain_data_error` names the file.
+        read; `explain_data_error` finds the file.
 
     Raises:
-        InputError: if the batch cannot be divided by the number of workers.
+        InputError: the batch cannot be divided by the number of workers.
     """
     rows = _worker_rows(global_batch_size, worker)
     order = _Order(records, seed)
@@ -73,26 +73,26 @@ def training_dataset(
 
 
 def num_evaluation_batches(records: RecordSet, global_batch_size: int, most: int) -> int:
-    """Batches of `evaluation_dataset`, the last one perhaps not full; at most `most`."""
+    """The number of batches of `evaluation_dataset`, the last one perhaps not full; at most `most`."""
     return min(most, -(-records.num_examples // global_batch_size))
 
 
 def evaluation_dataset(
     records: RecordSet, global_batch_size: int, worker: tuple[int, int] = (0, 1)
 ) -> tf.data.Dataset:
-    """All examples once, in the files' order.
+    """Batches of all examples, each once, in the order of the files.
 
     Args:
-        records: what to read.
-        global_batch_size: examples of a batch, over all workers. The last batch is filled with
-            rows whose `input_mask` is all zero.
+        records: the records to read.
+        global_batch_size: the number of examples of a batch, over all workers. The last batch is filled
+            up with rows whose `input_mask` is all zero.
         worker: `(index, count)`, as in `training_dataset`.
 
     Returns:
         Dataset of dicts as in `training_dataset`.
 
     Raises:
-        InputError: if the batch cannot be divided by the number of workers.
+        InputError: the batch cannot be divided by the number of workers.
     """
     rows = _worker_rows(global_batch_size, worker)
 
@@ -113,7 +113,7 @@ def evaluation_dataset(
 
 
 class _Order:
-    """Which blocks make up a window, and how it is shuffled; windows count on over epochs."""
+    """Which blocks a window has, and how it is shuffled. Windows are numbered on from epoch to epoch."""
 
     def __init__(self, records: RecordSet, seed: int):
         self._examples = records.block_examples
@@ -123,28 +123,28 @@ class _Order:
         self._epoch_windows = -(-len(self._examples) // self._window_blocks)
 
     def blocks(self, window: tf.Tensor) -> tf.Tensor:
-        """Indices of the window's blocks."""
+        """The indices of the blocks of a window."""
         epoch, first = window // self._epoch_windows, window % self._epoch_windows
         first *= self._window_blocks
         return self._epoch_order(epoch)[first : first + self._window_blocks]
 
     def shuffle(self, batch: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-        """The window's examples in their final order."""
+        """The examples of a window in their final order."""
         return _shuffle(batch, self._seed, window)
 
     def locate(self, example: int) -> tuple[int, int]:
-        """Window of the example at this place since the beginning, and its place in the window."""
-        epoch, place = divmod(example, int(self._examples.sum()))
+        """The window of the n-th example of the training, and the position of the example in it."""
+        epoch, position = divmod(example, int(self._examples.sum()))
         with tf.device("CPU:0"):
             order = self._epoch_order(tf.constant(epoch, tf.int64)).numpy()
         starts = np.arange(0, len(order), self._window_blocks)
         ends = np.cumsum(np.add.reduceat(self._examples[order], starts))
-        window = int(np.searchsorted(ends, place, side="right"))
+        window = int(np.searchsorted(ends, position, side="right"))
         begin = int(ends[window - 1]) if window else 0
-        return epoch * self._epoch_windows + window, place - begin
+        return epoch * self._epoch_windows + window, position - begin
 
     def _epoch_order(self, epoch: tf.Tensor) -> tf.Tensor:
-        # Negative, to differ from the seeds of the windows.
+        # Negative numbers, because windows are shuffled with positive ones.
         return _shuffle(tf.range(len(self._examples), dtype=tf.int64), self._seed, -1 - epoch)
 
 
@@ -166,7 +166,7 @@ def _block_reader(records: RecordSet) -> Callable[[tf.Tensor], tf.data.Dataset]:
         examples = tf.constant(records.block_examples)
 
     def read(block: tf.Tensor) -> tf.data.Dataset:
-        # tf.data.TFRecordDataset always starts at the beginning of a file; its kernel need not.
+        # tf.data.TFRecordDataset always starts at the beginning of a file; its kernel can start later.
         variant = tf.raw_ops.TFRecordDatasetV2(
             filenames=files[block_files[block]][tf.newaxis],
             compression_type="",

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a set of records holds and how it was made."""
+"""`manifest.json`, which describes a set of records and how it was built."""
 
 import dataclasses
 import json
@@ -12,13 +12,13 @@ MANIFEST_NAME = "manifest.json"
 TRAINING_PREFIX = "pretrain_data.tfrecord"
 HELD_OUT_PREFIX = "held_out.tfrecord"
 FORMAT = 1
-# Examples are read in blocks, whose places in a shard the manifest lists.
+# Records are read in blocks of this many. The manifest lists where each block begins in its shard.
 BLOCK_EXAMPLES = 8192
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One TFRecord file; `block_offsets` has the byte where every 8,192nd record starts."""
+    """One TFRecord file. `block_offsets` lists the byte offsets of every 8,192nd record."""
 
     name: str
     examples: int
@@ -29,9 +29,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one split; `text_bytes` is UTF-8, `tokens` leaves out [CLS], [SEP] and padding.
+    """How much a split holds.
 
-    `unknown_tokens` are those of `tokens` that are [UNK]; None in manifests of earlier releases.
+    Attributes:
+        documents: the number of documents.
+        text_bytes: the size of their text in UTF-8.
+        tokens: the number of tokens, without [CLS], [SEP] and padding.
+        examples: the number of examples.
+        unknown_tokens: how many of the tokens are [UNK]; None in manifests of earlier releases.
     """
 
     documents: int
@@ -48,7 +53,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Split:
-    """Training or held-out examples, divided by document."""
+    """The training or the held-out examples. All examples of a document are in the same split."""
 
     counts: Counts
     shards: tuple[Shard, ...]
@@ -56,7 +61,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that must agree with a model trained on the records, and where they came from."""
+    """What must agree with a model that is trained on the records, and how they were built."""
 
     vocabulary_sha256: str
     vocabulary_size: int
@@ -69,27 +74,27 @@ class Manifest:
     format: int = FORMAT
 
     def split_of(self, file_name: str) -> Split | None:
-        """The split that lists this file, if one does."""
+        """The split that lists a file; None if no split does."""
         for split in (self.training, self.held_out):
             if any(shard.name == file_name for shard in split.shards):
                 return split
         return None
 
     def to_json(self) -> str:
-        """The file's text."""
+        """The content of the file."""
         content = dataclasses.asdict(self)
         for split in ("training", "held_out"):
-            # Earlier releases had no such count, and searches know their records by this text.
+            # Earlier releases had no such count, and a search compares the hash of this text.
             if content[split]["counts"]["unknown_tokens"] is None:
                 del content[split]["counts"]["unknown_tokens"]
         return json.dumps(content, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, path: str | PurePath) -> "Manifest":
-        """Parses the file's text.
+        """Parses the content of the file.
 
         Raises:
-            InputError: if it is damaged or of another format; names `path`.
+            InputError: the content is damaged or of another format; the message names `path`.
         """
         try:
             values = json.loads(text)

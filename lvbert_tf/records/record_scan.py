@@ -1,4 +1,4 @@
-"""Walks through a TFRecord file: counts its records and finds those that are damaged."""
+"""Reads through a TFRecord file, counts its records and finds those that are damaged."""
 
 import struct
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from functools import lru_cache
 import tensorflow as tf
 
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES
-from lvbert_tf.records.records import FRAME_BYTES, masked_crc32c
+from lvbert_tf.records.tfrecord import FRAME_BYTES, masked_crc32c
 
 _CHUNK_BYTES = 16 << 20
 _HEADER_BYTES = 12
@@ -15,12 +15,12 @@ _HEADER_BYTES = 12
 
 @dataclass
 class RecordScan:
-    """What a file holds.
+    """The sound and the damaged records of a file.
 
     Attributes:
-        blocks: `(byte offset, number of records)` of runs of sound records, none over 8,192.
-        corrupt: number of damaged records, a damaged end of the file counting as one.
-        first_damage: `(index of the record, byte offset)` of the first of them.
+        blocks: `(byte offset, number of records)` of consecutive sound records, at most 8,192 each.
+        corrupt: the number of damaged records; a damaged end of the file counts as one.
+        first_damage: `(index of the record, byte offset)` of the first damaged record, if there is one.
     """
 
     blocks: list[tuple[int, int]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class RecordScan:
     _run_is_open: bool = False
 
     def add(self, offset: int, is_sound: bool) -> None:
-        """Notes the record that starts at the offset."""
+        """Adds the record that starts at a byte offset."""
         if not is_sound:
             self.corrupt += 1
             self.first_damage = self.first_damage or (self._index, offset)
@@ -45,12 +45,12 @@ class RecordScan:
 def scan(path: str, verify: bool) -> RecordScan:
     """Reads a TFRecord file from end to end.
 
-    After a record with damaged data the walk goes on with the next one; after a damaged length
-    nothing can be found any more, and the rest of the file counts as one damaged record.
+    After a record with damaged data the next record is read. After a damaged length no other record
+    can be found, and the rest of the file counts as one damaged record.
 
     Args:
-        path: the file; any path that `tf.io.gfile` reads.
-        verify: whether to check the records' data and not only their lengths (about 300 MB/s).
+        path: a path that `tf.io.gfile` can read.
+        verify: whether to check the data of the records (at about 300 MB/s) and not only their lengths.
     """
     result = RecordScan()
     size = tf.io.gfile.stat(path).length
@@ -62,9 +62,9 @@ def scan(path: str, verify: bool) -> RecordScan:
                 missing = max(missing, need - len(chunk))
             read = file.read(min(missing, size - base - len(chunk)))
             chunk += read
-            places, end = _complete_records(chunk)
-            sound = _sound(chunk, places) if verify else [True] * len(places)
-            for (start, _), is_sound in zip(places, sound, strict=True):
+            positions, end = _complete_records(chunk)
+            sound = _sound(chunk, positions) if verify else [True] * len(positions)
+            for (start, _), is_sound in zip(positions, sound, strict=True):
                 result.add(base + start, is_sound)
             header_is_bad = len(chunk) - end >= _HEADER_BYTES and not _record_bytes(chunk, end)
             base, chunk = base + end, chunk[end:]
@@ -75,7 +75,7 @@ def scan(path: str, verify: bool) -> RecordScan:
 
 
 def is_damaged_at(path: str, data_offset: int) -> bool:
-    """Whether a record with a sound length and damaged data has its data at this byte."""
+    """Whether the data at a byte offset is that of a record with a sound length and damaged data."""
     start = data_offset - _HEADER_BYTES
     if start < 0 or start + FRAME_BYTES > tf.io.gfile.stat(path).length:
         return False
@@ -84,33 +84,33 @@ def is_damaged_at(path: str, data_offset: int) -> bool:
         header = file.read(_HEADER_BYTES)
         size = _record_bytes(header, 0)
         chunk = header + file.read(size - _HEADER_BYTES) if size else b""
-    places, _ = _complete_records(chunk)
-    return bool(places) and not _sound(chunk, places[:1])[0]
+    positions, _ = _complete_records(chunk)
+    return bool(positions) and not _sound(chunk, positions[:1])[0]
 
 
 def _complete_records(chunk: bytes) -> tuple[list[tuple[int, int]], int]:
-    """`(start, end)` of every whole record, and the end of the last."""
-    places, start = [], 0
+    """`(start, end)` of every whole record in some bytes, and the end of the last one."""
+    positions, start = [], 0
     while size := _record_bytes(chunk, start):
         if start + size > len(chunk):
             break
-        places.append((start, start + size))
+        positions.append((start, start + size))
         start += size
-    return places, start
+    return positions, start
 
 
 def _record_bytes(chunk: bytes, start: int) -> int:
-    """Size of the record that starts here with its frame; 0 if its length is cut or damaged."""
+    """The size of a record with its frame; 0 if its length is cut off or damaged."""
     header = chunk[start : start + _HEADER_BYTES]
     if len(header) < _HEADER_BYTES or _header_checksum(header[:8]) != header[8:]:
         return 0
     return struct.unpack_from("<Q", header)[0] + FRAME_BYTES
 
 
-def _sound(chunk: bytes, places: list[tuple[int, int]]) -> list[bool]:
+def _sound(chunk: bytes, positions: list[tuple[int, int]]) -> list[bool]:
     return [
         masked_crc32c(chunk[start + _HEADER_BYTES : end - 4]) == chunk[end - 4 : end]
-        for start, end in places
+        for start, end in positions
     ]
 
 

@@ -1,4 +1,4 @@
-"""A set of record files: found, checked against what the model expects, and divided in blocks."""
+"""Finds a set of record files, checks that a model can read them, and divides them into blocks."""
 
 import os
 import re
@@ -16,16 +16,16 @@ from lvbert_tf.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class RecordSet:
-    """Record files and the blocks of up to 8,192 records that they are read in.
+    """Record files, and the blocks of up to 8,192 records in which they are read.
 
     Attributes:
-        files: paths, sorted by name and number.
-        block_files: int64 `[blocks]`, index into `files`.
-        block_offsets: int64 `[blocks]`, byte where the block starts.
-        block_examples: int64 `[blocks]`, number of records.
-        max_seq_length: tokens of an example.
-        manifest: of the first file's directory; None if there is none.
-        corrupt_records: how many records are left out of each damaged file.
+        files: the paths, sorted by name and number.
+        block_files: int64 `[blocks]`, the index of each block's file in `files`.
+        block_offsets: int64 `[blocks]`, the byte at which each block starts.
+        block_examples: int64 `[blocks]`, the number of records of each block.
+        max_seq_length: the number of tokens of an example.
+        manifest: the manifest in the first file's directory; None if there is none.
+        corrupt_records: the number of records that are left out of each damaged file.
     """
 
     files: tuple[str, ...]
@@ -38,7 +38,7 @@ class RecordSet:
 
     @property
     def num_examples(self) -> int:
-        """Number of records in all files."""
+        """The number of records in all files."""
         return int(self.block_examples.sum())
 
     @classmethod
@@ -48,17 +48,17 @@ class RecordSet:
         settings: RecordSettings,
         vocabulary: Vocabulary | None = None,
     ) -> "RecordSet":
-        """Finds the files and checks them: with a manifest, by their sizes alone.
+        """Finds the files and checks them. Where there is a manifest, only their sizes are checked.
 
         Args:
             pattern: comma-separated paths, which may have wildcards.
-            settings: what the model reads, and what is done about files that are not so. Records
-                that are left out are counted in `corrupt_records`.
-            vocabulary: the model's; None does not check it.
+            settings: what the model reads, and what to do about files without a manifest or with damaged
+                records. Records that are left out are counted in `corrupt_records`.
+            vocabulary: the model's vocabulary; None does not check it.
 
         Raises:
-            InputError: if there are no files or no manifest, if files are missing, cut short or
-                damaged, or if they were built with another length, vocabulary or casing.
+            InputError: there are no files or no manifest; files are missing, cut short or damaged; or
+                they were built with another length, vocabulary or casing.
         """
         files = _find(pattern)
         directories = sorted({os.path.dirname(file) for file in files})
@@ -99,19 +99,19 @@ class RecordSet:
 
 
 def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputError:
-    """Finds the file behind a reading error (`tf.errors.DataLossError` and the like).
+    """Finds the file behind an error of reading (`tf.errors.DataLossError` and the like).
 
     Args:
-        error: what `tf.data` raised.
-        records: what was being read.
+        error: the error that `tf.data` raised.
+        records: the records that were read.
 
     Returns:
-        An error naming the file and, where it can be found, the record.
+        An error that names the file and, if it can be found, the record.
     """
-    place = re.search(r"record at (\d+)", error.message or "")
-    if place:
+    offset = re.search(r"record at (\d+)", error.message or "")
+    if offset:
         for file in records.files:
-            if record_scan.is_damaged_at(file, int(place[1])):
+            if record_scan.is_damaged_at(file, int(offset[1])):
                 return InputError(_damage(file, record_scan.scan(file, verify=True)))
     for file in records.files:
         if not tf.io.gfile.exists(file):
@@ -183,7 +183,7 @@ def _check_manifest(
 def _check_complete(
     manifest: Manifest, directory: str, files: list[str], check_sizes: bool
 ) -> None:
-    """Every file of the splits that are read must be there and as long as it was written."""
+    """Checks that every shard of the splits that are read is there and has its size."""
     chosen = [os.path.basename(file) for file in files if os.path.dirname(file) == directory]
     for split in (manifest.training, manifest.held_out):
         if not any(shard.name in chosen for shard in split.shards):
@@ -200,7 +200,7 @@ def _check_complete(
 
 
 def _check_first_record(file: str, max_seq_length: int, vocabulary: Vocabulary | None) -> None:
-    """A file that no manifest describes is judged by its first record, if that can be read."""
+    """Checks a file that no manifest describes by its first record, if that can be read."""
     record = next(iter(tf.data.TFRecordDataset(file).take(1).ignore_errors()), None)
     if record is None:
         return

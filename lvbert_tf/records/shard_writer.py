@@ -1,4 +1,4 @@
-"""Writes records to TFRecord files of a moderate size."""
+"""Writes records to shards: TFRecord files of a moderate size."""
 
 import contextlib
 import hashlib
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, Shard
 
-# About 115,000 examples of 128 tokens: small enough to copy and check, few enough to list.
+# About 115,000 examples of 128 tokens. Such files can be copied and checked, and there are not too many.
 SHARD_BYTES = 64 << 20
 _BUFFER_BYTES = 1 << 18
 
@@ -34,15 +34,16 @@ class _OpenShard:
 
 
 class ShardWriter:
-    """Deals records out to a few files at a time, so that each is a sample of its part of the text.
+    """Distributes records over a few shards at a time, so that each is a sample of its part of the
+    corpus.
 
-    Files get their final names, `PREFIX-I-of-N`, at the end, when N is known.
+    Shards get their final names, `PREFIX-I-of-N`, at the end, when N is known.
 
     Args:
-        directory: where the files go; exists.
-        prefix: first part of their names.
-        files_at_once: how many files are written side by side.
-        shard_bytes: size after which the next files are begun; None keeps to the first ones.
+        directory: an existing directory.
+        prefix: the first part of the shards' names.
+        files_at_once: the number of shards that are written at the same time.
+        shard_bytes: the size after which the next shards are begun; None writes only the first ones.
     """
 
     def __init__(
@@ -61,7 +62,11 @@ class ShardWriter:
         self._turn = 0
 
     def write(self, records: Sequence[bytes]) -> None:
-        """Appends framed records. Raises OSError, as writing does."""
+        """Appends framed records.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         if not self._open:
             first = len(self._closed)
             names = range(first, first + self._files_at_once)
@@ -76,7 +81,7 @@ class ShardWriter:
             self._close_files()
 
     def finish(self) -> tuple[Shard, ...]:
-        """Closes the files, names them and returns them; those left empty are removed."""
+        """Closes the shards and gives them their names; those without records are removed."""
         self._close_files()
         filled = [index for index, shard in enumerate(self._closed) if shard.examples]
         shards: list[Shard] = []
@@ -92,9 +97,9 @@ class ShardWriter:
         return tuple(shards)
 
     def abandon(self) -> None:
-        """Closes the files, whatever state they are in."""
+        """Closes the files after a failure."""
         for shard in self._open:
-            # A full disk fails once more when what is buffered is flushed.
+            # Closing flushes the buffer, which fails again on a full disk.
             with contextlib.suppress(OSError):
                 shard.file.close()
         self._open = []

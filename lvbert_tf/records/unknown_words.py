@@ -1,18 +1,19 @@
-"""Whether a vocabulary fits a corpus: the share of its tokens that are [UNK], and why it is large."""
+"""Finds out whether a vocabulary fits a corpus: how many of the tokens are [UNK], and why."""
 
 from collections.abc import Iterable, Iterator
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.records.corpus_parts import CorpusPart
 from lvbert_tf.records.manifest import Counts
-from lvbert_tf.records.units import EncodingSettings, Unit
+from lvbert_tf.records.part_encoder import EncodingSettings
 
 WARNING_SHARE = 0.05  # BERT's own vocabulary has under 0.1% on English text
 REFUSED_SHARE = 0.5
-# Before so many tokens a corpus may only have begun with a page in another script.
+# The first tokens may be a page in another script; the share is judged after so many.
 JUDGED_TOKENS = 1_000_000
 _SAMPLE_CHARACTERS = 1 << 18
-# (lowercase, strip_accents) -> the flags that say so.
+# (lowercase, strip_accents) -> the flags that set them.
 _FLAGS = {
     (True, True): "--do_lower_case and --do_strip_accents",
     (True, False): "--do_lower_case and --no_strip_accents",
@@ -21,11 +22,11 @@ _FLAGS = {
 
 
 class VocabularyFit:
-    """Watches how many tokens are [UNK] while a corpus is read.
+    """Checks how many tokens are [UNK] while a corpus is read.
 
     Args:
         settings: how the text is tokenized.
-        allow_unknown: whether any share is accepted.
+        allow_unknown: whether any share of unknown tokens is accepted.
     """
 
     def __init__(self, settings: EncodingSettings, allow_unknown: bool):
@@ -33,19 +34,19 @@ class VocabularyFit:
         self._allow_unknown = allow_unknown
         self._sample: list[str] = []
 
-    def watch(self, units: Iterable[Unit]) -> Iterator[Unit]:
-        """Keeps the beginning of the corpus as it passes, to find out what is wrong with it."""
-        for unit in units:
+    def watch(self, parts: Iterable[CorpusPart]) -> Iterator[CorpusPart]:
+        """Passes parts on, and keeps the beginning of the corpus for the hint of a message."""
+        for part in parts:
             if not self._sample:
-                self._sample = "\n".join(unit.texts)[:_SAMPLE_CHARACTERS].split("\n")
-            yield unit
+                self._sample = "\n".join(part.texts)[:_SAMPLE_CHARACTERS].split("\n")
+            yield part
 
     def check(self, *splits: Counts, complete: bool = False) -> None:
         """Refuses a vocabulary to which most of the text is unknown.
 
         Args:
-            *splits: what has been tokenized so far.
-            complete: whether that is all.
+            *splits: the counts of what has been tokenized so far.
+            complete: whether the whole corpus has been tokenized.
 
         Raises:
             InputError: half of the tokens or more are [UNK].
@@ -62,7 +63,7 @@ class VocabularyFit:
             )
 
     def warning(self, *splits: Counts) -> str | None:
-        """What a user should know of the vocabulary that was used, if anything."""
+        """A warning for the user if many tokens are [UNK], otherwise None."""
         tokens = sum(split.tokens for split in splits)
         share = sum(split.unknown_tokens or 0 for split in splits) / max(1, tokens)
         if share < WARNING_SHARE:
@@ -73,7 +74,7 @@ class VocabularyFit:
         )
 
     def _hint(self) -> str:
-        """Names the casing with which the sample has less than half as many unknown tokens."""
+        """Names the casing flags with which less than half as many tokens would be unknown, if any."""
         given = (self._settings.lowercase, self._settings.strip_accents)
         shares = {casing: self._sample_share(*casing) for casing in (given, *_FLAGS)}
         best = min(shares, key=lambda casing: shares[casing])

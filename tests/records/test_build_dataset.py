@@ -16,9 +16,10 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.records import build_dataset as build_module
-from lvbert_tf.records import units
+from lvbert_tf.records import corpus_parts
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
 from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.held_out_split import is_held_out
 from lvbert_tf.records.manifest import Manifest
 from lvbert_tf.records.shard_writer import ShardWriter
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -58,7 +59,7 @@ def test_no_text_is_lost(built, corpus_file, vocabulary_file):
     held_out = text_of(read(built.glob("held_out.tfrecord-*")), vocabulary)
     expected = {True: [], False: []}
     for index, document in enumerate(corpus_file.read_text().split("\n\n")):
-        expected[units.is_held_out(index, 0.1, 3)] += document.split()
+        expected[is_held_out(index, 0.1, 3)] += document.split()
     assert " ".join(training).split() == expected[False]
     assert " ".join(held_out).split() == expected[True]
 
@@ -117,7 +118,7 @@ def test_the_reference_command_line_and_any_number_of_processes_give_the_same_fi
 def test_small_units_and_many_shards_keep_all_examples(
     corpus_file, vocabulary_file, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(units, "UNIT_CHARACTERS", 500)
+    monkeypatch.setattr(corpus_parts, "PART_CHARACTERS", 500)
     monkeypatch.setattr(build_module, "SHARD_BYTES", 4000)
     settings = BuildSettings(vocabulary_file, tmp_path / "many", 32, held_out_fraction=0)
     manifest = build_dataset(Corpus(str(corpus_file)), settings)

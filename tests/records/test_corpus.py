@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io import streams as sources
+from lvbert_tf.io import streams
 from lvbert_tf.records import corpus as corpus_module
 from lvbert_tf.records.corpus import Corpus
 
@@ -203,7 +203,7 @@ def test_a_few_bytes_of_zstd_take_little_memory(tmp_path):
     (tmp_path / "a.zst").write_bytes(spaces)
     assert len(spaces) < 20_000
     tracemalloc.start()
-    for _, stream in sources.open_streams(tmp_path / "a.zst"):
+    for _, stream in streams.open_streams(tmp_path / "a.zst"):
         assert sum(map(len, stream)) == 1 << 27
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
@@ -241,7 +241,7 @@ def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
 @pytest.mark.parametrize("end", [0, 1, 3, 10, -20, -1])
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_truncated_files_are_named(tmp_path, monkeypatch, suffix, end):
-    monkeypatch.setattr(sources, "_BUFFER_BYTES", 1000)  # so that the end is found late
+    monkeypatch.setattr(streams, "_BUFFER_BYTES", 1000)  # so that the end is found late
     (tmp_path / f"a.txt{suffix}").write_bytes(COMPRESS[suffix](NOISE)[:end])
     with pytest.raises(InputError, match=f"a.txt{suffix}: corrupt or truncated: ."):
         documents(tmp_path)

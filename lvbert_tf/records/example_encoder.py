@@ -1,32 +1,27 @@
-"""Examples as TFRecord bytes, encoded many at a time.
+"""Serializes examples as `tf.train.Example` messages, many at a time.
 
-Writes what `tf.train.Example` and `tf.io.TFRecordWriter` would, without a Python object for each
-number: at 128 numbers a feature and three features an example, that is where a builder's time goes.
+The bytes are those that `tf.train.Example` would give, but no Python object is made for each number:
+at 128 numbers a feature and three features an example, a builder would spend most of its time on that.
 """
 
-import struct
-from collections.abc import Sequence
 from functools import lru_cache
 
-import google_crc32c
 import numpy as np
 
-from lvbert_tf.records.examples import Spans
+from lvbert_tf.records.example_spans import ExampleSpans
 
 MAX_VOCABULARY_SIZE = 1 << 21  # ids are encoded in at most three bytes
-FRAME_BYTES = 16  # length, its checksum, the data's checksum
-_CRC_MASK_DELTA = 0xA282EAD8
 _LENGTH_DELIMITED = 2
 
 
 class ExampleEncoder:
-    """Lays examples out with their special tokens and serialises them in the reference's schema.
+    """Adds special tokens to examples and serializes them in the reference's schema.
 
     Args:
-        vocabulary_size: ids are below it; at most `MAX_VOCABULARY_SIZE`.
-        max_seq_length: number of values of each feature.
-        cls_id: id of [CLS].
-        sep_id: id of [SEP].
+        vocabulary_size: all ids are below it; at most `MAX_VOCABULARY_SIZE`.
+        max_seq_length: the number of values of each feature.
+        cls_id: the id of [CLS].
+        sep_id: the id of [SEP].
     """
 
     def __init__(self, vocabulary_size: int, max_seq_length: int, cls_id: int, sep_id: int):
@@ -34,37 +29,37 @@ class ExampleEncoder:
         self._cls, self._sep = _varint(cls_id), _varint(sep_id)
         ids = np.arange(vocabulary_size, dtype=np.uint32)
         two, three = ids >= 1 << 7, ids >= 1 << 14
-        # Four bytes an id, of which the first one to three are its varint.
+        # Four bytes for each id, of which the first one, two or three are its varint.
         self._varints = (
             (ids & 127 | two << 7) | (ids >> 7 & 127 | three << 7) << 8 | ids >> 14 << 16
         ).astype("<u4")
         self._sizes = 1 + two.astype(np.int64) + three
         self._used = (np.arange(4) < self._sizes[:, None]).view(np.uint32)[:, 0]
 
-    def __call__(self, tokens: np.ndarray, spans: Spans) -> list[bytes]:
+    def __call__(self, tokens: np.ndarray, spans: ExampleSpans) -> list[bytes]:
         """Encodes examples.
 
         Args:
-            tokens: int32 `[n]`, a run of ids.
-            spans: where the examples lie in it.
+            tokens: int32 `[n]`, the token ids of several documents.
+            spans: which tokens belong to each example.
 
         Returns:
-            A `tf.train.Example` message each, with int64 features `input_ids` ([CLS] a [SEP], or
-            [CLS] a [SEP] b [SEP]), `input_mask` (1 where there is a token) and `segment_ids` (1 in
-            the second segment), all zero after an example's end.
+            One `tf.train.Example` message for each example. Its int64 features are `input_ids`
+            ([CLS] a [SEP], or [CLS] a [SEP] b [SEP]), `input_mask` (1 where there is a token) and
+            `segment_ids` (1 in the second segment). All are 0 after the end of the example.
         """
-        # The run is encoded once; an example's ids are then slices of it.
+        # All tokens are encoded once; the ids of an example are then a slice of the bytes.
         payload = np.compress(
             self._used.take(tokens).view(bool), self._varints.take(tokens).view(np.uint8)
         ).tobytes()
-        places = np.zeros(len(tokens) + 1, np.int64)
-        np.cumsum(self._sizes.take(tokens), out=places[1:])
+        positions = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum(self._sizes.take(tokens), out=positions[1:])
         cls, sep, width = self._cls, self._sep, self._width
         messages = []
         for start, split, end, first, length in zip(
-            places[spans.start].tolist(),
-            places[spans.split].tolist(),
-            places[spans.end].tolist(),
+            positions[spans.start].tolist(),
+            positions[spans.split].tolist(),
+            positions[spans.end].tolist(),
             spans.first_lengths.tolist(),
             spans.lengths.tolist(),
             strict=True,
@@ -85,26 +80,6 @@ class ExampleEncoder:
                 )
             )
         return messages
-
-
-def frame(messages: Sequence[bytes]) -> list[bytes]:
-    """Adds to each message the length and checksums of a TFRecord."""
-    return [
-        b"".join((_frame_start(len(message)), message, masked_crc32c(message)))
-        for message in messages
-    ]
-
-
-def masked_crc32c(data: bytes) -> bytes:
-    """TFRecord's checksum, 4 bytes little-endian."""
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + _CRC_MASK_DELTA & 0xFFFFFFFF).to_bytes(4, "little")
-
-
-@lru_cache(maxsize=1 << 14)
-def _frame_start(size: int) -> bytes:
-    length = struct.pack("<Q", size)
-    return length + masked_crc32c(length)
 
 
 def _varint(value: int) -> bytes:

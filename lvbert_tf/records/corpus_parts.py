@@ -1,0 +1,50 @@
+"""Divides a corpus into parts that are tokenized independently of each other.
+
+The records of a part depend only on its text, its index and the settings, so any number of processes
+writes the same files.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+PART_CHARACTERS = 1 << 20
+# A document that is longer than this is divided, which costs one example that is not full.
+_MAX_PART_CHARACTERS = 4 * PART_CHARACTERS
+
+
+@dataclass
+class CorpusPart:
+    """Consecutive documents of a corpus, about `PART_CHARACTERS` long.
+
+    Attributes:
+        index: the number of the part, from 0.
+        document: the index of the first document in the corpus.
+        starts: whether the first text is the beginning of that document. It is not where a very long
+            document was divided.
+        texts: one string for each document, its lines joined by line feeds.
+    """
+
+    index: int
+    document: int
+    starts: bool
+    texts: list[str]
+
+
+def divide_corpus(texts: Iterable[tuple[bool, str]]) -> Iterator[CorpusPart]:
+    """Gathers `(starts_document, text)`, as `Corpus.read` yields them, into parts."""
+    part = None
+    document, length = -1, 0
+    for starts, text in texts:
+        document += starts
+        if part is None or length >= (PART_CHARACTERS if starts else _MAX_PART_CHARACTERS):
+            if part:
+                yield part
+            part = CorpusPart(part.index + 1 if part else 0, document, starts, [text])
+            length = 0
+        elif starts:
+            part.texts.append(text)
+        else:
+            part.texts[-1] += "\n" + text
+        length += len(text)
+    if part:
+        yield part
