@@ -1,6 +1,6 @@
-"""Text to token ids: vocabularies, learning one, the tokenizer, and where tokens stand in the text.
+"""Text to token ids: vocabularies, learning one, the tokenizer, and the offsets of tokens in texts.
 
-Names load on first use, so that reading a vocabulary does not import TensorFlow.
+Each name is imported at its first use, so that reading a vocabulary does not import TensorFlow.
 """
 
 import importlib

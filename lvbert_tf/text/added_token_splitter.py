@@ -1,4 +1,4 @@
-"""Finding added tokens in texts, in a TensorFlow graph, as the tokenizers of Hugging Face do."""
+"""Finds added tokens in texts as the tokenizers of Hugging Face do, in a TensorFlow graph."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ from lvbert_tf.text.added_tokens import AddedToken
 from lvbert_tf.text.plain_text import Tokenize
 from lvbert_tf.text.words import WordSplitter
 
-# Stands around what was found. Both are control characters, which are removed from texts anyhow.
+# The mark stands before and after each token that was found. In the text itself it is replaced by the
+# other one. Both are control characters, which the tokenizer removes from texts.
 _MARK, _OTHER = "\x01", "\x02"
-# What Unicode calls word characters and whitespace, as classes of RE2.
+# Unicode's word characters and whitespace, as character classes of RE2.
 _WORD = (
     r"[\pL\pM\p{Nd}\p{Nl}\p{Pc}\x{200C}\x{200D}\x{24B6}-\x{24E9}"
     r"\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}]"
@@ -24,14 +25,14 @@ _SPACE = r"[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\
 _LONGEST_CHARACTER = 4  # bytes
 
 
-class Found(NamedTuple):
-    """Strings divided at the tokens that were found.
+class Divided(NamedTuple):
+    """Strings that were divided at the added tokens in them.
 
     Attributes:
-      gaps: ragged string [batch, gaps], the text before, between and after the tokens of a string.
-      starts: int32 [gaps of the batch], where each begins in its string, in bytes.
-      tokens: ragged int32 [gaps of the batch, 0 or 1, 3], the token that ends each gap, if one does:
-        id, start and end.
+      gaps: the text before, between and after the added tokens, ragged string [batch, gaps].
+      starts: the offset of each gap in its string, in bytes, int32 [gaps of the batch].
+      tokens: the added token after each gap as a stacked token, ragged int32 [gaps of the batch, 0 or 1,
+        3]. The last gap of a string has none.
     """
 
     gaps: tf.RaggedTensor
@@ -40,12 +41,12 @@ class Found(NamedTuple):
 
 
 class _Finder(tf.Module):
-    """Finds tokens by their spelling: at each place the longest, and none inside another.
+    """Finds tokens by their spelling. Where several begin, the longest is found; none overlap.
 
     Args:
-      spellings: of the tokens, in the form that they have in the strings.
-      tokens: beside them; of those with one spelling the first counts.
-      ids: theirs.
+      spellings: how the tokens are spelled in the strings.
+      tokens: the token of each spelling. If several have the same spelling, the first one is found.
+      ids: the id of each token.
     """
 
     def __init__(self, spellings: Sequence[str], tokens: Sequence[AddedToken], ids: Sequence[int]):
@@ -57,21 +58,21 @@ class _Finder(tf.Module):
         self._pattern = f"({'|'.join(map(re.escape, longest_first))})"
         hashes = np.asarray(_hash(tf.constant(longest_first)))
         order = np.argsort(hashes)
-        chosen = [kept[longest_first[place]] for place in order]
+        chosen = [kept[longest_first[index]] for index in order]
         self._hashes = tf.constant(hashes[order])
         self._ids = tf.constant([number for _, number in chosen], tf.int32)
         self._single_word = tf.constant([token.single_word for token, _ in chosen])
         self._lstrip = tf.constant([token.lstrip for token, _ in chosen])
         self._rstrip = tf.constant([token.rstrip for token, _ in chosen])
 
-    def __call__(self, strings: tf.Tensor) -> Found:
+    def __call__(self, strings: tf.Tensor) -> Divided:
         """Divides strings [batch]."""
         strings = tf.strings.regex_replace(strings, _MARK, _OTHER)
         marked = tf.strings.regex_replace(strings, self._pattern, rf"{_MARK}\1{_MARK}")
         parts = tf.strings.split(marked, _MARK)
         rows = parts.value_rowids()
-        place = tf.range(tf.size(rows, tf.int64)) - tf.gather(parts.row_starts(), rows)
-        found = place % 2 == 1  # text and tokens take turns
+        index = tf.range(tf.size(rows, tf.int64)) - tf.gather(parts.row_starts(), rows)
+        found = index % 2 == 1  # gaps and tokens alternate
         starts = tf.boolean_mask(offsets.part_starts(parts, separator=0), found)
         rows, spelled = tf.boolean_mask(rows, found), tf.boolean_mask(parts.values, found)
         ends = starts + tf.strings.length(spelled)
@@ -83,8 +84,8 @@ class _Finder(tf.Module):
         )
         return self._divide(strings, rows, starts, ends, number)
 
-    def _divide(self, strings, rows, starts, ends, number) -> Found:
-        """From the places of tokens, each column int [tokens of the batch], to the strings' parts."""
+    def _divide(self, strings, rows, starts, ends, number) -> Divided:
+        """Divides strings at tokens, whose rows, offsets and numbers are int [tokens of the batch]."""
         count = tf.size(strings, tf.int64)
         zeros, never = tf.zeros([count], tf.int32), tf.zeros([count], tf.bool)
 
@@ -106,7 +107,7 @@ class _Finder(tf.Module):
         is_stripped = after_gaps(tf.gather(self._lstrip, number), never)
         kept = tf.strings.regex_replace(trimmed, rf"{_SPACE}+\z", "")
         kept = tf.where(is_stripped, kept, trimmed)
-        # The token that ends a gap reaches from there to where the next gap begins.
+        # A token starts where the gap before it ends, and ends where the next gap starts.
         token_ids = after_gaps(tf.gather(self._ids, number), zeros)
         columns = (token_ids, begin + tf.strings.length(kept), tf.roll(begin, -1, axis=0))
         is_ended = after_gaps(tf.ones_like(number, tf.bool), never)
@@ -115,23 +116,24 @@ class _Finder(tf.Module):
             tf.cast(is_ended, tf.int64),
             validate=False,
         )
-        return Found(gaps.with_values(kept), begin, tokens)
+        return Divided(gaps.with_values(kept), begin, tokens)
 
 
 class AddedTokenSplitter(tf.Module):
-    """Takes added tokens out of texts; what is between them goes to a tokenizer.
+    """Finds added tokens in texts and gives the text between them to a tokenizer.
 
-    First those that are spelled so in the text, then, in what is left, those that are spelled so when
-    both are normalised: cleaned, lower-cased, without accents, ideographs apart.
+    First it looks for the tokens that are not `normalized`, as they are spelled. In the rest of the text
+    it looks for the other ones; both the text and their spelling are normalised before, which means
+    cleaned, lower-cased, without accents, and with spaces around ideographs.
 
     Args:
-      tokens: the added tokens, in the order in which they count.
-      ids: theirs.
+      tokens: the added tokens. If two have the same spelling, the first one is found.
+      ids: the id of each token.
       lowercase: whether normalising lower-cases.
-      strip_accents: whether it removes accents.
+      strip_accents: whether normalising removes accents.
 
     Raises:
-      InputError: nothing is left of a token when it is normalised.
+      InputError: the normal form of a token is empty.
     """
 
     def __init__(
@@ -153,7 +155,7 @@ class AddedTokenSplitter(tf.Module):
             if normalized:
                 self._normalizer = WordSplitter(lowercase, strip_accents, separate=False)
                 contents = [token.content for token, _ in normalized]
-                spelled, _ = self._normalizer.normalize_with_sources(tf.constant(contents))
+                spelled, _ = self._normalizer.normalize_with_alignment(tf.constant(contents))
                 spellings = [spelling.decode() for spelling in spelled.numpy()]
                 for spelling, content in zip(spellings, contents, strict=True):
                     if not spelling.strip():
@@ -163,45 +165,62 @@ class AddedTokenSplitter(tf.Module):
                 self._normalized = _Finder(spellings, *zip(*normalized, strict=True))
 
     def tokenize(self, strings: tf.Tensor, tokenize: Tokenize) -> tf.RaggedTensor:
-        """Ids of strings [batch], ragged [batch, ids]; `tokenize` does the same for the rest."""
+        """Tokenizes strings.
+
+        Args:
+          strings: string [batch].
+          tokenize: tokenizes the text between added tokens; from string [n] to ragged [n, ids].
+
+        Returns:
+          Ids, ragged int32 [batch, ids].
+        """
 
         def normalize(texts):
-            normalized, _ = self._normalizer.normalize_with_sources(texts)
+            normalized, _ = self._normalizer.normalize_with_alignment(texts)
             return _join(self._normalized(normalized), tokenize)
 
         rest = tokenize if self._normalized is None else normalize
         return rest(strings) if self._verbatim is None else _join(self._verbatim(strings), rest)
 
     def align(self, strings: tf.Tensor, align: Tokenize) -> tf.RaggedTensor:
-        """Packed tokens of strings [batch], ragged [batch, tokens, 3]; see `offsets.pack`."""
+        """Tokenizes strings with offsets.
+
+        Args:
+          strings: string [batch].
+          align: does the same for the text between added tokens; from string [n] to ragged
+            [n, tokens, 3].
+
+        Returns:
+          Stacked tokens, ragged int32 [batch, tokens, 3]; see `offsets`.
+        """
 
         def normalize(texts):
-            normalized, sources = self._normalizer.normalize_with_sources(texts)
-            ids, starts, ends = offsets.unpack(_join_packed(self._normalized(normalized), align))
+            normalized, alignment = self._normalizer.normalize_with_alignment(texts)
+            ids, starts, ends = offsets.unstack(_join_stacked(self._normalized(normalized), align))
             whole = tf.zeros_like(normalized, tf.bool)
-            starts, ends = offsets.align_to_sources(whole, sources, starts, ends)
-            return offsets.pack(ids, starts, ends)
+            starts, ends = offsets.to_original(whole, alignment, starts, ends)
+            return offsets.stack(ids, starts, ends)
 
         rest = align if self._normalized is None else normalize
         if self._verbatim is None:
             return rest(strings)
-        return _join_packed(self._verbatim(strings), rest)
+        return _join_stacked(self._verbatim(strings), rest)
 
 
-def _join(found: Found, tokenize: Tokenize) -> tf.RaggedTensor:
-    ids = found.tokens.with_values(found.tokens.values[:, 0])
-    around = tf.concat([tokenize(found.gaps.values), ids], axis=1)
-    return found.gaps.with_values(around).merge_dims(1, 2)
+def _join(divided: Divided, tokenize: Tokenize) -> tf.RaggedTensor:
+    ids = divided.tokens.with_values(divided.tokens.values[:, 0])
+    around = tf.concat([tokenize(divided.gaps.values), ids], axis=1)
+    return divided.gaps.with_values(around).merge_dims(1, 2)
 
 
-def _join_packed(found: Found, align: Tokenize) -> tf.RaggedTensor:
-    rest = offsets.shift(align(found.gaps.values), found.starts)
-    around = tf.concat([rest, found.tokens], axis=1)
-    return found.gaps.with_values(around).merge_dims(1, 2)
+def _join_stacked(divided: Divided, align: Tokenize) -> tf.RaggedTensor:
+    rest = offsets.shift(align(divided.gaps.values), divided.starts)
+    around = tf.concat([rest, divided.tokens], axis=1)
+    return divided.gaps.with_values(around).merge_dims(1, 2)
 
 
 def _is_beside_word(strings, starts, ends) -> tf.Tensor:
-    """Whether a word character stands before or after each of the places; bool [places]."""
+    """Whether a word character stands directly before or after each token; bool [tokens]."""
     first = tf.maximum(starts - _LONGEST_CHARACTER, 0)
     before = tf.strings.substr(strings, first, starts - first)
     after = tf.strings.substr(strings, ends, tf.fill(tf.shape(ends), _LONGEST_CHARACTER))

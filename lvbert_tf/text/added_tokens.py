@@ -1,4 +1,4 @@
-"""Tokens that are added to a vocabulary: they are found in a text before it is split into words."""
+"""Tokens that are found in a text before it is split into words."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from lvbert_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A token beside those of WordPiece, as the tokenizers of Hugging Face have them.
+    """A token of the vocabulary that the tokenizer finds as a whole, as in Hugging Face's tokenizers.
 
     Args:
-      content: how it is spelled; a token of the vocabulary.
-      single_word: it counts only where no letter, digit or underscore stands beside it.
-      lstrip: it takes the whitespace before it.
-      rstrip: it takes the whitespace after it.
-      normalized: it is looked for in the normalised text (lower-cased, say), as its own spelling then
-        is normalised; otherwise, and first, in the text as it stands.
-      special: for those who decode ids: it is no part of a text.
-      is_piece: whether it is one of WordPiece's tokens too, so that words may be made of it.
+      content: the spelling of the token, which is also its line in the vocabulary.
+      single_word: whether the token is found only where no letter, digit or underscore is next to it.
+      lstrip: whether whitespace before the token belongs to it.
+      rstrip: whether whitespace after the token belongs to it.
+      normalized: whether the token is looked for in the normalised (e.g. lower-cased) text, with its
+        spelling normalised too. Otherwise it is looked for in the original text, and first.
+      special: whether decoding leaves the token out. It does not change the ids of a text.
+      is_piece: whether the token is also a WordPiece, so that words may be made of it.
 
     Raises:
-      InputError: a value of the wrong type, or a content that no line of a vocabulary can hold.
+      InputError: a value is of the wrong type, or no line of a vocabulary can hold the content.
     """
 
     content: str
@@ -52,10 +52,10 @@ class AddedToken:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "AddedToken":
-        """Reads what `dataclasses.asdict` made.
+        """Makes a token from the fields that `dataclasses.asdict` gives.
 
         Raises:
-          InputError: unknown names, or see the class.
+          InputError: a name is unknown, `content` is missing, or see the class.
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(values, Mapping) or "content" not in values or set(values) - set(names):

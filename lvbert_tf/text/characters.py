@@ -1,9 +1,9 @@
-"""What BERT's basic tokenizer does to each character, as tables over all of Unicode.
+"""The rules of BERT's basic tokenizer, as tables over all characters of Unicode.
 
-Every rule of the reference's `BasicTokenizer` looks at one character alone, except the lower case
-of the Greek capital sigma. So the tokenizer is a lookup: each code point has an *expansion*, the
-text that takes its place, where a space separates words. The tables come from the `unicodedata` of
-the running Python, as they do in the reference.
+Every rule of the reference's `BasicTokenizer` looks at a single character, except the lower case of the
+Greek capital sigma. So tokenizing is a lookup: each code point has an *expansion*, the text that
+replaces it, in which a space separates words. The tables are made from the `unicodedata` of the running
+Python, as the reference's rules are.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 CAPITAL_SIGMA, FINAL_SIGMA = 0x3A3, 0x3C2
 NUM_CODE_POINTS = 0x110000
 
-# The blocks that the reference calls Chinese: each of their characters is a word.
+# The blocks that the reference calls Chinese. Each of their characters is a word.
 _IDEOGRAPHS = (
     range(0x3400, 0x4DC0),
     range(0x4E00, 0xA000),
@@ -24,34 +24,34 @@ _IDEOGRAPHS = (
     range(0x2F800, 0x2FA20),
 )
 
-# The three behaviours of a character beside a capital sigma.
+# How a character next to a capital sigma influences its lower case; see `sigma_table`.
 SIGMA_STOP, SIGMA_CASED, SIGMA_SKIP = 0, 1, 2
 
 
 def is_dropped(char: str) -> bool:
-    """Whether the reference removes the character: control, format, private, unassigned."""
+    """Whether the reference removes a character: control, format, private use and unassigned ones."""
     if unicodedata.category(char)[0] == "C":
         return char not in "\t\n\r"
     return char == "\ufffd"
 
 
 def is_punctuation(char: str) -> bool:
-    """Whether the character is a word by itself: P categories and all ASCII symbols."""
+    """Whether a character is a punctuation mark: the P categories of Unicode and all ASCII symbols."""
     if char.isascii():
         return char.isprintable() and not char.isalnum() and char != " "
     return unicodedata.category(char).startswith("P")
 
 
 def is_ideograph(char: str) -> bool:
-    """Whether the character lies in the blocks of Chinese characters."""
+    """Whether a character is in one of the blocks of Chinese characters."""
     return char >= "\u3400" and any(ord(char) in block for block in _IDEOGRAPHS)
 
 
 def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = True) -> str:
-    """The text that takes the place of one character.
+    """The text that replaces one character.
 
-    Empty for a dropped character, one space for whitespace, spaces around ideographs, and, to
-    `separate` words, around punctuation.
+    It is empty for a character that is removed and one space for whitespace. Ideographs have spaces
+    around them, and so has punctuation if `separate` is true.
     """
     if is_dropped(char):
         return ""
@@ -68,7 +68,7 @@ def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = Tru
 
 @functools.cache
 def _kept_characters() -> list[str]:
-    # A quarter of all code points; most of the others are unassigned or private.
+    # They are a quarter of all code points; most of the others are unassigned or for private use.
     return [char for char in map(chr, range(NUM_CODE_POINTS)) if not is_dropped(char)]
 
 
@@ -91,7 +91,7 @@ def expansion_table(
 
 @functools.cache
 def mark_table() -> np.ndarray:
-    """Whether each code point is a combining mark, as stripping accents removes; bool [0x110000]."""
+    """Whether each code point is a combining mark, which `strip_accents` removes; bool [0x110000]."""
     table = np.zeros(NUM_CODE_POINTS, bool)
     for char in _kept_characters():
         table[ord(char)] = unicodedata.category(char) == "Mn"
@@ -99,7 +99,7 @@ def mark_table() -> np.ndarray:
 
 
 def _beside_sigma(char: str) -> int:
-    # str.lower knows which characters are cased and which it looks past, but does not say: ask it.
+    # Only str.lower knows which characters are cased and which it ignores; try it.
     if ("AΣ" + char).lower()[1] == "σ":
         return SIGMA_CASED
     return SIGMA_SKIP if ("AΣ" + char + "A").lower()[1] == "σ" else SIGMA_STOP
@@ -107,7 +107,7 @@ def _beside_sigma(char: str) -> int:
 
 @functools.cache
 def sigma_table() -> np.ndarray:
-    """How each code point acts beside a capital sigma, int8 [0x110000].
+    """How each code point influences the lower case of a capital sigma next to it; int8 [0x110000].
 
     A capital sigma becomes a final one if the nearest character before it that is not SIGMA_SKIP
     is SIGMA_CASED and the nearest one after it is not.

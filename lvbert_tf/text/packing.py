@@ -1,4 +1,4 @@
-"""From the tokens of texts to what a model reads: `[CLS] a [SEP] b [SEP]`."""
+"""Packs the tokens of texts into the rows that a model reads: `[CLS] a [SEP] b [SEP]`."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,17 @@ from lvbert_tf.text.vocabulary import CLS, SEP, UNK, Vocabulary
 def pack(
     segments: Sequence[tf.RaggedTensor], vocabulary: Vocabulary, max_length: int
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Joins one or two segments of each row, and cuts the longer one where they are too long.
+    """Joins one or two segments to a row, with [CLS] before and [SEP] after each of them.
+
+    Where the row is too long, tokens are removed from the end of the longer segment.
 
     Args:
-      segments: one or two of int32 token ids, shape [batch, (tokens)].
-      vocabulary: knows the ids of [CLS] and [SEP].
-      max_length: tokens of a row at most, with the special ones.
+      segments: one or two tensors of token ids, ragged int32 [batch, tokens].
+      vocabulary: the vocabulary, for the ids of [CLS] and [SEP].
+      max_length: the most tokens that a row may have, special tokens included.
 
     Returns:
-      token_ids and segment_ids, int32 of shape [batch, (tokens)], not padded.
+      token_ids and segment_ids, ragged int32 [batch, tokens], not padded.
     """
     return _join(segments, vocabulary.id(CLS), vocabulary.id(SEP), max_length)
 
@@ -30,20 +32,20 @@ def pack_words(
     vocabulary: Vocabulary,
     max_length: int,
 ) -> tuple[tf.RaggedTensor, ...]:
-    """Joins the words of each row to one segment, and puts what is known of a word where it begins.
+    """Joins the words of a sentence to one row, and values of words to rows of the same shape.
 
-    A word without any piece, which is nothing but characters that are removed, is [UNK]: it would
-    have no place of its own otherwise.
+    A word that has no pieces, because all its characters are removed, becomes [UNK]. Otherwise there
+    would be no token for its values.
 
     Args:
-      pieces: int32 token ids, shape [batch, (words), (pieces)].
-      values: any number of int32 columns of shape [batch, (words)].
-      vocabulary: knows the ids of the special tokens.
-      max_length: tokens of a row at most, with the special ones; what is beyond is cut.
+      pieces: the WordPieces of each word, ragged int32 [batch, words, pieces].
+      values: any number of values for each word, such as its tag; ragged int32 [batch, words].
+      vocabulary: the vocabulary, for the ids of the special tokens.
+      max_length: the most tokens that a row may have, special tokens included. The rest is cut off.
 
     Returns:
-      token_ids and segment_ids as `pack`, and each of `values` in their shape: at the first piece of
-      its word, with 0 everywhere else.
+      token_ids and segment_ids as `pack` returns them, and each of `values` in the same shape. The value
+      of a word is at the word's first piece; there is 0 at all other tokens.
     """
     words = pieces.values
     missing = tf.cast(words.row_lengths() == 0, tf.int64)
@@ -51,23 +53,23 @@ def pack_words(
     words = tf.concat([words, tf.RaggedTensor.from_row_lengths(unknown, missing)], axis=1)
     tokens = pieces.with_values(words).merge_dims(1, 2)
     packed: tuple[tf.RaggedTensor, ...] = pack([tokens], vocabulary, max_length)
-    places = words.row_starts()[:, tf.newaxis]
+    first_pieces = words.row_starts()[:, tf.newaxis]
     shape = tf.shape(words.values, tf.int64)
     for value in values:
-        placed = tokens.with_values(tf.scatter_nd(places, value.values, shape))
+        placed = tokens.with_values(tf.scatter_nd(first_pieces, value.values, shape))
         packed = (*packed, pack_values(placed, max_length))
     return packed
 
 
 def pack_values(values: tf.RaggedTensor, max_length: int) -> tf.RaggedTensor:
-    """What `pack` makes of one segment, for values of its tokens instead of ids.
+    """Packs values of tokens as `pack` packs the ids of one segment.
 
     Args:
-      values: int32 of shape [batch, (tokens)].
-      max_length: tokens of a row at most, with the special ones.
+      values: a value for each token, ragged int32 [batch, tokens].
+      max_length: the most tokens that a row may have, special tokens included.
 
     Returns:
-      int32 of shape [batch, (tokens)]: 0 where a special token stands.
+      Ragged int32 [batch, tokens], with 0 at the special tokens.
     """
     return _join([values], 0, 0, max_length)[0]
 

@@ -1,13 +1,13 @@
-"""Plain text, on which a fast tokenizer can be trusted, and rows that part ways by such a test."""
+"""Finds plain text, which the fast tokenizer can take, and tokenizes strings in two ways by a test."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-# Strings on which tensorflow-text's BERT tokenizer equals the reference, in every mode: words of
-# at most 50 of these characters (it gives up at 100 bytes) between these spaces. Left out are
-# control characters, compatibility forms such as ½ (it decomposes them), letters such as ß (it folds
-# them) and İ (three bytes in lower case).
+# tensorflow-text's BERT tokenizer equals the reference, in every mode, on strings of words of at most 50
+# of these characters (it gives up at 100 bytes) between these spaces. It differs on control characters,
+# on compatibility forms such as ½ (which it decomposes), on letters such as ß (which it folds) and on İ
+# (which has three bytes in lower case).
 _PLAIN_SPACE = r"[ \t\n\r\x{A0}]"
 _PLAIN_CHARACTER = (
     r"[!-~\x{A1}-\x{A7}©«¬®°±¶·»¿À-Þà-įıĴ-ľŁ-ňŊ-ž"  # ASCII and Latin without forms
@@ -19,25 +19,25 @@ Tokenize = Callable[[tf.Tensor], tf.RaggedTensor]
 
 
 def is_plain(strings: tf.Tensor) -> tf.Tensor:
-    """Whether tensorflow-text's BERT tokenizer may be used; string [batch] to bool [batch]."""
+    """Whether the fast tokenizer equals the reference on a string; string [batch] to bool [batch]."""
     return tf.strings.regex_full_match(strings, _PLAIN_TEXT)
 
 
 def is_ascii(strings: tf.Tensor) -> tf.Tensor:
-    """Whether all characters of valid strings are ASCII; string [batch] to bool [batch]."""
+    """Whether all characters of each valid string are ASCII; string [batch] to bool [batch]."""
     return tf.strings.length(strings) == tf.strings.length(strings, unit="UTF8_CHAR")
 
 
 def route(
     strings: tf.Tensor, chosen: tf.Tensor, tokenize: Tokenize, tokenize_others: Tokenize
 ) -> tf.RaggedTensor:
-    """Tokenizes chosen strings in one way and the others in another.
+    """Tokenizes the chosen strings in one way and the other strings in another way.
 
     Args:
       strings: string [batch].
-      chosen: bool [batch].
-      tokenize: from string [n] to ragged [n, tokens, ...].
-      tokenize_others: the same.
+      chosen: which strings are chosen, bool [batch].
+      tokenize: tokenizes the chosen strings; from string [n] to ragged [n, tokens, ...].
+      tokenize_others: tokenizes the other strings, in the same form.
 
     Returns:
       Ragged [batch, tokens, ...], in the order of `strings`.

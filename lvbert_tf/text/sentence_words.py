@@ -1,35 +1,35 @@
-"""The words of a sentence whose words are tagged: what stands between ASCII whitespace.
+"""Splits a sentence whose words are to be tagged at ASCII whitespace.
 
-One rule for `--predict`, the KerasHub tagger and exported models. Space, tab, line feed, vertical tab,
-form feed and carriage return divide words. Every other blank is a part of its word: the no-break and
-the ideographic space, Unicode's line separators, control characters, and what has no width. Training
-divides no words: its files say where each one ends.
+`--predict`, the KerasHub tagger and exported models use this rule. Space, tab, line feed, vertical tab,
+form feed and carriage return separate words. Every other blank is a part of a word: the no-break space,
+the ideographic space, Unicode's line separators, control characters and characters without width. In
+training the words are given by the files.
 """
 
 import tensorflow as tf
 
-# No tensor: one that is made on import starts TensorFlow before its devices are chosen.
+# Not a tensor: a tensor made on import would start TensorFlow before its devices are chosen.
 _WHITESPACE = (" ", "\t", "\n", "\v", "\f", "\r")
 
 
 def words_of(sentence: str) -> tuple[str, ...]:
-    """The words of one sentence, which must be valid UTF-8, without TensorFlow."""
+    """Splits one sentence without TensorFlow. The sentence must be valid UTF-8."""
     return tuple(word.decode() for word in sentence.encode().split())
 
 
 def split_words(sentences: tf.Tensor) -> tf.RaggedTensor:
-    """The words of sentences, string of shape [batch] to [batch, (words)], also in a graph."""
+    """Splits sentences, also in a graph; string [batch] to ragged string [batch, words]."""
     return tf.strings.split(sentences)
 
 
 def word_offsets(sentences: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Where each of the words that `split_words` finds starts and ends.
+    """The offsets of the words that `split_words` finds.
 
     Args:
-      sentences: strings of shape [batch].
+      sentences: string [batch].
 
     Returns:
-      int64 of shape [batch, (words)], in bytes.
+      (starts, ends) in bytes, ragged int64 [batch, words].
     """
     characters = tf.strings.bytes_split(sentences)
     is_space = tf.reduce_any(characters.values[:, tf.newaxis] == tf.constant(_WHITESPACE), axis=-1)
@@ -37,8 +37,8 @@ def word_offsets(sentences: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor
     outside = tf.fill([characters.nrows(), 1], False)
     before = tf.concat([outside, is_word], axis=1)
     after = tf.concat([is_word, outside], axis=1)
-    places = tf.ragged.range(before.row_lengths())
+    offsets = tf.ragged.range(before.row_lengths())
     return (
-        tf.ragged.boolean_mask(places, after & ~before),
-        tf.ragged.boolean_mask(places, before & ~after),
+        tf.ragged.boolean_mask(offsets, after & ~before),
+        tf.ragged.boolean_mask(offsets, before & ~after),
     )

@@ -1,4 +1,4 @@
-"""Text to token ids in a TensorFlow graph, with the ids of BERT's own Python tokenizer."""
+"""Turns text into token ids in a TensorFlow graph; the ids are those of BERT's Python tokenizer."""
 
 import os
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ class Tokenizer(tf.Module):
     """BERT's tokenizer: cleans, lower-cases, splits into words, then into WordPieces.
 
     The ids are those of `FullTokenizer` in the BERT, ELECTRA and LV-BERT code. No special tokens
-    are added. Plain text takes tensorflow-text's fused BERT tokenizer; words with other characters
-    go through `WordSplitter`, which knows the reference's rule for every character.
+    are added. Plain text is tokenized by tensorflow-text's fused BERT tokenizer. Words with other
+    characters go through `WordSplitter`, which has the reference's rule for every character.
 
-    Works eagerly, in `tf.data` and in a SavedModel, which then holds the vocabulary itself.
+    A tokenizer works eagerly, in `tf.data` and in a SavedModel, which then contains the vocabulary.
 
-    Two spacing marks in a row whose canonical order is reversed, as in some Indic and musical
-    notation typed out of order, stay in the order given; the reference reorders them.
+    There is one difference from the reference. Two successive spacing marks in reversed canonical order,
+    which some Indic and musical texts have, stay in the given order; the reference reorders them.
 
     Args:
       vocabulary_file: a BERT vocabulary file, or a `Vocabulary`.
       lowercase: whether to lower-case the text.
-      strip_accents: whether to remove accents; None: as `lowercase`.
-      added_tokens: tokens of the vocabulary that are found before the text is split into words, in the
-        order in which they count.
+      strip_accents: whether to remove accents; None means the value of `lowercase`.
+      added_tokens: tokens of the vocabulary that are found before the text is split into words. If two
+        have the same spelling, the first one is found.
 
     Raises:
-      InputError: the vocabulary cannot be used or lacks an added token, or accents are to be stripped
-        from cased text (which the reference never does).
+      InputError: the vocabulary cannot be used or lacks an added token; or accents are to be removed
+        from cased text, which the reference never does.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class Tokenizer(tf.Module):
                 pieces,
                 token_out_type=tf.int32,
                 no_pretokenization=True,
-                # UTF-8 needs at most four bytes a character: the splitter's limit comes first.
+                # UTF-8 has at most four bytes a character, so the limit of the splitter is reached
+                # first.
                 max_bytes_per_word=4 * MAX_WORD_CHARACTERS,
             )
 
@@ -82,27 +83,27 @@ class Tokenizer(tf.Module):
           strings: UTF-8 strings of any shape, dense or ragged; invalid bytes are dropped.
 
         Returns:
-          int32 ids with one more, ragged, dimension: a `RaggedTensor` [batch, ids] for strings
-          [batch], also when the batch is empty. For a single string, a `Tensor` [ids].
+          int32 ids in the shape of `strings` with a ragged dimension at the end: a `RaggedTensor`
+          [batch, ids] for strings [batch], also if the batch is empty; a `Tensor` [ids] for one string.
         """
         return _for_any_shape(self._tokenize, strings)
 
     def tokenize_with_offsets(self, strings) -> tuple[tf.RaggedTensor | tf.Tensor, ...]:
-        """Tokenizes strings and says where each token stands.
+        """Tokenizes strings and returns the offsets of the tokens too.
 
         Args:
           strings: UTF-8 strings of any shape, as for a call.
 
         Returns:
-          (ids, starts, ends), int32, each of the shape that a call returns. `ids` are those of a
-          call. `string[start:end]`, in bytes, is the text that a token stands for, from the first
-          of its characters to the last, with the combining marks after it that were removed.
-          Characters are never divided: tokens that share one in its normal form, as those of a
-          Hangul syllable may, both have the whole of it. [UNK] has its whole word. Starts and ends
-          never decrease; what no token covers is space, or removed (control characters, invalid
-          bytes). `character_offsets` converts to places in a Python string.
+          (ids, starts, ends), int32, each of the shape that a call returns. `ids` are those that a
+          call returns. `string[start:end]`, in bytes, is the text of a token: from its first
+          character to its last, with the combining marks after it that were removed. Characters are
+          never divided. If two tokens share a character, as those of a Hangul syllable may, both
+          have the whole character. [UNK] has the whole word. Starts and ends never decrease. Text
+          that belongs to no token is whitespace, or is removed (control characters, invalid bytes).
+          `character_offsets` converts the offsets to those of a Python string.
         """
-        return offsets.unpack(_for_any_shape(self._align, strings))
+        return offsets.unstack(_for_any_shape(self._align, strings))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _tokenize(self, strings):
@@ -114,7 +115,7 @@ class Tokenizer(tf.Module):
         return route(strings, is_plain(strings), self._tokenize_plain, self._tokenize_parts)
 
     def _tokenize_parts(self, strings):
-        # Nothing in the reference looks across a space, and most parts are plain again.
+        # No rule of the reference looks beyond a space, so that only parts that are not plain are slow.
         parts = tf.strings.split(strings, " ")
         plain = is_plain(parts.values)
         ids = route(parts.values, plain, self._tokenize_plain, self._tokenize_exactly)
@@ -128,7 +129,7 @@ class Tokenizer(tf.Module):
         return self._plain.tokenize(strings)
 
     def _normalize(self, strings):
-        """Lower-cases and strips accents; ASCII, which has none, at a tenth of the cost."""
+        """Lower-cases and strips accents. ASCII has no accents and costs a tenth."""
         others = tf.where(~is_ascii(strings))
         normalized = self._normalizer.normalize(tf.gather_nd(strings, others))
         return tf.tensor_scatter_nd_update(tf.strings.lower(strings), others, normalized)
@@ -136,8 +137,8 @@ class Tokenizer(tf.Module):
     def _tokenize_exactly(self, strings):
         return self._wordpiece.tokenize(self._split(strings)).merge_dims(1, 2)
 
-    # The same with offsets: each method below goes the way of its counterpart above and returns
-    # packed tokens, ragged int32 [batch, tokens, 3].
+    # The same with offsets. Each method below does what its counterpart above does, and returns stacked
+    # tokens, ragged int32 [batch, tokens, 3].
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _align(self, strings):
@@ -161,25 +162,26 @@ class Tokenizer(tf.Module):
         return self._align_kept(strings)
 
     def _align_kept(self, strings):
-        """For plain strings that keep their length in bytes."""
+        """Aligns plain strings whose length in bytes does not change."""
         if self.lowercase:
             strings = tf.strings.lower(strings, encoding="utf-8")
-        return offsets.pack(*self._plain.tokenize_with_offsets(strings))
+        return offsets.stack(*self._plain.tokenize_with_offsets(strings))
 
     def _align_accented(self, strings):
-        normalized, sources = self._normalizer.normalize_with_offsets(strings)
+        normalized, originals = self._normalizer.normalize_with_offsets(strings)
         ids, starts, ends = self._plain.tokenize_with_offsets(normalized)
-        return offsets.pack(ids, offsets.look_up(sources, starts), offsets.look_up(sources, ends))
+        starts, ends = (offsets.look_up(originals, column) for column in (starts, ends))
+        return offsets.stack(ids, starts, ends)
 
     def _align_exactly(self, strings):
-        words, sources = self._split.split_with_sources(strings)
+        words, alignment = self._split.split_with_alignment(strings)
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(words.values)
-        starts, ends = offsets.align_to_sources(words.values == UNK, sources, starts, ends)
-        return words.with_values(offsets.pack(ids, starts, ends)).merge_dims(1, 2)
+        starts, ends = offsets.to_original(words.values == UNK, alignment, starts, ends)
+        return words.with_values(offsets.stack(ids, starts, ends)).merge_dims(1, 2)
 
 
 def _for_any_shape(tokenize: Tokenize, strings) -> tf.RaggedTensor | tf.Tensor:
-    """Calls a function for string [batch] with strings of any shape, dense or ragged."""
+    """Applies a function of strings [batch] to strings of any shape, dense or ragged."""
     if isinstance(strings, tf.RaggedTensor):
         return strings.with_values(_for_any_shape(tokenize, strings.values))
     strings = tf.convert_to_tensor(strings, tf.string)
@@ -198,10 +200,11 @@ def _id_of(token: AddedToken, vocabulary: Vocabulary) -> int:
 
 
 def _matchable_tokens(vocabulary: Vocabulary, added_tokens: Sequence[AddedToken]) -> list[str]:
-    """The tokens by id, with a unique stand-in for each one that no word can be.
+    """The tokens by id, with a unique replacement for each token that no word can have.
 
-    Words are not made of added tokens. tensorflow-text refuses duplicates, whose last line counts, and
-    control characters, and stumbles over whitespace inside a token.
+    These are added tokens; tokens that stand on a later line too; and tokens with control characters or
+    whitespace. tensorflow-text refuses duplicates and control characters, and fails at whitespace inside
+    a token.
     """
     added = {token.content for token in added_tokens if not token.is_piece}
     return [

@@ -1,4 +1,4 @@
-"""The vocabulary: which token has which id."""
+"""The vocabulary: the id of each token."""
 
 import dataclasses
 import functools
@@ -19,12 +19,12 @@ _LARGEST = 64 << 20  # bytes; the vocabularies of multilingual models have 5 MB
 class Vocabulary:
     """A WordPiece vocabulary in BERT's file form: one token a line, the line number is the id.
 
-    Lines may end in LF or CRLF and are stripped of surrounding whitespace. A token that stands on
-    several lines has the id of the last one, as in the reference's loader; the earlier ids exist
-    (they count in `size`) but no text produces them.
+    Lines may end in LF or CRLF, and whitespace around a token is removed. A token that stands on
+    several lines has the id of the last one, as in the reference's loader. The earlier ids count in
+    `size`, but no text has them.
 
     Attributes:
-      tokens: the token of every id; its length is the number of lines.
+      tokens: the token of each id, one for each line.
     """
 
     tokens: tuple[str, ...]
@@ -42,8 +42,8 @@ class Vocabulary:
         """Reads a vocabulary file.
 
         Raises:
-          InputError: the file is missing, unreadable, no ordinary file, compressed, empty, not UTF-8
-            text or lacks one of the special tokens.
+          InputError: the file is missing, unreadable, not an ordinary file, compressed, empty, not UTF-8
+            text, or lacks one of the special tokens.
         """
         try:
             check_ordinary(path)
@@ -63,7 +63,7 @@ class Vocabulary:
         if b"\0" in content:
             raise InputError(f"the vocabulary {path} is a binary file; it needs one token a line")
         text = text_of(content, f"the vocabulary {path}")
-        # Only "\n" ends a line: str.splitlines would also split at characters that are tokens.
+        # Only "\n" ends a line; str.splitlines would split at other characters too, which may be tokens.
         lines = text.removesuffix("\n").split("\n")
         try:
             return cls(tuple(line.strip() for line in lines))
@@ -96,11 +96,11 @@ class Vocabulary:
         return self._ids[MASK]
 
     def id(self, token: str) -> int:
-        """The id of a token; that of [UNK] for a token the vocabulary does not have."""
+        """The id of a token, or of [UNK] if the token is not in the vocabulary."""
         return self._ids.get(token, self.unk_id)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Tokens joined by spaces, `##` pieces joined to the piece before them.
+        """Joins tokens by spaces, and `##` pieces to the piece before them.
 
         Raises:
           InputError: an id is outside the vocabulary.
@@ -120,7 +120,7 @@ class Vocabulary:
     def sha256(self) -> str:
         """Hexadecimal SHA-256 of the tokens, each followed by LF, in UTF-8.
 
-        Equal for copies that differ only in line ends, so manifests can compare it.
+        Copies of a file that differ only in their line ends have the same hash.
         """
         return hashlib.sha256("".join(f"{token}\n" for token in self.tokens).encode()).hexdigest()
 

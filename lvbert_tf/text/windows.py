@@ -1,4 +1,4 @@
-"""Questions with windows over their contexts: `[CLS] question [SEP] window [SEP]`."""
+"""Divides the contexts of questions into windows: `[CLS] question [SEP] window [SEP]`."""
 
 import os
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from lvbert_tf.text.offsets import character_offsets
 from lvbert_tf.text.tokenizer import Tokenizer
 
 _SPECIAL_TOKENS = 3
-_TEXTS_AT_ONCE = 256  # in the tokenizer
+_TEXTS_AT_ONCE = 256  # in a call of the tokenizer
 
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How contexts are divided, in tokens.
+    """How contexts are divided. All values are numbers of tokens.
 
     Args:
-      sequence_length: of a row at most, with the question and the special tokens.
-      max_query_length: of a question at most; what is longer is cut.
-      doc_stride: from the start of a window to that of the next one.
+      sequence_length: the most tokens of a row, with the question and the special tokens.
+      max_query_length: the most tokens of a question; the rest is cut off.
+      doc_stride: the distance from the start of a window to the start of the next one.
 
     Raises:
-      InputError: a long question would leave no token to a window.
+      InputError: there would be no room for a window after the longest question.
     """
 
     sequence_length: int
@@ -44,25 +44,28 @@ class WindowSizes:
 
     @property
     def most_overlapping(self) -> int:
-        """After how many windows at most one begins that no longer overlaps the first, less one."""
+        """The most windows after a window that may overlap it."""
         return (self.sequence_length - _SPECIAL_TOKENS - 1) // self.doc_stride
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Questions, each with one row or several; the tokens of a text are kept once.
+    """Questions and their contexts, divided into windows. Each window is one row of input.
+
+    The tokens of a context are stored once, however many windows and questions it has.
 
     Args:
-      question_ids: `[CLS] question [SEP]`, int32 of shape [questions, (tokens)].
-      context_ids: the different contexts, each followed by [SEP], int32 of shape [contexts, (tokens)].
-      token_starts, token_ends: the characters of the context that each token covers, of the same
-        shape; 0 of [SEP].
-      context: index of the context of each question, int32 of shape [questions].
-      question: index of the question of each row, rising, int32 of shape [rows].
-      start: first token of each row's window in the context, int32 of shape [rows].
-      length: tokens of each row's window, int32 of shape [rows].
-      sizes: how contexts were divided.
-      sep_id: that of [SEP].
+      question_ids: `[CLS] question [SEP]`, ragged int32 [questions, tokens].
+      context_ids: the distinct contexts, each followed by [SEP], ragged int32 [contexts, tokens].
+      token_starts: the offset of each token's first character in its context, ragged int32 [contexts,
+        tokens]; 0 for [SEP].
+      token_ends: the offset after each token's last character, in the same shape; 0 for [SEP].
+      context: the index of each question's context, int32 [questions].
+      question: the index of each row's question, ascending, int32 [rows].
+      start: the index, in the context, of the first token of each row's window, int32 [rows].
+      length: the number of tokens of each row's window, int32 [rows].
+      sizes: how the contexts were divided.
+      sep_id: the id of [SEP].
     """
 
     question_ids: tf.RaggedTensor
@@ -78,24 +81,24 @@ class Windows:
 
     @cached_property
     def first_positions(self) -> np.ndarray:
-        """Where each row's window begins in the row, int64 of shape [rows]."""
+        """The position of the window's first token in each row, int64 [rows]."""
         return self.question_ids.row_lengths().numpy()[self.question.numpy()]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, int64."""
+        """The number of tokens of each row, int64 [rows]."""
         return self.first_positions + self.length.numpy() + 1
 
     def batch(self, rows: tf.Tensor, length: tf.Tensor | int) -> dict[str, tf.Tensor]:
-        """Some rows as inputs of a backbone, padded with 0.
+        """Makes the inputs of a backbone from some rows.
 
         Args:
-          rows: indices, shape [batch].
-          length: tokens to pad to, no fewer than any of these rows has.
+          rows: the indices of the rows, int [batch].
+          length: the number of tokens to pad to with 0; no row may be longer.
 
         Returns:
-          `token_ids`, `segment_ids` (1 in the window and its [SEP]) and `padding_mask` (1 at real
-          tokens), int32 of shape [batch, length].
+          `token_ids`, `segment_ids` (1 in the window and at its [SEP]) and `padding_mask` (1 at real
+          tokens), each int32 [batch, length].
         """
         question = tf.gather(self.question, rows)
         context = tf.gather(self.context, question)
@@ -106,8 +109,8 @@ class Windows:
         last = first + tf.gather(self.length, rows)[:, tf.newaxis]
         start = tf.gather(self.start, rows)[:, tf.newaxis]
         question_ids = _gather(self.question_ids, question, tf.minimum(position, first - 1))
-        place = tf.minimum(tf.maximum(position, first), last) - first
-        context_ids = _gather(self.context_ids, context, start + place)
+        index = tf.minimum(tf.maximum(position, first), last) - first
+        context_ids = _gather(self.context_ids, context, start + index)
         ids = tf.where(position < first, question_ids, context_ids)
         ids = tf.where(position == last, self.sep_id, ids)
         real = tf.cast(position <= last, tf.int32)
@@ -120,14 +123,15 @@ class Windows:
         return {name: tf.ensure_shape(column, shape) for name, column in batch.items()}
 
     def token_span(self, question: int, start: int, end: int) -> tuple[int, int] | None:
-        """The first and the last token that some characters have a part in.
+        """Finds the first and the last token of the context that overlap `context[start:end]`.
 
         Args:
-          question: index.
-          start, end: characters of its context, `context[start:end]`.
+          question: the index of the question.
+          start: the offset of the first character in the context.
+          end: the offset after the last character.
 
         Returns:
-          places in the context; None if no token stands for any of these characters.
+          The indices of both tokens in the context; None if no token has any of these characters.
         """
         row = int(self._contexts[question])
         tokens = slice(self._splits[row], self._splits[row + 1] - 1)
@@ -138,11 +142,15 @@ class Windows:
     def characters(
         self, question: np.ndarray, first: np.ndarray, last: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The characters from one token to another: start and end in the context.
+        """The offsets of the text from one token of a context to another one.
 
         Args:
-          question: indices, shape [n].
-          first, last: places of tokens in their contexts, shape [n].
+          question: the indices of the questions, int [n].
+          first: the indices of the first tokens in their contexts, int [n].
+          last: the indices of the last tokens in their contexts, int [n].
+
+        Returns:
+          (starts, ends): the text is `context[start:end]`, int [n].
         """
         begin = self._splits[self._contexts[question]]
         return self._starts[begin + first], self._ends[begin + last]
@@ -164,10 +172,10 @@ class Windows:
         return self.token_ends.values.numpy()
 
 
-def _gather(column: tf.RaggedTensor, row: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """`column[row[i], place[i, j]]` at [i, j]."""
+def _gather(column: tf.RaggedTensor, row: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """`column[row[i], index[i, j]]` at [i, j]."""
     begin = tf.gather(column.row_splits, row)[:, tf.newaxis]
-    return tf.gather(column.values, begin + tf.cast(place, begin.dtype))
+    return tf.gather(column.values, begin + tf.cast(index, begin.dtype))
 
 
 def make_windows(
@@ -175,12 +183,14 @@ def make_windows(
 ) -> Windows:
     """Tokenizes questions and contexts, and divides the contexts into windows.
 
-    Windows of one context overlap unless the stride is as long as they are; the last one ends where
-    the context ends. A context without tokens has one empty window.
+    Windows of one context overlap, unless the stride is the length of a window. The last window ends
+    where the context ends. A context without tokens has one empty window.
 
     Args:
-      questions: at least one.
-      contexts: one for each question; equal ones are tokenized once.
+      tokenizer: the tokenizer of both.
+      questions: the questions, at least one.
+      contexts: the context of each question. Equal contexts are tokenized once.
+      sizes: how the contexts are divided.
     """
     different = {context: index for index, context in enumerate(dict.fromkeys(contexts))}
     context = tf.constant([different[text] for text in contexts], tf.int32)
@@ -195,14 +205,14 @@ def make_windows(
 
 
 def encode_questions(tokenizer: Tokenizer, questions, max_query_length: int) -> tf.RaggedTensor:
-    """`[CLS] question [SEP]`, int32 of shape [batch, (tokens)], for strings of shape [batch]."""
+    """`[CLS] question [SEP]`, ragged int32 [batch, tokens], of strings [batch]."""
     vocabulary = tokenizer.vocabulary
     ids = tokenizer(questions)[:, :max_query_length]
     return _between(ids, vocabulary.cls_id, vocabulary.sep_id)
 
 
 def encode_contexts(tokenizer: Tokenizer, contexts) -> tuple[tf.RaggedTensor, ...]:
-    """`context_ids`, `token_starts` and `token_ends` of `Windows`, for strings of shape [batch]."""
+    """`context_ids`, `token_starts` and `token_ends` of `Windows`, of strings [batch]."""
     ids, starts, ends = tokenizer.tokenize_with_offsets(contexts)
     starts, ends = character_offsets(contexts, starts), character_offsets(contexts, ends)
     sep_id = tokenizer.vocabulary.sep_id
@@ -242,19 +252,19 @@ def divide(
 
 
 def _map_texts(encode, texts: Sequence[str]) -> list[tf.RaggedTensor]:
-    """What `encode` makes of strings [batch], several ragged tensors, for all texts."""
+    """Applies `encode`, which makes ragged tensors of strings [batch], to any number of texts."""
     batches = [
         list(texts[start : start + _TEXTS_AT_ONCE])
         for start in range(0, len(texts), _TEXTS_AT_ONCE)
     ]
-    # Threads rather than tf.data, whose graph takes a second to build: long for a single question.
+    # Threads and not tf.data, whose graph takes a second to build, which is long for one question.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         columns = zip(*pool.map(encode, batches), strict=True)
     return [tf.concat(parts, axis=0) for parts in columns]
 
 
 def _between(column: tf.RaggedTensor, first: int | None, last: int) -> tf.RaggedTensor:
-    """Adds a value before (unless None) and one after each row."""
+    """Adds a value before each row, unless it is None, and one after each row."""
 
     def all_rows(value):
         return tf.fill([column.nrows(), 1], value)

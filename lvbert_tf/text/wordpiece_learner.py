@@ -1,4 +1,4 @@
-"""Learning a WordPiece vocabulary from text."""
+"""Learns a WordPiece vocabulary from text."""
 
 import collections
 import itertools
@@ -14,14 +14,14 @@ from lvbert_tf.io.whole import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
 from lvbert_tf.text.words import WordSplitter
 
-# Enough for the letters of a few alphabets; rarer characters become [UNK], as in BERT.
+# Enough for the letters of a few alphabets. Words with rarer characters become [UNK], as in BERT.
 _MAX_ALPHABET = 1000
 _MIN_SIZE = 2 * len(SPECIAL_TOKENS)
-# Rarer pieces are mostly names and misprints.
+# Pieces that are rarer are mostly names and misprints.
 _MIN_FREQUENCY = 2
 _BATCH_BYTES = 1 << 20
-# Bounds on memory and time, far above what changes the result: distinct words that are kept, and
-# running words that the trainer reads.
+# Limits of memory and time, which hardly change the result: the number of distinct words that are kept,
+# and the number of words of text that the trainer reads.
 _MAX_DISTINCT_WORDS = 4_000_000
 _MAX_RUNNING_WORDS = 20_000_000
 
@@ -35,17 +35,17 @@ def learn_vocabulary(
 ) -> list[str]:
     """Learns a WordPiece vocabulary of exactly `size` tokens.
 
-    Words are split as `Tokenizer` splits them. The pieces are the special tokens, the alphabet,
-    and the results of repeatedly joining the most frequent pair of pieces (the trainer of Hugging
-    Face's `tokenizers`). If the texts give fewer, `[unused0]`, `[unused1]`, ... fill the rest. The
-    same texts in the same order give the same list.
+    Words are split as `Tokenizer` splits them. The tokens are the special tokens, the alphabet, and the
+    pieces that result when the most frequent pair of pieces is joined again and again (the trainer of
+    Hugging Face's `tokenizers`). If there are fewer, `[unused0]`, `[unused1]` and so on fill the rest.
+    The same texts in the same order give the same list.
 
     Args:
-      texts: the corpus in pieces of any length, read once; it need not fit in memory.
+      texts: the corpus as strings of any length. It is read once and need not fit in memory.
       size: the number of tokens, at least 10.
       lowercase: whether the tokenizer will lower-case.
-      strip_accents: whether it will remove accents; None: as `lowercase`.
-      progress: called now and then with the number of texts read since the last call.
+      strip_accents: whether the tokenizer will remove accents; None means the value of `lowercase`.
+      progress: called now and then with the number of texts that were read since the last call.
 
     Returns:
       The tokens in order of their ids, the special tokens first.
@@ -61,20 +61,20 @@ def learn_vocabulary(
     if not counts:
         raise InputError("cannot learn a vocabulary: the texts have no words")
 
-    # Every character may need two pieces: as the start of a word and inside one.
+    # Every character may need two pieces, one at the start of a word and one inside a word.
     alphabet = _most_frequent_characters(
         counts, min(_MAX_ALPHABET, (size - len(SPECIAL_TOKENS)) // 2)
     )
     counts = {word: count for word, count in counts.items() if alphabet.issuperset(word)}
     suffixes = {SUFFIX_MARK + char for word in counts for char in word[1:]}
-    # Given in full and in order, because the trainer adds pieces in the order of a hash table.
+    # All of them are given, in order, because the trainer adds pieces in the order of a hash table.
     pieces = [*SPECIAL_TOKENS, *sorted(alphabet), *sorted(suffixes)]
     tokens = _join_pieces(counts, pieces, size)
     return tokens + [f"[unused{i}]" for i in range(size - len(tokens))]
 
 
 def write_vocabulary(path: str | os.PathLike, tokens: Sequence[str]) -> None:
-    """Writes a vocabulary file, whole or not at all.
+    """Writes a vocabulary file; see `replace_file`.
 
     Raises:
       InputError: the file exists already, or cannot be written.
@@ -90,7 +90,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     num_bytes = 0
     for text in texts:
-        # Lone surrogates, which JSON can hold and UTF-8 cannot, are no part of any word.
+        # JSON can hold half of a surrogate pair, which UTF-8 cannot; it is left out.
         batch.append(text.encode("utf-8", "ignore"))
         num_bytes += len(batch[-1])
         if num_bytes >= _BATCH_BYTES:
@@ -116,7 +116,7 @@ def _count_words(texts, splitter: WordSplitter, progress) -> dict[str, int]:
             threshold *= 2
         if progress is not None:
             progress(len(batch))
-    totals.pop(UNK.encode(), None)  # A word too long to have pieces.
+    totals.pop(UNK.encode(), None)  # which replaces words that are too long
     return {word.decode(): count for word, count in sorted(totals.items())}
 
 

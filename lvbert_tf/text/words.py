@@ -1,4 +1,4 @@
-"""Splitting text into BERT's words, in a TensorFlow graph."""
+"""Splits text into the words of BERT, in a TensorFlow graph."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,22 @@ import tensorflow as tf
 from lvbert_tf.text import characters
 from lvbert_tf.text.vocabulary import UNK
 
-# Longer words are [UNK] in the reference (`max_input_chars_per_word`).
+# The reference replaces longer words by [UNK] (`max_input_chars_per_word`).
 MAX_WORD_CHARACTERS = 200
 _SPACE = ord(" ")
 
 
-class Sources(NamedTuple):
-    """Where the characters of words come from, for the words of a batch one after the other.
+class Alignment(NamedTuple):
+    """Which character of the original string each character of a word was made of.
+
+    The words of a batch follow one another and have n characters.
 
     Attributes:
-      byte_splits: int64 [n + 1], how many bytes of the words come before each character, and in
-        all.
-      starts: int64 [n], where in its string the character begins that it was made of, in bytes.
-      ends: int64 [n], where that character ends; removed combining marks belong to it.
-      word_splits: int64 [words + 1], how many characters come before each word, and in all.
+      byte_splits: int64 [n + 1], the number of bytes before each character of the words, and of all.
+      starts: int64 [n], the offset in bytes at which the original character begins in its string.
+      ends: int64 [n], the offset at which the original character ends; combining marks after it that
+        were removed belong to it.
+      word_splits: int64 [words + 1], the number of characters before each word, and of all.
     """
 
     byte_splits: tf.Tensor
@@ -30,12 +32,12 @@ class Sources(NamedTuple):
 
 
 class WordSplitter(tf.Module):
-    """Cleans, lower-cases and splits strings exactly as the reference's `BasicTokenizer`.
+    """Cleans, lower-cases and splits strings exactly as the reference's `BasicTokenizer` does.
 
     Args:
       lowercase: whether to lower-case.
       strip_accents: whether to decompose characters and remove combining marks.
-      separate: whether punctuation is set apart; False for `normalize_with_sources`.
+      separate: whether each punctuation mark is a word; False for `normalize_with_alignment`.
     """
 
     def __init__(self, lowercase: bool, strip_accents: bool, separate: bool = True):
@@ -59,31 +61,31 @@ class WordSplitter(tf.Module):
           strings: string [batch], UTF-8; invalid bytes are dropped.
 
         Returns:
-          Ragged string [batch, words]. A word of more than 200 characters is [UNK].
+          Ragged string [batch, words]. Words of more than 200 characters are replaced by [UNK].
         """
         decoded = tf.strings.unicode_decode(_keep_apart(strings), "UTF-8", "ignore")
         words, _ = _split(decoded, self._expand(decoded.values))
         return words
 
-    def split_with_sources(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, Sources]:
-        """Splits strings into words as a call does, and says where their characters come from."""
-        decoded, expanded, starts, ends = self._expand_with_sources(strings)
+    def split_with_alignment(self, strings: tf.Tensor) -> tuple[tf.RaggedTensor, Alignment]:
+        """Splits strings into words as a call does, and aligns their characters with the strings."""
+        decoded, expanded, starts, ends = self._expand_with_offsets(strings)
         words, spelled = _split(decoded, expanded)
-        origins = tf.boolean_mask(expanded.value_rowids(), expanded.values != _SPACE)
-        return words, _sources(spelled, tf.gather(starts, origins), tf.gather(ends, origins))
+        originals = tf.boolean_mask(expanded.value_rowids(), expanded.values != _SPACE)
+        return words, _alignment(spelled, tf.gather(starts, originals), tf.gather(ends, originals))
 
-    def normalize_with_sources(self, strings: tf.Tensor) -> tuple[tf.Tensor, Sources]:
-        """Cleans and lower-cases strings [batch] without splitting them; each is a word of `Sources`."""
-        decoded, expanded, starts, ends = self._expand_with_sources(strings)
+    def normalize_with_alignment(self, strings: tf.Tensor) -> tuple[tf.Tensor, Alignment]:
+        """Cleans and lower-cases strings [batch], each of which is one word of the alignment."""
+        decoded, expanded, starts, ends = self._expand_with_offsets(strings)
         splits = tf.gather(expanded.row_splits, decoded.row_splits)
-        origins = tf.RaggedTensor.from_row_splits(expanded.value_rowids(), splits, validate=False)
-        origins = origins[:, :-1].values  # without the space that keeps strings apart
+        originals = tf.RaggedTensor.from_row_splits(expanded.value_rowids(), splits, validate=False)
+        originals = originals[:, :-1].values  # without the space that keeps strings apart
         text = tf.RaggedTensor.from_row_splits(expanded.values, splits, validate=False)[:, :-1]
-        sources = _sources(text, tf.gather(starts, origins), tf.gather(ends, origins))
-        return tf.strings.unicode_encode(text, "UTF-8"), sources
+        alignment = _alignment(text, tf.gather(starts, originals), tf.gather(ends, originals))
+        return tf.strings.unicode_encode(text, "UTF-8"), alignment
 
-    def _expand_with_sources(self, strings: tf.Tensor):
-        """Code points [batch, code points], their expansions, where each begins and where it ends."""
+    def _expand_with_offsets(self, strings: tf.Tensor):
+        """Code points [batch, code points], their expansions, and the offsets of both their ends."""
         decoded, offsets = tf.strings.unicode_decode_with_offsets(
             _keep_apart(strings), "UTF-8", "ignore"
         )
@@ -95,7 +97,7 @@ class WordSplitter(tf.Module):
         return decoded, expanded, starts, ends
 
     def _expand(self, code_points: tf.Tensor) -> tf.RaggedTensor:
-        """The text that takes the place of each code point; int32 [n] to ragged int32 [n, text]."""
+        """The text that replaces each code point; int32 [n] to ragged int32 [n, text]."""
         if self.lowercase:
             code_points = tf.cond(
                 tf.reduce_any(code_points == characters.CAPITAL_SIGMA),
@@ -110,28 +112,28 @@ class WordSplitter(tf.Module):
         solid = kinds != characters.SIGMA_SKIP
         cased = tf.boolean_mask(kinds == characters.SIGMA_CASED, solid)
         cased = tf.concat([[False], cased, [False]], axis=0)
-        # The place of a solid character in `cased`; its solid neighbours are beside it there.
-        place = tf.cumsum(tf.cast(solid, tf.int32))
+        # The index of each solid character in `cased`, where its solid neighbours are next to it.
+        index = tf.cumsum(tf.cast(solid, tf.int32))
         final = (
             (code_points == characters.CAPITAL_SIGMA)
-            & tf.gather(cased, tf.maximum(place - 1, 0))
-            & ~tf.gather(cased, place + 1)
+            & tf.gather(cased, tf.maximum(index - 1, 0))
+            & ~tf.gather(cased, index + 1)
         )
         return tf.where(final, characters.FINAL_SIGMA, code_points)
 
     def _extend_over_marks(self, ends, code_points, is_kept):
-        """Moves the end of each character behind the marks that are removed after it; int64 [n]."""
+        """Moves the end of each character behind the combining marks after it, which are removed."""
         is_mark = tf.gather(self._mark_table, code_points)
-        # A character and what is removed after it; segment 0 is what comes before the first one.
+        # Segment i has the i-th kept character and what is removed after it; segment 0 comes before all.
         segments = tf.cumsum(tf.cast(is_kept, tf.int32))
         furthest = tf.math.segment_max(tf.where(is_kept | is_mark, ends, 0), segments)
         return tf.gather(furthest, segments)
 
 
-def _sources(spelled: tf.RaggedTensor, starts: tf.Tensor, ends: tf.Tensor) -> Sources:
-    """Of words, ragged int32 [words, characters], whose characters begin and end so."""
+def _alignment(spelled: tf.RaggedTensor, starts: tf.Tensor, ends: tf.Tensor) -> Alignment:
+    """The alignment of words, ragged int32 [words, characters]."""
     splits = tf.concat([[0], tf.cumsum(_utf8_lengths(spelled.values))], axis=0)
-    return Sources(splits, starts, ends, spelled.row_splits)
+    return Alignment(splits, starts, ends, spelled.row_splits)
 
 
 def _split(decoded: tf.RaggedTensor, expanded: tf.RaggedTensor):
@@ -143,7 +145,7 @@ def _split(decoded: tf.RaggedTensor, expanded: tf.RaggedTensor):
 
     Returns:
       The words, ragged string [batch, words], and their spelling, ragged int32 [words of the batch,
-      characters], which is whole for the words that are [UNK] for their length too.
+      characters]. Words that are too long are [UNK] in the former and complete in the latter.
     """
     text = expanded.values
     inside = text != _SPACE
@@ -167,17 +169,17 @@ def _split(decoded: tf.RaggedTensor, expanded: tf.RaggedTensor):
 
 
 def _keep_apart(strings: tf.Tensor) -> tf.Tensor:
-    # The space keeps the last word of a string apart from the first word of the next one, so that
-    # all strings can be split as one flat sequence of characters.
+    # All strings are split as one sequence of characters. The space separates the last word of a string
+    # from the first word of the next one.
     return tf.strings.join([strings, " "])
 
 
 def _utf8_lengths(code_points: tf.Tensor) -> tf.Tensor:
-    """How many bytes each code point has; int32 [n] to int64 [n]."""
+    """The number of bytes of each code point in UTF-8; int32 [n] to int64 [n]."""
     bounds = tf.constant([0x80, 0x800, 0x10000])
     return 1 + tf.reduce_sum(tf.cast(code_points[:, tf.newaxis] >= bounds, tf.int64), axis=1)
 
 
 def _count_before(flags: tf.Tensor) -> tf.Tensor:
-    """How many flags are set before each place and in all; bool [n] to int64 [n + 1]."""
+    """The number of flags that are set before each one, and of all; bool [n] to int64 [n + 1]."""
     return tf.concat([[0], tf.cumsum(tf.cast(flags, tf.int64))], axis=0)
