@@ -1,1 +1,1 @@
-"""Converting checkpoints between this package, the reference and Hugging Face."""
+"""Converts models between this package, the reference's code and Hugging Face's transformers."""

@@ -1,4 +1,4 @@
-"""The conversion program: from one format to another, whole or not at all."""
+"""The conversion program: reads a model of one format and writes it in another."""
 
 from pathlib import Path
 
@@ -49,23 +49,25 @@ def convert(
     """Converts a model and prints what was written.
 
     Args:
-        source_format: one of `formats.FORMATS`.
-        target_format: another one.
-        path: the model.
-        output: the directory to make.
-        checkpoint_hparams: of a reference checkpoint, see `load_hparams`.
-        vocab_file: instead of the vocabulary that lies with the model.
-        reference_code: one of `formats.REFERENCE_CODES`: whose names a reference checkpoint gets.
-        huggingface_code: one of `formats.HUGGINGFACE_CODES`: whose classes are to hold the model.
+        source_format: the format of the model, one of `formats.FORMATS`.
+        target_format: the format to write, another one of `formats.FORMATS`.
+        path: the path of the model.
+        output: the directory to make. It appears when it is complete.
+        checkpoint_hparams: the hparams of a reference checkpoint, see `load_hparams`.
+        vocab_file: a vocabulary to use instead of the one that lies with the model.
+        reference_code: whose variable names a reference checkpoint gets, one of
+            `formats.REFERENCE_CODES`.
+        huggingface_code: whose classes hold the model in transformers, one of
+            `formats.HUGGINGFACE_CODES`.
         task: which model of a trial of fine-tuning; None if there is but one.
-        allow_partial: go on although some tensors have no counterpart.
-        overwrite: replace an output that an earlier conversion wrote.
+        allow_partial: whether to convert a model although some tensors have no counterpart.
+        overwrite: whether to replace an output that an earlier conversion wrote.
 
     Returns:
-        0.
+        The exit code, 0.
 
     Raises:
-        InputError: unreadable input, a model that the target cannot hold, or an output that exists.
+        InputError: the model cannot be read, or the target format cannot hold it, or the output exists.
     """
     if source_format == target_format:
         raise InputError(f"from and to are both {source_format}; there is nothing to convert")
@@ -74,7 +76,7 @@ def convert(
     model = read_model(
         source_format, path, checkpoint_hparams, vocab_file, allow_partial, task, cli.say
     )
-    cli.say(f"{path}: {_describe(model)}")
+    cli.say(f"{path}: {_class_and_layers(model)}")
     if target_format != "reference" and model.tokenizer is None:
         raise InputError(f"{path} has no vocabulary; name it with vocab_file")
     parts: list[HuggingFaceModel] = []
@@ -112,7 +114,7 @@ def _is_ours(name: str) -> bool:
     )
 
 
-def _describe(model: LoadedModel) -> str:
+def _class_and_layers(model: LoadedModel) -> str:
     layers = model.pretrainer.discriminator.layer_string
     return layers if model.task is None else f"{type(model.task).__name__} of {layers}"
 
@@ -124,7 +126,7 @@ def _check_complete(
     listed: list[ForeignWeight] | None,
     allow_partial: bool,
 ) -> None:
-    """Refuses, or says, what has no counterpart on the other side."""
+    """Refuses a model of which something has no counterpart in the target format, or warns of it."""
     unmapped: tuple[str, ...] = ()
     if listed is not None:
         mapped = {id(entry.weight) for entry in listed}
@@ -147,7 +149,7 @@ def _check_complete(
 
 
 def _named(model: LoadedModel) -> dict[str, keras.Variable]:
-    """All weights by name, of the pre-trainer and of the head of a task."""
+    """All weights by name: those of the pre-trainer and of the head of a fine-tuned model."""
     named = named_weights(model.pretrainer)
     if model.task is not None:
         known = {id(weight) for weight in named.values()}
@@ -159,7 +161,7 @@ def _named(model: LoadedModel) -> dict[str, keras.Variable]:
 def _without(
     weights: list[ForeignWeight], fresh: tuple[keras.Variable, ...]
 ) -> list[ForeignWeight]:
-    """The weights that were read, not made up."""
+    """The weights that were read; `fresh` ones were not."""
     left_out = {id(weight) for weight in fresh}
     return [entry for entry in weights if id(entry.weight) not in left_out]
 

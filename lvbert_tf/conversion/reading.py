@@ -86,7 +86,19 @@ def _check_vocabulary(
     padded: bool,
     report: Callable[[str], None],
 ) -> None:
-    """Compares the vocabulary with the embeddings; `known` is one that the weights go with."""
+    """Compares the vocabulary with the embeddings.
+
+    Args:
+        model: the model with its vocabulary.
+        where: where the vocabulary is from, for the message.
+        known: the tokenizer that was saved with the weights, if there is one. A vocabulary of as many
+            tokens is accepted.
+        padded: whether there may be more embeddings than tokens.
+        report: called with a warning.
+
+    Raises:
+        InputError: there are more tokens than embeddings, or fewer, where that is not accepted.
+    """
     if model.tokenizer is None:
         return
     tokens, rows = (
@@ -109,7 +121,7 @@ def _check_vocabulary(
 
 
 def _settings(tokenizer: LVBertTokenizer | None) -> dict[str, Any]:
-    """What a tokenizer is beside its vocabulary, for another vocabulary."""
+    """The arguments of a tokenizer, except its vocabulary."""
     if tokenizer is None:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Reading files that others wrote: refusing what is not an ordinary file of UTF-8 text, and JSON."""
+"""Reads files that other programs wrote, and refuses files that are not UTF-8 text or JSON."""
 
 import codecs
 import json
@@ -10,14 +10,14 @@ from typing import Any
 
 from lvbert_tf.errors import InputError, reason
 
-# No ordinary file -> what it is.
+# The test of a special file -> what such a file is.
 _SPECIAL = {
     stat.S_ISFIFO: "a pipe, which can be read only once; write it to a file first",
     stat.S_ISSOCK: "a socket, not a file",
     stat.S_ISCHR: "a device, not a file",
     stat.S_ISBLK: "a device, not a file",
 }
-# What packed files begin with -> what they are.
+# The first bytes of packed files -> what such a file is.
 _PACKED = {
     re.compile(rb"PK(\x03\x04|\x05\x06)"): "a zip archive",
     re.compile(rb"7z\xbc\xaf\x27\x1c"): "a 7z archive",
@@ -32,11 +32,11 @@ _PACKED = {
 
 
 def check_ordinary(path: str | os.PathLike) -> None:
-    """Refuses what would never end, cannot be read twice, or is no file at all.
+    """Refuses special files, which may have no end or cannot be read twice.
 
     Raises:
-      InputError: it is a pipe, such as `<(command)` makes, a socket or a device.
-      OSError: it does not exist, or cannot be reached.
+      InputError: the path is a pipe, such as `<(command)` makes, a socket or a device.
+      OSError: the path does not exist, or cannot be reached.
     """
     mode = os.stat(path).st_mode
     for is_kind, explanation in _SPECIAL.items():
@@ -45,12 +45,18 @@ def check_ordinary(path: str | os.PathLike) -> None:
 
 
 def packed_format(beginning: bytes) -> str | None:
-    """What an archive or a compressed file is, such as "a zip archive", by its first bytes."""
+    """The kind of an archive or a compressed file, such as "a zip archive"; None for other files.
+
+    Args:
+      beginning: the first bytes of the file.
+    """
     return next((what for start, what in _PACKED.items() if start.match(beginning)), None)
 
 
 def expand_home(path: str) -> str:
-    """`~/x` and `~user/x` as paths. A shell leaves them as they are after a `=`, and in JSON.
+    """Replaces `~` and `~user` at the beginning of a path.
+
+    A shell does not replace them after a `=`, and nothing replaces them in JSON.
 
     Raises:
       InputError: there is no such user.
@@ -65,14 +71,14 @@ def expand_home(path: str) -> str:
 
 
 def check_encoding(beginning: bytes, what: str) -> None:
-    """Refuses text in the encoding that some Windows programs have for Unicode.
+    """Refuses UTF-16, which some Windows programs write.
 
     Args:
       beginning: the first bytes of a file.
-      what: names the file, for the message.
+      what: the name of the file, for the message.
 
     Raises:
-      InputError: it begins as UTF-16 does.
+      InputError: the file has a byte-order mark of UTF-16.
     """
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(
@@ -81,14 +87,14 @@ def check_encoding(beginning: bytes, what: str) -> None:
 
 
 def text_of(content: bytes, what: str) -> str:
-    """Decodes UTF-8. The byte-order mark that Windows programs put before it is no part of the text.
+    """Decodes UTF-8, without the byte-order mark that Windows programs write before it.
 
     Args:
-      content: of a file.
-      what: names the file, for the message.
+      content: the content of a file.
+      what: the name of the file, for the message.
 
     Raises:
-      InputError: it is in another encoding.
+      InputError: the content is in another encoding.
     """
     check_encoding(content, what)
     try:
@@ -101,10 +107,10 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Reads a file that holds one JSON object.
 
     Raises:
-      InputError: it is missing, unreadable, or holds something else.
+      InputError: the file is missing or cannot be read, or it holds something else.
     """
     try:
-        value = json.loads(path.read_bytes())  # which may have a byte-order mark
+        value = json.loads(path.read_bytes())  # bytes, which may begin with a byte-order mark
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:

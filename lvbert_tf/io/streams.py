@@ -1,7 +1,7 @@
-"""Opens what a corpus is made of: files, directories, compressed files and tar archives.
+"""Opens the files of a corpus: plain, compressed, and in directories and tar archives.
 
-Everything is read as a stream. A tar member is read where it lies and never extracted, so a
-member's path cannot write anywhere.
+Everything is read as a stream. The members of an archive are never extracted, so no file can be written
+by a malicious path in an archive.
 """
 
 import bz2
@@ -24,7 +24,7 @@ from lvbert_tf.io.files import check_ordinary, packed_format
 from lvbert_tf.io.zstandard_reader import open_zstandard
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
-# What compressed data begins with -> how it is read.
+# The first bytes of compressed data -> the function that opens it.
 _OPENERS: dict[re.Pattern[bytes], Callable[[Any], Any]] = {
     re.compile(rb"\x1f\x8b"): gzip.open,
     re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): bz2.open,
@@ -39,7 +39,7 @@ _CORRUPT = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, tarfile.T
 
 
 class _CountingFile(io.FileIO):
-    """A file that tells how many bytes have been read from it."""
+    """A file that reports the number of bytes that are read from it."""
 
     def __init__(self, path: Path, on_bytes: Callable[[int], object]):
         super().__init__(path)
@@ -52,15 +52,15 @@ class _CountingFile(io.FileIO):
 
 
 def find_files(path: str) -> list[Path]:
-    """Lists a file, or every file under a directory, sorted; hidden ones are left out.
+    """Lists a file, or all files in a directory and below it, sorted. Hidden files are left out.
 
-    Links are followed. The beginning of each file is read, so that one which cannot be is found
+    Links are followed. The beginning of each file is read, so that a file that cannot be read is found
     before work has gone into the others.
 
     Raises:
-        InputError: if there is no such file or directory, or no file in it; or if something in it
-            cannot be read: a link to nothing, or to a directory that contains it, a pipe, a socket,
-            a device, a file without permission, a zip archive.
+        InputError: there is no such file or directory, or no file in it; or something in it cannot be
+            read: a link to nothing, or to a directory that contains it, a pipe, a socket, a device, a
+            file without permission, a zip archive.
     """
     root = Path(path)
     if not root.exists() and not root.is_symlink():
@@ -77,8 +77,8 @@ def find_files(path: str) -> list[Path]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Every path below a directory that is no directory and not hidden."""
-    # Directory -> what identifies it and those above it, up to the root.
+    """All files below a directory that are not hidden."""
+    # Directory -> the identities of it and of all directories above it, up to the root.
     lineages: dict[Path, list[tuple[int, int]]] = {root: [_identity(root)]}
     for name, children, others in os.walk(root, followlinks=True, onerror=_refuse_directory):
         folder = Path(name)
@@ -123,17 +123,18 @@ def _check_file(path: Path) -> None:
 def open_streams(
     path: Path, on_bytes: Callable[[int], object] = lambda count: None
 ) -> Iterator[tuple[str, BinaryIO]]:
-    """Yields `(name, stream)` for the file, or for every member of an archive, decompressed.
+    """Yields `(name, stream)` for a file, or for every member of an archive, decompressed.
 
-    Compression and archives are recognised by their content, not their name. A stream must be
-    read before the next one is asked for.
+    Compression and archives are recognised by their content, not by their name. Each stream must be
+    read before the next one is requested.
 
     Args:
-        path: a file: plain, compressed by gzip, bzip2, xz or zstd, or a tar, also of such.
-        on_bytes: called with the number of bytes read from the disk.
+        path: a file that is plain, compressed by gzip, bzip2, xz or zstd, or a tar archive of such
+            files.
+        on_bytes: called with the number of bytes that were read from the disk.
 
     Raises:
-        InputError: if the compressed data or the archive is corrupt; names the file.
+        InputError: the compressed data or the archive is corrupt; the message names the file.
     """
     with _CountingFile(path, on_bytes) as file:
         yield from _open(str(path), io.BufferedReader(file, _BUFFER_BYTES), _MAX_NESTING)
@@ -141,18 +142,18 @@ def open_streams(
 
 @contextlib.contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turns what corrupt compressed data raises while `name` is read into an InputError."""
+    """Turns the exceptions that corrupt data raises while `name` is read into an InputError."""
     try:
         yield
     except (*_CORRUPT, OSError) as error:
-        # gzip and bz2 raise an OSError too, but without the number that the system's errors have.
+        # gzip and bz2 raise an OSError too, but without the error number of a system error.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"{name}: corrupt or truncated: {error}") from error
 
 
 def uncompressed_name(name: str) -> str:
-    """`a.jsonl.gz` -> `a.jsonl`, so that what is left tells the format."""
+    """Removes the suffixes of compression: `a.jsonl.gz` becomes `a.jsonl`."""
     for suffix in COMPRESSED_SUFFIXES:
         name = name.removesuffix(suffix)
     return name
@@ -179,7 +180,7 @@ def _open(
 
 
 def _opener(start: bytes) -> Callable[[Any], Any] | None:
-    """What decompresses a file that begins so, if it is compressed in a way that is read."""
+    """The function that decompresses data with this beginning, if there is one."""
     return next((how for beginning, how in _OPENERS.items() if beginning.match(start)), None)
 
 
@@ -196,5 +197,5 @@ def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[s
             if member.isfile() and not hidden:
                 inner = cast(io.BufferedReader, archive.extractfile(member))
                 yield from _open(f"{name}!{member.name}", inner, nesting - 1)
-            # An archive remembers every member it has passed: millions in a large corpus.
+            # tarfile keeps a list of all members, of which a large corpus has millions.
             archive.members.clear()  # type: ignore[attr-defined]

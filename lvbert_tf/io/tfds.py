@@ -1,4 +1,4 @@
-"""Text from TensorFlow Datasets: `tfds:NAME[/config][:split]`."""
+"""Reads text from TensorFlow Datasets: `tfds:NAME[/config][:split]`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from lvbert_tf.errors import InputError
 
 
 def open_builder(location: str) -> tuple[Any, str]:
-    """Prepares a dataset, downloading it if need be.
+    """Prepares a dataset, and downloads it if it is not there.
 
     Args:
-        location: `tfds:NAME[/config][:split]`; the split is `train` unless given.
+        location: `tfds:NAME[/config][:split]`; the split is `train` unless it is given.
 
     Returns:
-        its builder and the name of the split.
+        The builder of the dataset and the name of the split.
 
     Raises:
-        InputError: if there is no such dataset or split, or it cannot be prepared.
+        InputError: there is no such dataset or split, or it cannot be prepared.
     """
     import tensorflow_datasets as tfds
 
@@ -44,7 +44,15 @@ def open_builder(location: str) -> tuple[Any, str]:
 
 @dataclass(frozen=True)
 class TfdsText:
-    """One text feature of one split; `total_bytes` is the split's size as TFDS states it."""
+    """One text feature of one split.
+
+    Attributes:
+        builder: the `tfds.core.DatasetBuilder`.
+        split: the name of the split.
+        feature: the name of the feature.
+        total_bytes: the size of the split, as TFDS states it.
+        examples: the number of texts.
+    """
 
     builder: Any  # tfds.core.DatasetBuilder
     split: str
@@ -54,15 +62,14 @@ class TfdsText:
 
     @classmethod
     def open(cls, location: str, feature: str) -> "TfdsText":
-        """Prepares the dataset (downloading it if need be) and finds its text.
+        """Prepares a dataset, and finds its text.
 
         Args:
-            location: `tfds:NAME[/config][:split]`; the split is `train` unless given.
-            feature: the feature to read; a dataset with a single text feature needs no match.
+            location: see `open_builder`.
+            feature: the feature to read. If the dataset has a single text feature, that one is read.
 
         Raises:
-            InputError: if there is no such dataset, split or text feature, or it cannot be
-                prepared.
+            InputError: see `open_builder`; or there are several text features, none of this name.
         """
         import tensorflow_datasets as tfds
 
@@ -79,13 +86,17 @@ class TfdsText:
         return cls(builder, split, feature, info.num_bytes, info.num_examples)
 
     def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:
-        """Yields the texts in the dataset's order; reports an even share of bytes for each."""
+        """Yields the texts in the order of the dataset.
+
+        Args:
+            on_bytes: called after each text with an even share of `total_bytes`.
+        """
         import tensorflow_datasets as tfds
 
         dataset = self.builder.as_dataset(
             split=self.split,
             shuffle_files=False,
-            # Only the text is decoded, whatever else a record holds.
+            # Only the text of a record is decoded.
             decoders=tfds.decode.PartialDecoding({self.feature: True}),
         )
         reported = 0

@@ -1,21 +1,20 @@
-"""Decompressed zstd data as a stream."""
+"""Reads data that is compressed by zstd as a stream."""
 
 import io
 from typing import BinaryIO
 
 import zstandard
 
-_PIECE_BYTES = 512  # zstd can make 16 MiB of them, so that hostile data takes no more memory
+_PIECE_BYTES = 512  # hostile data of this size decompresses to 16 MiB at most
 
 
 def open_zstandard(stream: BinaryIO) -> BinaryIO:
-    """The text of a zstd stream of one or more frames.
+    """Opens a zstd stream of one or more frames.
 
-    The `zstandard` package has a reader of its own, which takes the end of a truncated file for the
-    end of the text.
+    The reader of the `zstandard` package does not notice that a file is truncated.
 
     Raises:
-      EOFError, zstandard.ZstdError: while it is read, if the data is truncated or corrupt.
+      EOFError, zstandard.ZstdError: the data is truncated or corrupt; raised while it is read.
     """
     return io.BufferedReader(_ZstandardReader(stream))
 

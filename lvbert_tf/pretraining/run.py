@@ -79,7 +79,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     say = cli.say if chief else cli.stay_silent
     model_dir = Path(config.model_dir)
     _check(config, strategy)
-    say(token_table.describe(config, vocabulary))
+    say(token_table.describe_token_table(config, vocabulary))
     records = open_records(config.pretrain_tfrecords, config.records, vocabulary, say)
     held_out_records = open_held_out(config.eval_tfrecords, config.records, vocabulary, say)
     learner = Learner.build(

@@ -1,1 +1,1 @@
-"""The directory of a run: what it holds, who may write there, and starting from it."""
+"""Model directories: what they hold, opening any stored model, and starting from its weights."""

@@ -1,4 +1,4 @@
-"""`models/<model_name>/`: which run it belongs to, and its preset."""
+"""`models/<model_name>/`: the configuration of its run, and writing presets."""
 
 import json
 import math
@@ -15,7 +15,9 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
 _MIXED_POLICY = re.compile(r'"mixed_(bfloat16|float16)"')
-_PRESET_OVERHEAD = 2 << 20  # bytes beside the float32 arrays: their names, JSON, the vocabulary
+_PRESET_OVERHEAD = (
+    2 << 20
+)  # bytes of a preset beside its float32 arrays: names, JSON, the vocabulary
 
 
 class Savable(Protocol):
@@ -28,15 +30,15 @@ class Savable(Protocol):
 
 
 def model_dir_of(path: Path) -> Path:
-    """The model directory itself, also of one of its `checkpoints/step-N`."""
+    """The model directory of a path that is the directory itself or one of its `checkpoints/step-N`."""
     return path.parent.parent if path.parent.name == "checkpoints" else path
 
 
 def read_config(model_dir: str | Path) -> PretrainingConfig | None:
-    """The configuration of the run that a model directory belongs to, if any.
+    """The configuration of the run in a model directory; None if there is no run.
 
     Raises:
-      InputError: its config.json is not a configuration.
+      InputError: config.json is not the configuration of a run.
     """
     path = Path(model_dir) / "config.json"
     if not path.exists():
@@ -48,10 +50,10 @@ def read_config(model_dir: str | Path) -> PretrainingConfig | None:
 
 
 def check_architecture(config: PretrainingConfig) -> None:
-    """Refuses to continue a directory whose network is another one.
+    """Refuses to continue a run whose network is another one than that of a configuration.
 
     Raises:
-      InputError: naming what differs.
+      InputError: the networks differ; the message says in what.
     """
     saved = read_config(config.model_dir)
     differences = config.networks.differences(saved.networks) if saved else []
@@ -63,21 +65,23 @@ def check_architecture(config: PretrainingConfig) -> None:
 
 
 def write_config(directory: Path, config: PretrainingConfig, vocabulary: Vocabulary) -> None:
-    """Writes config.json, with which `check_vocabulary` knows the vocabulary again."""
+    """Writes config.json, with the hash of the vocabulary for `check_vocabulary`."""
     known = {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
     write_json(directory / "config.json", {**config.to_json_dict(), "vocabulary": known})
 
 
 def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -> None:
-    """Refuses a vocabulary that is not the one that a run was trained with, where that is recorded.
+    """Refuses a vocabulary that is not the one that a run was trained with.
+
+    Nothing is checked where there is no run, or where its config.json has no hash of a vocabulary.
 
     Args:
-      model_dir: of the run, if there is one.
-      vocabulary: to be used with its weights.
-      file: where the vocabulary is from, for the message.
+      model_dir: the model directory.
+      vocabulary: the vocabulary to use with the weights of the run.
+      file: the path of the vocabulary, for the message.
 
     Raises:
-      InputError: its ids would mean other tokens.
+      InputError: the run was trained with another vocabulary.
     """
     path = Path(model_dir) / "config.json"
     known = read_json_object(path).get("vocabulary") if path.exists() else None
@@ -89,23 +93,24 @@ def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -
 
 
 def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
-    """Saves a KerasHub preset; kept as it is if it is already the one of this step.
+    """Saves a KerasHub preset, unless the preset of the same step is there already.
 
-    It loads as float32 unless whoever loads it wants another policy: how it was trained is no property
-    of the weights, and KerasHub cannot load a task that says mixed_bfloat16.
+    The preset is written as one of float32, so that it loads as float32 unless another policy is given.
+    The precision of the training is not a property of the weights, and KerasHub cannot load a task whose
+    policy is mixed_bfloat16.
 
     Args:
       parts: a backbone and a tokenizer, or a task that has both.
-      directory: where.
-      step: of the training, to know it by.
+      directory: the directory of the preset.
+      step: the training step, which is saved beside the weights.
 
     Raises:
-      InputError: the disk has no room for it.
+      InputError: the disk has not enough room.
     """
     stamp = directory / "step.json"
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == {"step": step}:
         return
-    # Asked first, because HDF5 crashes where a write fails.
+    # The room is checked first, because HDF5 crashes when it cannot write.
     elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
     needed = 4 * elements + _PRESET_OVERHEAD
     directory.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Names for the weights of a pre-trainer, under which checkpoints store them."""
+"""The names under which checkpoints store the weights of a pre-trainer."""
 
 import keras
 
@@ -14,9 +14,9 @@ _PARTS = (
 
 
 def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
-    """The trainable weights by names such as `generator.layer_3.self_attention.query_key_value.kernel`.
+    """The trainable weights by name, e.g. `generator.layer_3.self_attention.query_key_value.kernel`.
 
-    A weight that parts share (the embeddings) has the name of the first of them.
+    A weight that several parts share, such as the embeddings, is named after the first of them.
     """
     named: dict[str, keras.Variable] = {}
     seen: set[int] = set()

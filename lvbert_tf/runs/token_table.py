@@ -1,4 +1,4 @@
-"""How many rows the token table of a run has, and whether they are for its vocabulary."""
+"""The number of rows of a run's token table, which has to fit the vocabulary."""
 
 import dataclasses
 from pathlib import Path
@@ -12,14 +12,17 @@ from lvbert_tf.text.vocabulary import Vocabulary
 
 
 def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Vocabulary]:
-    """Reads the vocabulary of a run, and gives a null `vocab_size` its value.
+    """Reads the vocabulary of a run, and replaces a null `vocab_size` by its value.
 
-    It is that of the run so far, or of the checkpoint that it starts from; else it follows the
-    vocabulary.
+    The value is that of the run if it has begun, else that of the checkpoint that the run starts from.
+    Without either it is the number of tokens, rounded up to a multiple of `vocab_size_multiple`.
+
+    Returns:
+      The configuration with its `vocab_size`, and the vocabulary.
 
     Raises:
-      InputError: the vocabulary cannot be read, has more tokens than `vocab_size` says, or is not
-        that of the run or the checkpoint; or their rows are no multiple of `vocab_size_multiple`.
+      InputError: the vocabulary cannot be read, has more tokens than `vocab_size`, or is not that of
+        the run or the checkpoint; or the rows of these are no multiple of `vocab_size_multiple`.
     """
     vocabulary = Vocabulary.load(config.vocab_file)
     config = as_begun(config)
@@ -39,8 +42,8 @@ def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Voc
     return config, vocabulary
 
 
-def describe(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
-    """For the user: how many tokens there are, and how many rows."""
+def describe_token_table(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
+    """A line for the user: the number of tokens and of rows."""
     assert config.vocab_size is not None
     spare = config.vocab_size - vocabulary.size
     return (
@@ -50,10 +53,10 @@ def describe(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
 
 
 def as_begun(config: PretrainingConfig) -> PretrainingConfig:
-    """Gives a null `vocab_size` the value that the run has so far, if it has begun.
+    """Replaces a null `vocab_size` by the value of the run, if the run has begun.
 
     Raises:
-      InputError: that is no multiple of `vocab_size_multiple`.
+      InputError: the value is no multiple of `vocab_size_multiple`.
     """
     begun = read_config(config.model_dir) if config.vocab_size is None else None
     return config if begun is None else _with_rows(config, begun.vocab_size, config.model_dir)

@@ -14,9 +14,14 @@ from lvbert_tf.text import Tokenizer
 
 
 def encoder_signatures(backbone: LVBertBackbone, tokenizer: Tokenizer) -> dict[str, Signature]:
-    """`embed`: `sequence`, float32 of shape [batch, length, width], a vector for each token, and
-    `pooled`, the first one's, of shape [batch, width]; with the tokens' `starts` and `ends` in
-    characters and `padding_mask`."""
+    """Makes the signatures of an encoder.
+
+    Returns:
+      `embed`, which is also the default, returns for strings [batch]: `sequence`, a vector for each
+      token, float32 [batch, length, width]; `pooled`, the vector of the first token, [batch, width];
+      `starts` and `ends`, the offsets of the tokens in characters, and `padding_mask`, int32 [batch,
+      length]. `predict_ids` returns `sequence` and `pooled` for token ids.
+    """
 
     def vectors(inputs: Tensors) -> dict[str, tf.Tensor]:
         outputs = backbone(inputs, training=False)
@@ -27,8 +32,8 @@ def encoder_signatures(backbone: LVBertBackbone, tokenizer: Tokenizer) -> dict[s
 
     def embed(text):
         length = backbone.max_sequence_length
-        inputs, places = text_inputs_with_offsets(tokenizer, text, length)
-        return {**vectors(inputs), **places, "padding_mask": inputs["padding_mask"]}
+        inputs, offsets = text_inputs_with_offsets(tokenizer, text, length)
+        return {**vectors(inputs), **offsets, "padding_mask": inputs["padding_mask"]}
 
     graph = signature(embed, "text")
     by_ids = ids_signature(vectors, backbone)

@@ -1,4 +1,4 @@
-"""From strings to what a backbone reads, inside a graph; what all signatures share."""
+"""Turns strings into the inputs of a backbone, inside a graph. All signatures use it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -12,24 +12,30 @@ from lvbert_tf.text.offsets import character_offsets
 from lvbert_tf.text.packing import pack, pack_values
 
 Tensors = Mapping[str, tf.Tensor]
-# A `tf.function` with an input signature, from inputs to outputs by name, as many rows in each.
+# A `tf.function` with an input signature; its outputs are a dict of tensors with as many rows as the
+# inputs.
 Signature: TypeAlias = Any
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 def signature(function: Callable[..., Tensors], *names: str) -> Signature:
-    """Makes a function of strings of shape [batch] a graph, its arguments named."""
+    """Makes a graph of a function of strings [batch].
+
+    Args:
+      function: takes string tensors and returns a dict of tensors.
+      *names: the names of the arguments.
+    """
     specs = [tf.TensorSpec([None], tf.string, name) for name in names]
     return tf.function(function, input_signature=specs, autograph=False)
 
 
 def ids_signature(function: Callable[[Tensors], Tensors], backbone: LVBertBackbone) -> Signature:
-    """Makes a function of a backbone's inputs a graph with `token_ids`, `segment_ids` and
-    `padding_mask` (1 at real tokens), int32 of shape [batch, length].
+    """Makes a graph of a function of a backbone's inputs.
 
-    TensorFlow refuses inputs that the backbone cannot read, see `_checked`; a converter to another
-    engine leaves the checks out.
+    The arguments of the graph are `token_ids`, `segment_ids` and `padding_mask` (1 at real tokens),
+    int32 [batch, length]. TensorFlow refuses inputs that the backbone cannot read, see `_checked`;
+    converters to other engines leave these checks out.
     """
     specs = [tf.TensorSpec([None, None], tf.int32, name) for name in _INPUTS]
     return tf.function(
@@ -40,18 +46,19 @@ def ids_signature(function: Callable[[Tensors], Tensors], backbone: LVBertBackbo
 
 
 def takes_ids(graph: Signature) -> bool:
-    """Whether a signature is one of `ids_signature`."""
+    """Whether a graph was made by `ids_signature`."""
     return tuple(spec.name for spec in graph.input_signature) == _INPUTS
 
 
 def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
-    """The inputs, none of them given on before all are known to be right.
+    """Returns the inputs after checks of their shapes and values.
 
-    Without it a negative id would count from the end of the table, a segment that is not there would add
-    nothing, and inputs of different shapes would be broadcast: answers, and wrong ones.
+    Without the checks there would be wrong answers: a negative id counts from the end of the table, an
+    unknown segment adds nothing, and inputs of different shapes are broadcast.
 
     Raises:
-      tf.errors.InvalidArgumentError: when the graph runs; it names the input, the value and the limits.
+      tf.errors.InvalidArgumentError: an input is wrong; raised when the graph runs. The message has the
+        name of the input, the value and the limits.
     """
     shape = tf.shape(inputs["token_ids"])
     longest = backbone.max_sequence_length
@@ -71,19 +78,23 @@ def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
 
 
 def _require(condition: tf.Tensor, wanted: str, found: tf.Tensor) -> tf.Operation:
-    # The plain operation: `tf.debugging.Assert` puts it into a conditional, which engines cannot drop.
+    # `tf.debugging.Assert` would put this operation into a conditional, which other engines cannot drop.
     return tf.raw_ops.Assert(condition=condition, data=[f"expected {wanted}, got", found])
 
 
 def valid(strings: tf.Tensor) -> tf.Tensor:
-    """Strings without the bytes that are not UTF-8, as `decode("utf-8", "ignore")` leaves them."""
+    """Removes bytes that are not UTF-8 from strings, as `decode("utf-8", "ignore")` does."""
     return tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="ignore")
 
 
 def padded(token_ids: tf.RaggedTensor, segment_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
-    """A backbone's inputs, as long as the longest row: short texts cost less."""
+    """Pads rows of tokens to the longest row, which makes short texts fast.
+
+    Returns:
+      The inputs of a backbone, each int32 [batch, length].
+    """
     lengths = token_ids.row_lengths()
-    longest = tf.reduce_max(tf.concat([[1], lengths], 0))  # 1 of no rows at all
+    longest = tf.reduce_max(tf.concat([[1], lengths], 0))  # 1 if there are no rows
     shape = tf.stack([token_ids.nrows(), longest])
     columns = (
         token_ids.to_tensor(shape=shape),
@@ -96,11 +107,12 @@ def padded(token_ids: tf.RaggedTensor, segment_ids: tf.RaggedTensor) -> dict[str
 def text_inputs(
     tokenizer: Tokenizer, texts: Sequence[tf.Tensor], max_length: int
 ) -> dict[str, tf.Tensor]:
-    """A backbone's inputs for texts, or for pairs of texts.
+    """Makes the inputs of a backbone from texts, or from pairs of texts.
 
     Args:
-      texts: one or two tensors of strings, of shape [batch].
-      max_length: tokens at most; the longer of two texts is cut first, as in training.
+      tokenizer: the tokenizer of the model.
+      texts: one or two tensors of strings [batch].
+      max_length: the most tokens of a row; the longer of two texts is cut first, as in training.
     """
     return padded(*pack([tokenizer(part) for part in texts], tokenizer.vocabulary, max_length))
 
@@ -108,25 +120,25 @@ def text_inputs(
 def text_inputs_with_offsets(
     tokenizer: Tokenizer, text: tf.Tensor, max_length: int
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """A backbone's inputs for texts, and where their tokens stand.
+    """Makes the inputs of a backbone from texts, and the offsets of their tokens.
 
     Returns:
-      the inputs; and `starts` and `ends`, int32 of shape [batch, length]: `text[start:end]`, in
-      characters, of each token. Both are 0 of special tokens and padding.
+      The inputs; and `starts` and `ends`, the offsets in characters of each token in its text, int32
+      [batch, length]. Both are 0 at special tokens and padding.
     """
     text = valid(text)
-    ids, *places = tokenizer.tokenize_with_offsets(text)
+    ids, *offsets = tokenizer.tokenize_with_offsets(text)
     inputs = padded(*pack([ids], tokenizer.vocabulary, max_length))
     columns = (
-        pack_values(character_offsets(text, place), max_length).to_tensor(
+        pack_values(character_offsets(text, column), max_length).to_tensor(
             shape=tf.shape(inputs["token_ids"], tf.int64)
         )
-        for place in places
+        for column in offsets
     )
     return inputs, dict(zip(("starts", "ends"), columns, strict=True))
 
 
 def probabilities(outputs: tf.Tensor, activation: Callable) -> tf.Tensor:
-    """What a classifier's outputs are as probabilities, float32."""
+    """Turns the outputs of a classifier into probabilities, float32."""
     is_logits = activation is keras.activations.linear
     return tf.cast(tf.nn.softmax(outputs) if is_logits else outputs, tf.float32)

@@ -1,4 +1,4 @@
-"""Describes a SavedModel to MLflow's model server, which then loads it by itself."""
+"""Writes the description of a SavedModel with which MLflow's model server can load it."""
 
 import json
 import os
@@ -24,16 +24,16 @@ def write_mlflow_model(
     signature: str = "serving_default",
     overwrite: bool = False,
 ) -> None:
-    """Writes the directory that `mlflow models serve` takes.
+    """Writes a directory for `mlflow models serve`.
 
     Args:
-        output_dir: where to; `saved_model` must keep its place relative to it.
-        saved_model: the directory of one version, which holds saved_model.pb.
-        signature: the signature to serve. Its inputs are texts, a batch of them each.
+        output_dir: the directory to make. It refers to `saved_model` by a relative path.
+        saved_model: the directory of one version, which has a saved_model.pb.
+        signature: the signature to serve. Each of its inputs must be a batch of texts.
         overwrite: whether to replace an earlier description.
 
     Raises:
-        InputError: there is no such SavedModel or signature, an input is no text, or `output_dir`
+        InputError: there is no such SavedModel or signature, an input is not text, or `output_dir`
             is not empty.
     """
     output_dir, saved_model = Path(output_dir), Path(saved_model)
@@ -52,7 +52,8 @@ def write_mlflow_model(
                 "signature_def_key": signature,
             },
         },
-        # Without it MLflow takes an empty batch or a number for what it is not, and answers in columns.
+        # Without it MLflow guesses the types of its inputs, wrongly for an empty batch or a number, and
+        # its answers are columns.
         "signature": {"inputs": json.dumps([{"type": "string", "name": name} for name in inputs])},
     }
     (output_dir / "code").mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ def write_mlflow_model(
 
 
 def _read_signature(saved_model: Path, signature: str) -> tuple[list[str], list[str]]:
-    """(the tags of the graph, the names of the signature's inputs)."""
+    """Returns the tags of the graph and the names of the signature's inputs."""
     file = saved_model / "saved_model.pb"
     if not file.is_file():
         raise InputError(

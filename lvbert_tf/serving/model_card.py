@@ -1,4 +1,4 @@
-"""What a reader should know of an exported model."""
+"""Writes the model card of an exported model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +10,12 @@ from lvbert_tf.serving.servable_model import ServableModel
 
 
 def model_card(model: ServableModel, name: str, license_name: str) -> str:
-    """A page in Markdown.
+    """Makes a page in Markdown that describes a model.
 
     Args:
-      model: what was exported.
-      name: of it.
-      license_name: of the weights.
+      model: the exported model.
+      name: the name under which servers know it.
+      license_name: the license of the weights.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -42,7 +42,7 @@ def model_card(model: ServableModel, name: str, license_name: str) -> str:
 
 
 def _described(specs: Mapping[str, tf.TensorSpec]) -> str:
-    """E.g. "`text` string [?]"."""
+    """Lists tensors with their types and shapes, e.g. "`text` string [?]"."""
     return "; ".join(
         f"`{name}` {spec.dtype.name} [{', '.join('?' if n is None else str(n) for n in spec.shape)}]"
         for name, spec in specs.items()

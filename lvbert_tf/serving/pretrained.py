@@ -1,4 +1,4 @@
-"""Signatures of the networks of pre-training."""
+"""Signatures of the networks of a pre-training run."""
 
 import tensorflow as tf
 
@@ -22,8 +22,11 @@ _NUM_CANDIDATES = 5
 def pretrainer_signatures(
     pretrainer: ElectraPretrainer, tokenizer: Tokenizer
 ) -> dict[str, Signature]:
-    """Those of the discriminator as an encoder; and of the heads that the networks have `fill_mask` and
-    `replaced_tokens`, and the same for token ids, `fill_mask_ids` and `replaced_tokens_ids`."""
+    """Makes the signatures of a pre-training run.
+
+    They are those of the discriminator as an encoder; `fill_mask` and `fill_mask_ids` if there is a
+    generator; and `replaced_tokens` and `replaced_tokens_ids` if there is a head for replaced tokens.
+    """
     signatures = encoder_signatures(pretrainer.discriminator, tokenizer)
     if pretrainer.generator is not None:
         signatures["fill_mask"] = _fill_mask(pretrainer, tokenizer)
@@ -35,8 +38,11 @@ def pretrainer_signatures(
 
 
 def _fill_mask(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signature:
-    """For every `[MASK]` of a text, in order, the likeliest `tokens` and their `probabilities`, of
-    shape [batch, masks, 5]; "" and 0 where a text has fewer masks than another."""
+    """Returns for each [MASK] of a text, in order, the five likeliest tokens.
+
+    The outputs are `tokens` and `probabilities`, [batch, masks, 5], with "" and 0 where a text has fewer
+    masks than another one.
+    """
     vocabulary = tokenizer.vocabulary
     names = tf.constant(vocabulary.tokens)
 
@@ -44,9 +50,9 @@ def _fill_mask(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signature
         token_ids, segment_ids = pack(
             [_with_masks(tokenizer, text)], vocabulary, pretrainer.generator.max_sequence_length
         )
-        # No text but [MASK] has its id.
-        places = tf.ragged.range(token_ids.row_lengths())
-        positions = tf.ragged.boolean_mask(places, token_ids == vocabulary.mask_id)
+        # Only [MASK] in the text has this id.
+        positions = tf.ragged.range(token_ids.row_lengths())
+        positions = tf.ragged.boolean_mask(positions, token_ids == vocabulary.mask_id)
         inputs, dense = padded(token_ids, segment_ids), positions.to_tensor()
         best, ids = _candidates(pretrainer, inputs, dense, vocabulary.size)
         is_mask = tf.sequence_mask(positions.row_lengths(), tf.shape(dense)[1])[..., tf.newaxis]
@@ -59,8 +65,11 @@ def _fill_mask(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signature
 
 
 def _fill_mask_ids(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signature:
-    """For every position the ids of the likeliest tokens, `candidates`, and their `probabilities`, of
-    shape [batch, length, 5]. They answer something where `token_ids` has that of [MASK]."""
+    """Returns for each position the five likeliest tokens.
+
+    The outputs are their ids, `candidates`, and their `probabilities`, [batch, length, 5]. Only those at
+    the positions of [MASK] mean something.
+    """
 
     def fill(inputs: Tensors) -> dict[str, tf.Tensor]:
         shape = tf.shape(inputs["token_ids"])
@@ -80,36 +89,41 @@ def _candidates(
     else:
         logits = pretrainer.cloze_logits(inputs, training=False)
         logits = tf.gather(logits, positions, batch_dims=1)
-    # A model's table may be larger than its vocabulary; the rest stands for no token.
+    # The table of a model may have more rows than its vocabulary has tokens.
     likely = tf.nn.softmax(tf.cast(logits, tf.float32))[..., :vocabulary_size]
     return tf.math.top_k(likely, min(_NUM_CANDIDATES, vocabulary_size))
 
 
 def _with_masks(tokenizer: Tokenizer, text: tf.Tensor) -> tf.RaggedTensor:
-    """The ids of texts with that of [MASK] where they have it, int32 of shape [batch, (tokens)]."""
+    """Token ids of texts in which `[MASK]` is the token of that name, ragged int32 [batch, tokens]."""
     parts = tokenizer(tf.strings.split(text, MASK))
     masks = tf.fill([tf.size(parts.values.row_lengths()), 1], tokenizer.vocabulary.mask_id)
     joined = parts.with_values(tf.concat([masks, parts.values], axis=1)).merge_dims(1, 2)
-    return joined[:, 1:]  # none before the first part
+    return joined[:, 1:]  # without the mask before the first part
 
 
 def _replaced_tokens(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Signature:
-    """For every token the probability that it was replaced, `probabilities` of shape [batch,
-    length], and where it stands, `starts` and `ends` in characters; 0 of special tokens and padding."""
+    """Returns for each token the probability that it was replaced.
+
+    The outputs are `probabilities`, and the offsets of the tokens in characters, `starts` and `ends`,
+    all [batch, length]. They are 0 at special tokens and padding.
+    """
 
     def judge(text):
         length = pretrainer.discriminator.max_sequence_length
-        inputs, places = text_inputs_with_offsets(tokenizer, text, length)
+        inputs, offsets = text_inputs_with_offsets(tokenizer, text, length)
         logits = pretrainer.replaced_token_logits(inputs, training=False)
-        is_text = places["ends"] > places["starts"]
-        return {"probabilities": tf.where(is_text, tf.sigmoid(logits), 0.0), **places}
+        is_text = offsets["ends"] > offsets["starts"]
+        return {"probabilities": tf.where(is_text, tf.sigmoid(logits), 0.0), **offsets}
 
     return signature(judge, "text")
 
 
 def _replaced_tokens_ids(pretrainer: ElectraPretrainer) -> Signature:
-    """For every position the probability that its token was replaced, `probabilities` of shape [batch,
-    length]; those of special tokens and padding mean nothing."""
+    """Returns for each position the probability that its token was replaced.
+
+    The output is `probabilities`, [batch, length]; those of special tokens and padding mean nothing.
+    """
 
     def judge(inputs: Tensors) -> dict[str, tf.Tensor]:
         logits = pretrainer.replaced_token_logits(inputs, training=False)

@@ -1,4 +1,4 @@
-"""Signatures of a model that answers questions on contexts of any length."""
+"""Signatures of a model that finds the answers to questions in contexts of any length."""
 
 import tensorflow as tf
 
@@ -7,19 +7,21 @@ from lvbert_tf.models.best_answers import NO_SPAN, has_most_context
 from lvbert_tf.serving.inputs import Signature, Tensors, ids_signature, signature, valid
 from lvbert_tf.text.windows import Windows, divide, encode_contexts, encode_questions
 
-# Windows of a long context go through the model in portions, for the memory's sake.
+# The windows of a long context go through the model so many at a time, which bounds the memory.
 _ROWS_AT_ONCE = 16
 _IMPOSSIBLE = float("-inf")
 
 
 def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature]:
-    """The best `answer` of each question as its context has it, where it stands, `start` and `end` in
-    characters, and its `score`; all of shape [batch].
+    """Makes the signatures of a span predictor.
 
-    Where no answer is possible it is "", start and end are -1, the score is -inf. Of a model that can
-    tell questions without an answer also `no_answer_score`, and `answerable`, whether that is at most
-    the model's threshold; `answer` is the best one all the same. `predict_ids` gives what `SpanHead`
-    does.
+    Returns:
+      `serving_default` returns for each question the best `answer`, a part of its context; the offsets
+      of the answer in characters, `start` and `end`; and its `score`; all [batch]. If no answer is
+      possible, the answer is "", start and end are -1, and the score is -inf. A model that recognises
+      questions without an answer also returns `no_answer_score`, and in `answerable` whether that score
+      is at most the model's threshold; `answer` is the best one in any case.
+      `predict_ids` returns the outputs of `SpanHead`.
     """
     preprocessor = model.preprocessor
     assert preprocessor is not None
@@ -27,7 +29,8 @@ def span_predictor_signatures(model: LVBertSpanPredictor) -> dict[str, Signature
 
     def answer(question, context):
         count = tf.size(question)
-        # TensorFlow's loops cannot stack nothing: an empty batch gets a row that is taken off again.
+        # TensorFlow cannot stack the results of an empty loop. An empty batch gets a row, which is
+        # removed at the end.
         filler = tf.fill([1 - tf.minimum(count, 1)], "")
         question = tf.concat([question, filler], 0)
         context = valid(tf.concat([context, filler], 0))
@@ -95,16 +98,16 @@ def _all_rows(model: LVBertSpanPredictor, windows: Windows) -> dict[str, tf.Tens
 def best_spans(
     windows: Windows, outputs: Tensors, max_answer_length: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The best span of each question, as `best_answers` ranks them, in a graph.
+    """Finds the best span of each question in a graph, by the rules of `models.best_answers`.
 
     Args:
-      windows: of the questions.
-      outputs: of `SpanHead` for all rows.
-      max_answer_length: tokens of an answer at most.
+      windows: the windows of the questions.
+      outputs: the outputs of `SpanHead` for all rows.
+      max_answer_length: the most tokens of an answer.
 
     Returns:
-      the first and the last token in the context, int32, and the score, -inf if no span is possible;
-      all of shape [questions].
+      The indices of the first and of the last token in the context, int32 [questions], and the score,
+      float32 [questions], which is -inf if no span is possible.
     """
     rows = tf.range(tf.size(windows.question))[:, tf.newaxis]
     first_position = tf.cast(windows.question_ids.row_lengths(), tf.int32)
@@ -125,7 +128,7 @@ def best_spans(
     last = first + tf.gather(_flat(distance), best, batch_dims=1)
     score = tf.reduce_max(scores, axis=-1)
 
-    # Of the rows of a question the one with the best score, the first of equals.
+    # The row with the best score of each question; the first one if several have the same score.
     highest = tf.math.segment_max(score, windows.question)
     is_best = score == tf.gather(highest, windows.question)
     row = tf.where(is_best, rows[:, 0], tf.size(score))
@@ -134,13 +137,13 @@ def best_spans(
 
 
 def _flat(spans: tf.Tensor) -> tf.Tensor:
-    """[rows, starts, ends] to [rows, starts x ends]."""
+    """Reshapes [rows, starts, ends] to [rows, starts x ends]."""
     shape = tf.shape(spans)
     return tf.reshape(spans, [shape[0], shape[1] * shape[2]])
 
 
-def _value_at(column: tf.RaggedTensor, place: tf.Tensor) -> tf.Tensor:
-    """`column[i, place[i]]` at [i]; any value of the row where there is no such place."""
+def _value_at(column: tf.RaggedTensor, index: tf.Tensor) -> tf.Tensor:
+    """`column[i, index[i]]` at [i]; any value of the row if the index is out of its range."""
     last = tf.cast(column.row_lengths(), tf.int32) - 1
-    places = tf.cast(tf.clip_by_value(place, 0, last), column.row_splits.dtype)
-    return tf.gather(column.values, column.row_starts() + places)
+    index = tf.cast(tf.clip_by_value(index, 0, last), column.row_splits.dtype)
+    return tf.gather(column.values, column.row_starts() + index)

@@ -1,4 +1,4 @@
-"""Writing a version of a SavedModel that a server may be watching for."""
+"""Writes versions of a SavedModel, for which a server may be watching."""
 
 from pathlib import Path
 
@@ -14,26 +14,27 @@ from lvbert_tf.text.wordpiece_learner import write_vocabulary
 
 CARD_FILE = "model_card.md"
 VOCABULARY_FILE = "assets.extra/vocab.txt"
-# Nobody trains what is exported.
+# Exported models are not trained.
 _OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
 def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
-    """Writes `output_dir/VERSION/`, the version one more than the last.
+    """Writes `output_dir/VERSION/`, where the version is one more than the last one.
 
-    It gets its name when it is whole: a server that polls the folder never sees half of it. Beside the
-    SavedModel it has requests to warm up with, the vocabulary for who makes token ids, and a model card.
+    The directory gets its name when it is whole, so that a server that polls the folder never sees a
+    part of it. Beside the SavedModel it holds warm-up requests, the vocabulary (for clients that send
+    token ids) and a model card.
 
     Args:
-      model: what to export.
-      output_dir: `SERVING/NAME`, where the name is the one that servers know the model by.
-      license_name: of the weights.
+      model: the model to export.
+      output_dir: `SERVING/NAME`, where NAME is the name under which servers know the model.
+      license_name: the license of the weights.
 
     Returns:
-      the directory of the version.
+      The directory of the version.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: the directory cannot be written.
     """
     try:
         # Several exports may be at work at the same time.
@@ -57,7 +58,7 @@ def _write(model: ServableModel, directory: Path, name: str, license_name: str) 
 
 
 def _forget_gradients(path: Path) -> None:
-    """Removes the names of gradients that were not saved: TensorFlow warns of each when it loads."""
+    """Removes the names of gradients that were not saved, of which TensorFlow warns when it loads."""
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for graph in saved.meta_graphs:
         for function in graph.graph_def.library.function:
@@ -67,7 +68,7 @@ def _forget_gradients(path: Path) -> None:
 
 
 def _publish(directory: Path, output_dir: Path) -> Path:
-    """Gives a directory the number after the last version's."""
+    """Gives a whole directory the number of the next version."""
     while True:
         target = output_dir / str(max(versions(output_dir), default=0) + 1)
         try:
@@ -79,6 +80,6 @@ def _publish(directory: Path, output_dir: Path) -> Path:
 
 
 def versions(output_dir: Path) -> list[int]:
-    """The versions in a directory, rising."""
+    """The versions in a directory, ascending."""
     names = (child.name for child in output_dir.iterdir())
     return sorted(int(name) for name in names if name.isdecimal())

@@ -9,12 +9,14 @@ from lvbert_tf.text.sentence_words import split_words, word_offsets
 
 
 def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
-    """For every word `tags`, their `probabilities`, and where it stands, `starts` and `ends` in
-    characters, all of shape [batch, words]; "" and 0 where a text has fewer words than another.
+    """Makes the signatures of a tagger.
 
-    `sentence_words` tells what a word is. Those beyond the model's length have no tag, and are missing.
-    `predict_ids` gives the `probabilities` of all tags that the model tells apart, of shape [batch,
-    length, tags].
+    Returns:
+      `serving_default` returns for each word of a text its tag, in `tags`, the tag's probability, in
+      `probabilities`, and the offsets of the word in characters, in `starts` and `ends`. All have the
+      shape [batch, words], with "" and 0 where a text has fewer words than another one. Words are split
+      as `sentence_words` says; words beyond the model's length are missing.
+      `predict_ids` returns the `probabilities` of all tags of the model, [batch, length, tags].
     """
     preprocessor, names = model.preprocessor, tf.constant(model.written_tags)
     assert preprocessor is not None
@@ -32,8 +34,8 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
         chosen = tf.ragged.boolean_mask(tf.argmax(likely, -1), begins)
         best = tf.ragged.boolean_mask(tf.reduce_max(likely, -1), begins)
         starts, ends = (
-            character_offsets(text, _first(places, chosen.row_lengths()))
-            for places in word_offsets(text)
+            character_offsets(text, _first(offsets, chosen.row_lengths()))
+            for offsets in word_offsets(text)
         )
         return {
             "tags": chosen.with_values(tf.gather(names, chosen.values)).to_tensor(),
@@ -49,6 +51,6 @@ def tagger_signatures(model: LVBertTokenTagger) -> dict[str, Signature]:
 
 
 def _first(column: tf.RaggedTensor, counts: tf.Tensor) -> tf.RaggedTensor:
-    """The first values of each row, as many as `counts` has for it."""
-    places = tf.ragged.range(column.row_lengths())
-    return tf.ragged.boolean_mask(column, places < counts[:, tf.newaxis])
+    """The first `counts[i]` values of each row i."""
+    indices = tf.ragged.range(column.row_lengths())
+    return tf.ragged.boolean_mask(column, indices < counts[:, tf.newaxis])

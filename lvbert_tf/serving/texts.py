@@ -1,4 +1,4 @@
-"""Signatures of models with one output for a text, or for a pair of texts."""
+"""Signatures of models that classify or rate a text, or a pair of texts."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,11 @@ from lvbert_tf.serving.inputs import (
 
 
 def classifier_signatures(model: LVBertTextClassifier) -> dict[str, Signature]:
-    """`label` and `probabilities`, of shape [batch, classes] in the order of the model's labels."""
+    """Makes signatures that return `label`, string [batch], and `probabilities`, float32 [batch,
+    classes].
+
+    The classes are in the order of the model's labels.
+    """
     names = tf.constant(model.labels or [str(number) for number in range(model.num_classes)])
 
     def predict(inputs: Tensors) -> dict[str, tf.Tensor]:
@@ -27,7 +31,7 @@ def classifier_signatures(model: LVBertTextClassifier) -> dict[str, Signature]:
 
 
 def regressor_signatures(model: LVBertTextRegressor) -> dict[str, Signature]:
-    """`value`, of shape [batch], in the units of the labels."""
+    """Makes signatures that return `value`, float32 [batch], on the scale of the labels."""
 
     def predict(inputs: Tensors) -> dict[str, tf.Tensor]:
         return {"value": tf.cast(model(inputs, training=False), tf.float32)}

@@ -1,4 +1,4 @@
-"""Requests that a server replays before it lets clients in, so that the first one need not wait."""
+"""Writes requests that a server runs at its start, so that the first client does not have to wait."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,16 +12,16 @@ from lvbert_tf.serving.inputs import Signature
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 8)
 _TEXT = "Words to warm up a model with, neither few nor many."
-_LENGTH = 5  # of a row of ids
+_LENGTH = 5  # tokens of a row of ids
 
 
 def write_warmup_requests(directory: Path, name: str, signatures: Mapping[str, Signature]) -> None:
     """Writes requests for every signature of a SavedModel.
 
     Args:
-      directory: of the SavedModel.
-      name: that the server knows the model by.
-      signatures: of the SavedModel.
+      directory: the directory of the SavedModel.
+      name: the name under which the server knows the model.
+      signatures: the signatures of the SavedModel.
     """
     path = directory / WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def _requests(
             for spec in signature.input_signature:
                 if spec.dtype == tf.string:
                     tensor = tf.fill([batch_size], _TEXT)
-                else:  # 0 is a token, a segment, and padding
+                else:  # 0 is the id of a token and of a segment, and means padding
                     tensor = tf.zeros([batch_size, _LENGTH], spec.dtype)
                 request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(tensor))
             yield request

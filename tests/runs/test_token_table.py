@@ -6,7 +6,7 @@ import pytest
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.runs.model_directory import write_config
-from lvbert_tf.runs.token_table import as_begun, describe, fit_to_vocabulary
+from lvbert_tf.runs.token_table import as_begun, describe_token_table, fit_to_vocabulary
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
@@ -50,8 +50,8 @@ def test_rows_follow_the_vocabulary_unless_they_are_given(tmp_path, hparams, row
     config, vocabulary = fit_to_vocabulary(config_of(tmp_path, **hparams))
     assert config.vocab_size == config.discriminator.vocabulary_size == rows
     assert vocabulary.size == TOKENS
-    assert describe(config, vocabulary).startswith(str(tmp_path / "vocab.txt"))
-    assert words in describe(config, vocabulary)
+    assert describe_token_table(config, vocabulary).startswith(str(tmp_path / "vocab.txt"))
+    assert words in describe_token_table(config, vocabulary)
 
 
 def test_rows_that_are_too_few_or_no_multiple_are_refused(tmp_path):
