@@ -1,7 +1,6 @@
 """Builds a set of pre-training records from a corpus."""
 
 import collections
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,10 +140,12 @@ def _write_splits(
     on_warning: Callable[[str], object],
 ) -> tuple[Split, Split]:
     encoding = EncodingSettings(
-        **{
-            field.name: getattr(settings, field.name)
-            for field in dataclasses.fields(EncodingSettings)
-        }
+        vocabulary_file=settings.vocabulary_file,
+        lowercase=settings.lowercase,
+        strip_accents=settings.strip_accents,
+        max_seq_length=settings.max_seq_length,
+        seed=settings.seed,
+        held_out_fraction=settings.held_out_fraction,
     )
     training = _SplitWriter(
         ShardWriter(
