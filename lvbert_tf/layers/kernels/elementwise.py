@@ -114,7 +114,8 @@ def gated_linear_unit(product: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor, *, w
         shape (batch, window[0] + length + window[1], channels), in the type of the product.
     """
     value, gate = tf.unstack(_wide(product) + _wide(bias), axis=2)
-    gated = value * tf.sigmoid(gate) * _wide(mask)[:, :, tf.newaxis]
+    # Not `[:, :, tf.newaxis]`, which TensorFlow Lite cannot convert.
+    gated = value * tf.sigmoid(gate) * tf.expand_dims(_wide(mask), -1)
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
 
