@@ -47,7 +47,8 @@ def finetune(
       stopped by SIGTERM or SIGINT, after saving.
 
     Raises:
-      InputError: bad arguments or bad data. It is raised before anything is written, where possible.
+      InputError: the arguments or the data are bad. Where possible, it is raised before anything is
+        written.
     """
     # === Settings and tasks ===
     config = FinetuningConfig.create(data_dir, model_name, load_hparams(hparams))
@@ -77,7 +78,7 @@ def finetune(
         )
         names = str(config.task_names)
         if chief:
-            # The lock is that of these tasks, so that others may be learned at the same time.
+            # The lock covers these tasks only: another process may train other tasks meanwhile.
             stack.enter_context(training_in(config.models_dir, names))
         stack.enter_context(distribution.explained_worker_errors())
         directories = [
@@ -111,7 +112,12 @@ def _train(
     report: Report,
     overwrite: bool,
 ) -> list[TrialResult] | None:
-    """Runs the trials that are not finished; returns the results of all, or None if it was stopped."""
+    """Runs the trials that are not finished.
+
+    Returns:
+      the results of all trials, also of those that earlier processes finished; None if the run was
+      stopped, after saving.
+    """
     # === Models ===
     precision = resolve_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
@@ -144,7 +150,9 @@ def _train(
     if run.chief:
         for directory in directories:
             directory.remove() if overwrite else directory.check(report.hparams, inputs)
-    run.stopped()  # all workers meet here: none looks for results that are about to be removed
+    # Called as a barrier, because all workers wait for each other in it: no worker may look for results
+    # before the chief has removed the old ones.
+    run.stopped()
 
     # === Trials ===
     trainer = Trainer(run, config.trials, learner, _predictors(run, config, objectives))
@@ -177,7 +185,11 @@ def _check_length(length: int, task: Task, backbone: LVBertBackbone) -> None:
 def _evaluate_again(
     run: RunContext, config: FinetuningConfig, directories: Sequence[TrialDirectory]
 ) -> list[TrialResult] | None:
-    """Evaluates the models of finished trials; returns the results, or None if it was stopped."""
+    """Evaluates the models of finished trials, without training.
+
+    Returns:
+      the results of all trials; None if the run was stopped.
+    """
     results = []
     for directory in directories:
         result = directory.result()

@@ -1,8 +1,9 @@
 """Files and directories that appear whole or not at all.
 
 A file or a directory is written under a temporary name beside its place, flushed to the disk and
-renamed. Whoever reads meanwhile sees the old one or the new one, and so does whoever reads after a kill
-or a crash of the machine.
+renamed. A reader sees the old file or the new one, never a part, also after a kill or a crash of the
+machine. A directory that replaces another takes two renames: between them a reader finds no directory,
+and after a kill between them the next `draft` for the same path puts the old one back.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
     """Writes a file, in place of the old one if there is one.
 
     Raises:
-      InputError: it cannot be written, e.g. on a full disk; the old file is untouched.
+      InputError: the file cannot be written, e.g. on a full disk; the old file is untouched.
     """
     with _appearing_file(Path(path), "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -43,7 +44,7 @@ def new_text_file(path: str | Path) -> Iterator[TextIO]:
     """Yields a text file that gets its name when the block ends; after an exception nothing is left.
 
     Raises:
-      InputError: there is a file of that name already, or it cannot be written.
+      InputError: there is a file of that name already, or the file cannot be written.
     """
     path = Path(path)
 
@@ -80,11 +81,11 @@ def new_directory(path: Path, replace: bool = False) -> Iterator[Path]:
 
     Args:
       path: the directory to make. Its parent is created if there is none.
-      replace: whether a directory at `path` may be replaced, which stays until the new one is whole.
+      replace: whether to replace a directory at `path`. The old one stays until the new one is whole.
 
     Raises:
       InputError: another process is writing the same directory.
-      OSError: it cannot be written, or there is something at `path` and `replace` is false.
+      OSError: the directory cannot be written, or there is something at `path` and `replace` is false.
     """
     with draft(path) as directory:
         yield directory
@@ -93,12 +94,12 @@ def new_directory(path: Path, replace: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_output(path: Path, overwrite: bool, is_ours: Callable[[str], bool]) -> Iterator[Path]:
-    """`new_directory` at a place that a user has named, where something else may be.
+    """As `new_directory`, at a path that a user chose and that may hold files of the user.
 
     Args:
       path: the directory to make. An empty one may exist.
-      overwrite: whether to replace one that is not empty.
-      is_ours: says by a file's name whether the file may be replaced.
+      overwrite: whether to replace a directory that is not empty.
+      is_ours: takes the name of a file in the old directory; returns whether it may be replaced.
 
     Raises:
       InputError: the directory exists, holds other files, is being written by another process, cannot
@@ -134,14 +135,14 @@ def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool
 
 @contextlib.contextmanager
 def draft(path: Path, alone: bool = True) -> Iterator[Path]:
-    """Yields an empty directory `.tmp-NAME-*` beside `path`, for `publish`.
+    """Yields an empty directory `.tmp-NAME-*` beside `path`, for the caller to fill and `publish`.
 
-    Nothing is left of it after the block, unless it was published. A process that is killed leaves
-    it behind, and the next call for the same path removes it.
+    A draft that was not published is removed when the block ends. A process that is killed leaves its
+    draft behind, and the next call for the same path removes it.
 
     Args:
-      path: names the directory. Its parent is created if there is none.
-      alone: refuse if another process has a draft of the same path.
+      path: the path that the draft is meant for. Its parent is created if there is none.
+      alone: whether to refuse if another process has a draft of the same path.
 
     Raises:
       InputError: another process has a draft of the same path.
@@ -167,18 +168,19 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
 
 
 def publish(directory: Path, path: Path, replace: bool = False) -> None:
-    """Gives a whole draft its name.
+    """Renames a complete draft to its final name.
 
     Args:
-      directory: what `draft` gave.
-      path: the name, in the same parent directory.
-      replace: whether a directory of that name may be replaced. An empty one is in any case.
+      directory: what `draft` yielded.
+      path: the final path, in the same parent directory.
+      replace: whether to replace a directory at `path` that is not empty. An empty one is always
+        replaced.
 
     Raises:
-      OSError: it cannot be flushed to the disk, or there is a directory of that name.
+      OSError: the draft cannot be flushed to the disk, or there is a directory at `path`.
     """
     directory.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
-    # The name must not reach the disk before the files.
+    # Flush the files first: after a crash the final name must not stand for files that were lost.
     for file in directory.rglob("*"):
         _flush(file)
     _flush(directory)
@@ -187,7 +189,7 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
         path.rename(replaced)
     directory.rename(path)
     _flush(path.parent)
-    # Not before: a directory of a temporary name that nobody holds is taken for a leftover.
+    # Only now: `draft` removes directories with a temporary name and a free lock.
     (path / _LOCK_NAME).unlink()
     shutil.rmtree(replaced, ignore_errors=True)
 

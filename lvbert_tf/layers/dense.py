@@ -15,9 +15,9 @@ QUANTIZATIONS = ("int8", "int4", "float8")
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class Dense(keras.layers.Dense):
-    """`x W + b` as `keras.layers.Dense`, also for kernels that add the bias themselves.
+    """`x W + b` as `keras.layers.Dense`; `product` leaves the addition of b to the code that follows.
 
-    Files of weights contain the name of the class, so it is that of Keras's class.
+    The class has the name of Keras's class, because files of weights contain the name.
 
     Args:
         units: width of the output.
@@ -33,9 +33,10 @@ class Dense(keras.layers.Dense):
         self.keeps_precision = keeps_precision
 
     def product(self, x):
-        """Returns `x W` and `b` apart, for a kernel whose loop over the product adds the bias.
+        """Returns `x W` and `b` separately, for `layers.kernels` that add the bias in their own loop.
 
-        A quantised W is multiplied as Keras does it, with bias and adapter; 0 is left to add then.
+        If W is quantised, Keras computes the whole layer, with bias and adapter, and the returned bias
+        is zero.
 
         Args:
             x: shape (..., width).
@@ -106,7 +107,7 @@ def dense(units: int, initializer_range: float, dtype, name: str) -> Dense:
 
 
 def output_dense(units: int, name: str, dtype="float32", activation=None) -> Dense:
-    """A dense layer of a head. The reference leaves these at TensorFlow's initialiser, Glorot."""
+    """A dense layer of a head, with Glorot's initialiser, TensorFlow's default, as in the reference."""
     return Dense(units, keeps_precision=True, activation=activation, dtype=dtype, name=name)
 
 

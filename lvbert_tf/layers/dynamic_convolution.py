@@ -18,24 +18,26 @@ from lvbert_tf.layers.self_attention import DIRECTIONS
 class DynamicConvolution(keras.layers.Layer):
     """Dynamic convolution as LV-BERT defines it (Yu et al., 2021, section 3.1).
 
-    With two dense layers and, for each head, `KERNEL_SIZE` weights at every position (Wu et al., 2019,
-    section 3):
+    Every position averages the values in a window around it. Each head computes `KERNEL_SIZE` weights
+    for this at every position, its taps (Wu et al., 2019, section 3):
 
         value = (x V + v) * sigmoid(x G + g)
         weights = softmax(separable(value) T + t)
-        y[i] = sum over k of weights[i, k] value[i + k - reach]
+        y[i] = sum over k of weights[i, k] value[i + k - left]
 
-    The separable convolution is depthwise, over the same window, then pointwise. It lets the weights
-    depend on a span, as in ConvBERT's span-based dynamic convolution (Jiang et al., 2020), but no query
-    multiplies it. The dense layer after the heads is that of the residual block.
+    where `left` is the number of positions that the window reaches to the left. The separable
+    convolution is a depthwise one over the same window and then a pointwise one. Through it the weights
+    depend on a span, as in ConvBERT's span-based dynamic convolution (Jiang et al., 2020), but they are
+    not multiplied by a query. One dense layer, `value_gate`, computes `x V + v` and `x G + g`. The dense
+    layer after the heads is not here but in `ResidualBlock`.
 
     Args:
         hidden_dim: width of input and output.
-        num_heads: divides `hidden_dim`.
-        mask_padding: set `value` to 0 at padding, so that a result does not depend on how much
-            padding follows the sequence. The reference does not; its checkpoints want False.
-        direction: "both" (window centred), "left_to_right" (window ends at the position) or
-            "right_to_left" (starts there).
+        num_heads: number of heads; `hidden_dim` is a multiple of it.
+        mask_padding: whether to set `value` to 0 at padding, so that the result does not depend on how
+            much padding follows the sequence. The reference does not, so its checkpoints need False.
+        direction: "both" (the window is centred on the position), "left_to_right" (the window ends at
+            the position) or "right_to_left" (the window starts there).
         initializer_range: standard deviation of the truncated normal initialiser.
 
     Call arguments:
@@ -116,17 +118,17 @@ class DynamicConvolution(keras.layers.Layer):
         logits = ops.matmul(depthwise, ops.cast(kernel, depthwise.dtype))
         weights = softmax_over_taps(logits, bias, num_heads=self.num_heads)
 
-        # y[i] = sum over k of weights[i, k] value[i + k - reach], of shape (batch, length, hidden_dim)
+        # y[i] = sum over k of weights[i, k] value[i + k - left], of shape (batch, length, hidden_dim)
         shape = (batch, padded, self.num_heads, self.hidden_dim // self.num_heads)
         averaged = average_over_window(weights, ops.reshape(value, shape))
         return ops.reshape(averaged, (batch, length, self.hidden_dim))
 
     def _pointwise_and_taps(self):
-        """The pointwise convolution and the dense layer to the taps as one.
+        """Kernel and bias of the pointwise convolution and the dense layer to the taps, merged into one.
 
-        All is linear between the depthwise convolution and the softmax: `(d P + p) T + t` is
-        `d (P T) + (p T + t)`. With two products one after the other, the first would cost as much as a
-        dense layer of the full width; P T has only `num_heads x KERNEL_SIZE` columns.
+        Everything between the depthwise convolution d and the softmax is linear, so
+        `(d P + p) T + t = d (P T) + (p T + t)`. To multiply d by P first would cost as much as a dense
+        layer of the full width; P T has only `num_heads x KERNEL_SIZE` columns.
         """
         kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)
         bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias

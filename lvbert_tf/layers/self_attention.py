@@ -17,16 +17,18 @@ DIRECTIONS = ("both", "left_to_right", "right_to_left")
 class SelfAttention(keras.layers.Layer):
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, section 3.2).
 
-    `softmax(Q K' / sqrt(head_dim)) V` in each head, with dropout on the probabilities. Q, K and V are
-    computed as one dense layer of three times the width; the dense layer after the heads is that of the
-    residual block. Padding is hidden by a score of -10000, as in BERT.
+    `softmax(Q K' / sqrt(head_dim)) V` in each head, with dropout on the probabilities. One dense layer
+    of three times the width, `query_key_value`, computes Q, K and V; the layers `query`, `key` and
+    `value` only hold their adapters (LoRA). The dense layer after the heads is not here but in
+    `ResidualBlock`. The scores of padding get -10000 added, as in BERT.
 
     Args:
         hidden_dim: width of input and output.
-        num_heads: divides `hidden_dim`.
-        dropout: rate on the attention probabilities.
-        direction: "both", or the side that a position may look at, itself included
-            ("left_to_right", "right_to_left": the two towers of Electric's generator).
+        num_heads: number of heads; `hidden_dim` is a multiple of it.
+        dropout: dropout rate of the attention probabilities.
+        direction: which positions a position attends to, besides itself: "both" sides,
+            "left_to_right" only those before it, "right_to_left" only those after it. Electric's
+            generator has a tower of each of the latter two.
         initializer_range: standard deviation of the truncated normal initialiser.
 
     Call arguments:
@@ -91,7 +93,7 @@ class SelfAttention(keras.layers.Layer):
         return [ops.transpose(part, (0, 2, 1, 3)) for part in parts]
 
     def _visible(self, padding_mask):
-        """1 where a query may look at a key, 0 elsewhere; (batch, 1, 1 or length, length)."""
+        """1 where a query may attend to a key, else 0: shape (batch, 1, 1 or length, length)."""
         visible = ops.expand_dims(ops.cast(padding_mask, "int32"), (1, 2))
         if self.direction == "both":
             return visible

@@ -1,4 +1,4 @@
-"""What pre-training trains, and with what."""
+"""The networks of a pre-training run, with their objective, optimiser and training step."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +25,15 @@ from lvbert_tf.training.step import TrainingStep
 
 @dataclass(frozen=True)
 class Learner:
-    """The networks of a run, and what trains them.
+    """The networks of a run, and everything that changes while they are trained.
 
     Attributes:
-      pretrainer: the networks.
-      objective: what is optimised.
+      pretrainer: generator and discriminator.
+      objective: computes the losses and metrics.
       learning_rate: the schedule of the learning rate.
-      steps: does the training steps.
+      steps: runs training steps and counts them (`steps.step`); it holds the optimiser.
       precision: the number format of the layers.
-      state: the state of the training loop.
+      state: the state of the training loop that checkpoints save beside the weights.
     """
 
     pretrainer: ElectraPretrainer
@@ -57,12 +57,12 @@ class Learner:
         """Builds the networks with fresh weights.
 
         Args:
-          strategy: where to compute.
+          strategy: the devices to compute on.
           vocabulary: the vocabulary of the records.
           networks: the shapes of the encoders, and what they share.
           objective: how tokens are masked and sampled, and how the losses are weighted.
-          optimisation: what the optimiser is made with.
-          step: what a training step computes on.
+          optimisation: learning rate and weight decay of the optimiser.
+          step: batch size, seed, path sampling and compilation of a training step.
           precision: `float32`, `bfloat16` or `float16`.
         """
         keras.utils.set_random_seed(step.seed)

@@ -58,8 +58,8 @@ def place(values: tf.Tensor, positions: tf.Tensor, weights: tf.Tensor, base: tf.
     Returns:
         the updated `base`, and a boolean tensor of its shape that is true where it was written.
     """
-    # One-hot rows compile for every device, scatters do not. Summed, not multiplied as matrices:
-    # GPUs and TPUs round the factors of a matrix product to fewer bits than a token id has.
+    # One-hot rows, because XLA does not compile scatters for every device. They are summed, not used in
+    # a matrix product, because GPUs and TPUs round its factors to fewer bits than a token id has.
     rows = tf.one_hot(positions, base.shape[1]) * weights[:, :, None]
     written = tf.reduce_sum(rows, 1) > 0
     placed = tf.reduce_sum(tf.cast(values, tf.float32)[:, :, None] * rows, 1)
@@ -80,8 +80,8 @@ def mask_tokens(
     tokens become [MASK]. (The reference draws with replacement, which yields 17.7 distinct positions of
     19 on average.)
 
-    All random numbers are drawn for the global batch and sliced, so that the replicas together do what
-    one device would do with the whole batch.
+    Each replica draws the random numbers of the global batch and takes its slice, so that the replicas
+    together mask what one device would mask in the whole batch.
 
     Args:
         batch: `input_ids`, `segment_ids`, `input_mask`, int32 of shape (batch, length).

@@ -10,8 +10,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-# The bins are fine enough for the first steps, when all logits are near that of the base rate, and
-# reach far enough for Electric's logits, which contain the log-likelihood of a token.
+# In the first steps all logits are close to the logit of the share of fakes, so the bins are fine.
+# Electric's logits contain the log-likelihood of a token, so the bins reach far.
 _BINS = 4096
 _LARGEST_LOGIT = 24.0
 
@@ -39,6 +39,7 @@ def replaced_token_sums(logits, is_fake, padding_mask) -> dict[str, tf.Tensor]:
     """Sums over the real tokens. All arguments have the shape (batch, length).
 
     `disc_loss` is the sum of the binary cross-entropies (ELECTRA: Clark et al., 2020, eq. 3).
+    `disc_weight` is the number of real tokens, not the weight of the loss.
     """
     real = tf.cast(padding_mask, tf.float32)
     fake = tf.cast(is_fake, tf.float32)

@@ -1,4 +1,4 @@
-"""The pre-training program, from flags to preset."""
+"""The pre-training program: from its arguments to checkpoints, metrics and a preset."""
 
 import contextlib
 from collections.abc import Callable
@@ -50,8 +50,8 @@ def pretrain(
       after saving.
 
     Raises:
-      InputError: the arguments or the data are bad. It is raised before anything is written, where
-        that can be known.
+      InputError: the arguments or the data are bad. Where possible, it is raised before anything is
+        written.
     """
     config = PretrainingConfig.create(data_dir, model_name, load_hparams(hparams))
     config, vocabulary = token_table.fit_to_vocabulary(config)
@@ -67,7 +67,7 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     Args:
       config: the configuration of an ordinary encoder or of a supernet, from `fit_to_vocabulary`.
       vocabulary: the vocabulary from `fit_to_vocabulary`.
-      strategy: where to compute.
+      strategy: the devices to compute on.
 
     Returns:
       the exit code; see `pretrain`.
@@ -138,7 +138,11 @@ def _restore(
     checkpoints: Checkpoints,
     say: Callable[[str], None],
 ) -> None:
-    """Loads the run's own newest readable checkpoint, else the weights of `init_checkpoint`, if any."""
+    """Resumes the run, or starts it from other weights.
+
+    If the run has checkpoints, its newest readable one is loaded, and `init_checkpoint` is ignored.
+    Otherwise the weights of `init_checkpoint` are loaded, if one is given.
+    """
     if checkpoints.restore_latest(say) is not None:
         learner.state.load()
     elif init_checkpoint:
@@ -157,7 +161,7 @@ def _train(
     """Trains from the learner's step to the last one.
 
     Returns:
-      whether training is complete, or was stopped and saved.
+      True if training is complete; False if it was stopped, after saving.
     """
     steps, strategy = learner.steps, learner.steps.strategy
     worker = distribution.worker_of(strategy)
@@ -208,7 +212,7 @@ def _train(
 def _finish(
     config: PretrainingConfig, vocabulary: Vocabulary, learner: Learner, checkpoints: Checkpoints
 ) -> None:
-    """Saves the preset of an ordinary encoder, and prints what the run has left behind."""
+    """Saves the preset (a supernet has none), and prints which files the run has written."""
     model_dir, step = Path(config.model_dir), learner.steps.step
     if config.layer_types is None:
         tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)

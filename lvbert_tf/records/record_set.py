@@ -135,7 +135,7 @@ def _find(pattern: str) -> list[str]:
         files.update(file for file in found if os.path.basename(file) != MANIFEST_NAME)
     if not files:
         raise InputError(f"no record files match {pattern!r}")
-    # Shard 2 before shard 10.
+    # Numbers in names are compared as numbers, so shard 2 comes before shard 10.
     return sorted(files, key=lambda file: [int(p) if p.isdigit() else p for p in _split(file)])
 
 

@@ -1,4 +1,7 @@
-"""A layer string that was scored, and what its scores mean."""
+"""A layer string that was scored, and for each score whether higher or lower is better.
+
+`trials.py` says how the scores are stored.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -55,7 +58,7 @@ class Candidate:
     def metric(self, name: str) -> float:
         """A score or a cost by its name.
 
-        A score that is not a number (of a path of the supernet that diverged) becomes the worst value.
+        NaN, the score of a path of the supernet that diverged, becomes the worst possible value.
 
         Raises:
           InputError: the evaluator gave no such score.
@@ -70,7 +73,7 @@ class Candidate:
         return math.inf if DIRECTIONS[name] == "minimize" else -math.inf
 
     def loss(self, name: str) -> float:
-        """The metric, with its sign turned where higher is better: lower is always better."""
+        """The metric, negated where higher is better, so that lower is always better."""
         return self.metric(name) if DIRECTIONS[name] == "minimize" else -self.metric(name)
 
 

@@ -1,6 +1,6 @@
-"""Candidates as trials of an Optuna study: what a trial holds, and reading it.
+"""How candidates and their scores are stored: as trials of an Optuna study.
 
-`study` opens the study, this module says what its trials hold, `worker` takes and finishes them.
+`study` opens the study, this module defines what its trials hold, `worker` takes and finishes them.
 
 A trial has a categorical parameter for each layer, so that Optuna's dashboard reads well, and a
 TrialRecord as user attributes. The place of a candidate in the search is the record's `number`, not
@@ -94,7 +94,7 @@ class TrialRecord:
             raise _foreign(trial) from error
 
     def candidate(self, scores: Mapping[str, float], seconds: float) -> Candidate:
-        """The candidate that the string becomes by these scores, after so many seconds."""
+        """The candidate of this record, with its scores and the seconds that scoring took."""
         return Candidate(
             number=self.number,
             string=LayerString.parse(self.string),
@@ -145,7 +145,7 @@ def enqueue(
 
     Args:
       study: the study of the search.
-      space: where the proposals are from.
+      space: the search space of the proposals.
       first_number: the place of the first proposal.
       proposals: strings for consecutive places.
 

@@ -1,7 +1,9 @@
 """A worker: one of the processes that score the trials of a study.
 
-It takes trials that wait, and trials whose worker has died. If a worker that still lives is taken for
-dead, nothing is lost: two workers score the same string, and the scores of the first one are kept.
+A worker takes trials that wait, and trials whose worker has died. Should it wrongly believe that another
+worker is dead, nothing is lost: both score the same layer string, and the first one's scores count.
+
+The methods take the places of candidates in the search (`TrialRecord.number`), not Optuna's numbers.
 """
 
 import contextlib
@@ -20,18 +22,20 @@ from optuna.trial import FrozenTrial, TrialState
 from lvbert_tf.search.trials import TrialRecord, counting_trials
 
 HEARTBEAT_SECONDS = 10.0
-GRACE_SECONDS = 60.0  # without a heartbeat, on another machine
-UNSIGNED_SECONDS = 5.0  # from taking a trial to signing it are two writes
-_CLOCK_SECONDS = 2.0
+# A worker counts as dead if its signature has not changed for so long, as seen from another machine.
+GRACE_SECONDS = 60.0
+# The same for a trial without a signature: a worker signs right after it takes a trial.
+UNSIGNED_SECONDS = 5.0
+_CLOCK_SECONDS = 2.0  # start times of a process may differ by so much and still be the same
 
 
 class Worker:
     """Takes trials of a study, one at a time.
 
-    A worker signs the trial that it takes, and renews the signature while it scores. Other workers on
-    the same machine notice at once that the process of a signature has ended. Workers on other machines
-    notice it when the signature has not been renewed for a minute, by their own clock. Machines that
-    share a study need different host names.
+    A worker signs the trial that it takes, and renews the signature while it scores. Workers on the
+    same machine see at once when the process that signed has ended. A worker on another machine
+    concludes it when it has seen the same signature for a minute. It measures the minute on its own
+    clock, so the machines' clocks need not agree. Machines that share a study need different host names.
 
     Args:
       study: see `open_study`.
@@ -45,14 +49,14 @@ class Worker:
         self._seen: dict[int, tuple[Any, float]] = {}
 
     def all_finished(self, numbers: range) -> bool:
-        """Whether all these places have been scored."""
+        """Whether the candidates at all these places have been scored."""
         trials = counting_trials(self._study)
         return all(
             number in trials and trials[number].state == TrialState.COMPLETE for number in numbers
         )
 
     def take(self, numbers: range) -> FrozenTrial | None:
-        """Takes the first trial of these places that waits, or whose worker is dead."""
+        """Takes the first trial at these places that waits or whose worker is dead, if there is one."""
         trials = counting_trials(self._study)
         for number in numbers:
             trial = trials.get(number)
@@ -68,7 +72,7 @@ class Worker:
         return None
 
     def give_back(self, trial: FrozenTrial) -> None:
-        """Lets a trial wait again."""
+        """Removes the signature and puts the trial back among those that wait."""
         with contextlib.suppress(UpdateFinishedTrialError):
             self._storage.set_trial_user_attr(trial._trial_id, "worker", None)
         self._set_state(trial, TrialState.WAITING)
@@ -80,7 +84,7 @@ class Worker:
         seconds: float,
         values: Sequence[float],
     ) -> bool:
-        """Writes the outcome of a trial; False if another process did so before."""
+        """Writes the scores of a trial; returns False if another process has finished it before."""
         try:
             self._storage.set_trial_user_attr(trial._trial_id, "scores", dict(scores))
             self._storage.set_trial_user_attr(trial._trial_id, "seconds", seconds)
@@ -90,14 +94,15 @@ class Worker:
 
     @contextlib.contextmanager
     def at_work(self, trial: FrozenTrial) -> Iterator[None]:
-        """Renews the signature while the block runs; if it raises, gives the trial back."""
+        """Renews the signature while the block runs; if the block raises, gives the trial back."""
         stop = threading.Event()
 
         def renew() -> None:
             beats = 0
             while not stop.wait(HEARTBEAT_SECONDS):
                 beats += 1
-                # The trial may be another's by now, and a failing storage fails the main thread too.
+                # Ignore errors: another worker may have the trial by now, and if the storage fails,
+                # the main thread meets the same error.
                 with contextlib.suppress(Exception):
                     self._sign(trial, beats)
 
@@ -114,7 +119,7 @@ class Worker:
         thread.join()
 
     def discard_duplicates(self) -> None:
-        """Marks waiting trials as failed if their place has an earlier trial."""
+        """Marks a waiting trial as failed if there is an earlier trial for the same place."""
         counting = counting_trials(self._study)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             if counting[TrialRecord.of(trial).number].number < trial.number:
@@ -151,7 +156,7 @@ class Worker:
 
 
 def _is_gone(signature: Any, host: str) -> bool:
-    """Whether the process of a signature is known to have ended, which only its own machine can know."""
+    """Whether the process that signed is known to have ended; always false for other machines."""
     match signature:
         case {"host": str(signed_on), "pid": int(pid), "started": float(started)}:
             if signed_on != host:
@@ -162,7 +167,8 @@ def _is_gone(signature: Any, host: str) -> bool:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return True
-        # The system gives the number to another process later. The clock may have been set since.
+        # Another process may have the same number by now; its start time tells. The comparison leaves
+        # some room, because the system's clock may have been set in between.
         return abs(process.create_time() - started) > _CLOCK_SECONDS
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return True

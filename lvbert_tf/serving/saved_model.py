@@ -37,7 +37,7 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
       InputError: the directory cannot be written.
     """
     try:
-        # Several exports may be at work at the same time.
+        # Several processes may export into the same folder at the same time.
         with whole.draft(output_dir / "version", alone=False) as directory:
             _write(model, directory, output_dir.name, license_name)
             return _publish(directory, output_dir)
@@ -75,7 +75,9 @@ def _publish(directory: Path, output_dir: Path) -> Path:
             whole.publish(directory, target)
             return target
         except OSError:
-            if not target.exists():  # else another export was faster
+            if (
+                not target.exists()
+            ):  # if it exists, another export took the number: try the next one
                 raise
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RecordSettings:
-    """What records have to be like, and what is done about those that are not.
+    """What the model expects of records, and whether to accept records that are damaged or undescribed.
 
     Attributes:
       max_seq_length: tokens of an example.
@@ -33,7 +33,7 @@ class ObjectiveSettings:
       mask_prob: share of the real tokens to predict.
       max_predictions_per_seq: slots for predictions in a sequence.
       gen_weight, disc_weight: weights of the generator's and the discriminator's loss.
-      temperature: of the samples from the generator.
+      temperature: the temperature at which the generator's replacements are sampled.
       disallow_correct: whether the original token is never sampled.
       electric_objective: whether the objective is Electric's.
     """
@@ -49,13 +49,13 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True)
 class OptimisationSettings:
-    """What the optimiser and its learning rate are made with.
+    """The hparams of the optimiser and of its learning-rate schedule.
 
     Attributes:
-      learning_rate: the peak.
+      learning_rate: the peak of the learning rate.
       lr_decay_power: exponent of the polynomial decay to zero.
       num_warmup_steps: steps of linear warm-up.
-      num_train_steps: steps in all.
+      num_train_steps: steps of the whole run, warm-up included.
       weight_decay_rate: decoupled weight decay.
     """
 
@@ -68,12 +68,13 @@ class OptimisationSettings:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What a training step computes on, and with which random numbers.
+    """The batch of a training step, its random numbers, and how it is compiled.
 
     Attributes:
       train_batch_size: sequences of the global batch.
-      gradient_accumulation_steps: parts that a replica computes its share of the batch in.
-      seed: of weights, data order, masking, sampling and dropout.
+      gradient_accumulation_steps: into how many parts a replica divides its share of the batch; it
+        computes one after the other and adds up their gradients.
+      seed: the seed of initial weights, data order, masking, sampling and dropout.
       path_sampling: how the paths of a supernet are drawn, "uniform" or "fair".
       jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
     """

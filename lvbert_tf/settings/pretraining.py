@@ -36,8 +36,8 @@ from lvbert_tf.settings.schedule import Schedule
 
 _PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
 
-# A debug run is short and narrow. It has the layers that are given, and the first 6 of its model size
-# only if none are given. (The reference takes 6 layers, whatever is given.)
+# A debug run is short and narrow. A user's layer string is kept whole; without one, the run has the
+# first 6 layers of its model size. (In the reference a debug run always has 6 layers.)
 _DEBUG_HPARAMS = {
     "train_batch_size": 8,
     "eval_batch_size": 4,
@@ -51,13 +51,15 @@ _DEBUG_LAYERS = 6
 
 @dataclass(frozen=True)
 class PretrainingConfig:
-    """All hparams of a pre-training run under the reference's names, and the parts they are divided in.
+    """All hparams of a pre-training run under the reference's names.
 
-    Call `create` to make one: it fills in what depends on the model size, which the constructor does
-    not. The user's hparams take precedence over those of the model size, these over those of `debug`,
-    and these over the defaults below. Derived values are properties, so they follow from the final
-    values. A room of the package receives one of the parts (`networks`, `records`, `objective`,
-    `optimisation`, `step`, `evaluation`, `schedule`, `devices`) and not the whole.
+    Call `create` to make one: it fills in the values that depend on the model size, which the
+    constructor does not. For each hparam the first of these that has a value decides: the user, the
+    model size, `debug`, the default below. Derived values are properties, so they follow from the final
+    values.
+
+    The other modules do not receive the whole configuration, but the part that they need: `networks`,
+    `records`, `objective`, `optimisation`, `step`, `evaluation`, `schedule` or `devices`.
     """
 
     data_dir: str
@@ -157,7 +159,7 @@ class PretrainingConfig:
     save_checkpoints_steps: int = hparam(50_000, AT_LEAST_1, "steps between checkpoints")
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
-    # Files. An empty path stands for the usual one, {data_dir} for the data directory.
+    # Files. "" means the usual path. In a path, {data_dir} is replaced by the data directory.
     pretrain_tfrecords: str = hparam("", doc="training records, paths with wildcards")
     eval_tfrecords: str = hparam("", doc="held-out records, likewise")
     vocab_file: str = hparam("", doc="the vocabulary, one token a line")
@@ -196,7 +198,7 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         hparams.check(self)
-        for name in _PATHS:  # so that one configs/*.toml fits every data directory
+        for name in _PATHS:  # replaces {data_dir}, so that one configs/*.toml fits every directory
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, hparams.expand_path(path, self.data_dir))
         self._default("custom_layer_list", self._default_layers())
@@ -248,12 +250,15 @@ class PretrainingConfig:
 
     @property
     def max_predictions_per_seq(self) -> int:
-        """Slots for masked tokens in a sequence: `mask_prob` of its length, and at least 1."""
+        """Slots for masked tokens in a sequence, at least 1.
+
+        As in the reference, the share is `mask_prob` plus half a percent of the length, rounded down.
+        """
         return max(1, int((self.mask_prob + 0.005) * self.max_seq_length))
 
     @property
     def discriminator(self) -> ModelConfig:
-        """The encoder that is kept; under the masked LM objective the only one."""
+        """The encoder that the run is for, which the preset holds. A masked LM run has no other."""
         return discriminator_of(self)
 
     @property
@@ -263,7 +268,7 @@ class PretrainingConfig:
 
     @property
     def wiring(self) -> Wiring:
-        """Which networks there are; Electric wins over ELECTRA."""
+        """Which networks there are. `electric_objective` takes precedence over `electra_objective`."""
         electra = "electra" if self.electra_objective else "masked_lm"
         return Wiring(
             objective="electric" if self.electric_objective else electra,
@@ -286,7 +291,7 @@ class PretrainingConfig:
 
     @property
     def records(self) -> RecordSettings:
-        """What records have to be like, for `RecordSet`."""
+        """What the model expects of the records, for `RecordSet`."""
         return hparams.part(RecordSettings, self)
 
     @property
@@ -296,12 +301,12 @@ class PretrainingConfig:
 
     @property
     def optimisation(self) -> OptimisationSettings:
-        """What the optimiser and its learning rate are made with."""
+        """The hparams of the optimiser and of its learning rate."""
         return hparams.part(OptimisationSettings, self)
 
     @property
     def step(self) -> StepSettings:
-        """What a training step computes on, for `pretraining_step` and the training batches."""
+        """Batch, random numbers and compilation of a training step, for `pretraining_step`."""
         return hparams.part(StepSettings, self)
 
     @property
@@ -316,11 +321,11 @@ class PretrainingConfig:
 
     @property
     def devices(self) -> DeviceSettings:
-        """Where to compute, for `start_strategy`, and in which number format."""
+        """The devices to compute on, for `start_strategy`, and the number format."""
         return hparams.part(DeviceSettings, self)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The content of `config.json`: the hparams, and under "derived" what follows."""
+        """The content of `config.json`: the hparams, and under "derived" the values that follow."""
         return {
             "data_dir": self.data_dir,
             "model_name": self.model_name,
@@ -338,7 +343,7 @@ class PretrainingConfig:
         """Reads what `to_json_dict` wrote. Derived values are derived again.
 
         Raises:
-          InputError: it is not the configuration of a pre-training run.
+          InputError: `saved` is not the configuration of a pre-training run.
         """
         for name, expected in (("data_dir", str), ("model_name", str), ("hparams", Mapping)):
             if not (isinstance(saved, Mapping) and isinstance(saved.get(name), expected)):

@@ -1,4 +1,7 @@
-"""At which steps a training run logs, evaluates and saves."""
+"""At which steps a training run logs, evaluates and saves.
+
+The schedule of the learning rate is in `training/schedules.py`.
+"""
 
 from dataclasses import dataclass
 

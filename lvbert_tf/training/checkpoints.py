@@ -29,8 +29,8 @@ class Checkpoints:
       keep: how many of the newest checkpoints are kept; 0 or None keeps all.
       writer: whether this process writes. With several workers only one does, and all of them must
         see the same directory.
-      **state: what is saved: dicts of Keras variables, optimizers, tf.Module, tf.Variable. The
-        weights of the model are passed as `weights=`, a dict by name.
+      **state: the objects to save, each under its keyword: a dict of Keras variables, an optimizer, a
+        tf.Module or a tf.Variable. The weights of the model are `weights=`, a dict by name.
     """
 
     def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
@@ -51,13 +51,14 @@ class Checkpoints:
         """Writes the state as the checkpoint of `step`, then removes the oldest ones beyond `keep`.
 
         Raises:
-          InputError: it cannot be written, for example on a full disk; older checkpoints stay.
+          InputError: the checkpoint cannot be written, for example on a full disk; older ones stay.
         """
         path = self.path(step)
         if not self.writer or path.exists():
             return path
         try:
-            # One name for all steps, so that a save removes what a kill has left of another step's.
+            # Drafts of all steps share one name, so that a save also removes the draft of another step
+            # that a killed process left behind.
             with whole.draft(self.directory / "checkpoint") as temporary:
                 self._checkpoint.write(str(temporary / _PREFIX))
                 whole.publish(temporary, path)

@@ -71,9 +71,10 @@ def write_glue_submission(
 
     Args:
       path: path of the zip; its folder is created if need be.
-      predictions: (task, split), a key of `glue_tables()` -> a class as the task's files name it, or a
-        number in their units, which is clipped to the task's range. They are in the order of the test
-        file; in TFDS that is the order of the feature `idx`, not of the records.
+      predictions: (task, split), a key of `glue_tables()` -> one prediction for each row, in the order
+        of the test file (in TFDS the order of the feature `idx`, not of the records). A prediction is a
+        class under the name that the task's files give it, or a number, which is clipped to the task's
+        range.
       rows: (task, split) -> the number of rows of the test file.
 
     Returns:
@@ -134,7 +135,7 @@ def _lines(answers: Sequence[str]) -> bytes:
 
 
 def _read_zip(path: Path, files: Collection[str]) -> dict[str, bytes]:
-    """Those of the files that an earlier zip holds, if there is one."""
+    """Reads those of `files` that the zip at `path` holds; nothing if there is no zip."""
     if not path.exists():
         return {}
     try:

@@ -3,12 +3,14 @@
 Any classification or regression task in tab-separated files can be a row; docs/tasks.md shows how.
 
 The files are the original ones: tab-separated, without quotation marks, most with a header, in
-`train.tsv`, `dev.tsv` and `test.tsv` (mnli has more). Columns are numbers, because their names differ
-from file to file; sts and mnli count from the end where the reference does. The reference does so for
-the test of sts as well, which would take the label of a labelled one for a text.
+`train.tsv`, `dev.tsv` and `test.tsv` (mnli has more). A `TextFile` gives its role and the columns of
+text, second text and label. Columns are numbers from 0, because their names differ from file to file.
+Negative ones count from the end, for sts and mnli as in the reference. Only the test file of sts has
+its columns by name: counted from the end, as in the reference, they would be wrong for a test file with
+labels.
 
-TFDS names classes where some of the files number them, and orders them in its own way, so they are
-mapped by name. It stores GLUE's rows shuffled, but with their place in the original file (`idx`).
+TFDS gives classes names where some of the files have numbers, and has its own order of the classes, so
+they are mapped by name. It stores GLUE's rows shuffled, with their place in the original file as `idx`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from lvbert_tf.finetuning.tasks.tfds_rows import TfdsDataset, same_splits
 
 
 def _files(train: TextFile, test: TextFile) -> dict[str, TextFile]:
-    """train, a dev file with the same columns, and test."""
+    """The files of a task whose dev file has the columns of its train file."""
     dev = TextFile("dev", train.text, train.text_pair, train.label, train.header)
     return {"train": train, "dev": dev, "test": test}
 
@@ -30,10 +32,10 @@ def _dataset(
     """A dataset of TFDS's `glue`.
 
     Args:
-      config: its name there.
-      *texts: the feature of the text, or the two of a pair.
-      splits: where it has others than train, validation and test.
-      **classes: TFDS's names of the classes, if the files have others.
+      config: the name of the task in TFDS.
+      *texts: the TFDS feature of the text, or the two features of a pair of texts.
+      splits: our split -> TFDS's split, if TFDS has others than train, validation and test.
+      **classes: TFDS's name of a class -> its name in the files, where the two differ.
     """
     return TfdsDataset(
         splits or same_splits(f"glue/{config}", train="train", dev="validation", test="test"),

@@ -1,6 +1,6 @@
 """What layers compute between matrix products: for each kernel a plain definition and a fused form.
 
-`compilation.py` says when which form runs. The layers above only call kernels by name.
+`compilation.py` explains which form runs when. Layers only call kernels and do not choose the form.
 """
 
 from lvbert_tf.layers.kernels.compilation import Compilation, compile_as

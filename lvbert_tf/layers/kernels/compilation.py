@@ -5,15 +5,17 @@ operations. Its fused form computes the same on a CPU in fewer passes over memor
 compilation picks one:
 
 - `stretches`, for training on CPUs: the fused forms. XLA compiles what lies between two matrix products,
-  the element-wise stretches, each into one loop. TensorFlow would run every element-wise operation as a
-  pass of its own over memory, and a pre-training step would take 1.4 times as long
+  called a stretch here, into one loop. Without XLA, TensorFlow runs every element-wise operation as a
+  pass of its own over memory, and a pre-training step takes 1.4 times as long
   (docs/performance.md). Compiling a stretch takes a fraction of a second for each shape; compiling a
   step of 24 layers as a whole takes minutes on a CPU.
 - `whole`, for GPUs and TPUs: the plain definitions, and XLA compiles the whole step around them.
-- `plain`, for debugging, exports and all calls outside `compile_as`: the plain definitions as they are.
+- `plain`, for debugging, exports and all calls outside `compile_as`: the plain definitions, without XLA.
 
-Whoever starts a computation chooses the mode once (`training.distribution.compilation_of`), around the
-call that is traced. No kernel and no layer asks for a device.
+The code that starts a computation chooses the mode once (`training.distribution.compilation_of`), around
+the call that is traced. No kernel and no layer asks which device there is.
+
+A `Kernel` in this sense is no weight matrix; the kernels of `Dense` and of convolutions are weights.
 """
 
 import contextlib
@@ -26,7 +28,8 @@ import tensorflow as tf
 
 Compilation = Literal["stretches", "whole", "plain"]
 
-# A stretch whose largest argument has fewer elements takes microseconds, compiled or not.
+# A stretch is compiled from this size of its largest argument, in elements. Smaller ones take
+# microseconds in either form.
 SMALLEST_COMPILED = 1 << 15
 
 _active = threading.local()  # replicas of one process are traced in their own threads
@@ -36,8 +39,8 @@ _active = threading.local()  # replicas of one process are traced in their own t
 def compile_as(mode: Compilation) -> Iterator[None]:
     """Sets the mode of compilation for everything that this thread traces inside the context.
 
-    The gradient has to be taken inside too. A function that was traced before keeps the mode in which
-    it was traced.
+    Take the gradient inside the same context, because gradients call kernels too. A function that was
+    traced earlier keeps the mode in which it was traced.
     """
     outer = _mode()
     _active.mode = mode
@@ -54,8 +57,8 @@ def _mode() -> Compilation:
 class Kernel:
     """A function with a plain definition, and a fused form that the mode `stretches` runs instead.
 
-    Both take the same arguments, tensors by position and everything else by name, and return the same
-    values and gradients, but for rounding. A call turns variables into tensors.
+    Both take the same arguments, tensors by position and everything else by name. Up to rounding they
+    return the same values and have the same gradients. A call converts variables into tensors.
 
     Attributes:
         plain: the definition.
@@ -81,6 +84,8 @@ class Kernel:
 def compiled_without_gradient(function: Callable) -> Callable:
     """Makes XLA compile a function in the mode `stretches`; in other modes it stays as it is.
 
+    In that mode the function has no gradient. Calls with small tensors are not compiled.
+
     Args:
         function: takes tensors as positional arguments, and numbers and flags by name; returns a tensor
             or a tuple of tensors.
@@ -95,10 +100,10 @@ def compiled_without_gradient(function: Callable) -> Callable:
 
 
 def compiled(function: Callable) -> Callable:
-    """As `compiled_without_gradient`, and differentiable: XLA compiles both directions.
+    """As `compiled_without_gradient`, with a gradient: XLA compiles the forward and the backward pass.
 
-    The backward pass computes the forward pass again from the arguments. That is cheaper than storing
-    the intermediate values and reading them back.
+    The backward pass repeats the forward pass from the arguments. That is cheaper than to store
+    intermediate values and read them back.
 
     Args:
         function: as for `compiled_without_gradient`; its floating-point tensors get gradients.
@@ -141,9 +146,9 @@ def _is_stretch(tensors) -> bool:
 
 
 def _local(tensors):
-    """The tensors as tensors of the graph that is being built.
+    """Copies of the tensors that belong to the graph that is being built.
 
-    A tensor from a branch of a conditional gets lost when it is captured both by a function that XLA
-    compiles and by one that XLA does not. Its identity belongs to the graph at hand.
+    TensorFlow loses a tensor from a branch of a conditional if a function that XLA compiles and one that
+    it does not compile both capture it. `tf.identity` makes a copy that is local to the graph at hand.
     """
     return [tf.identity(tensor) for tensor in tensors]

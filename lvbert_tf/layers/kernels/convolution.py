@@ -8,7 +8,7 @@ from lvbert_tf.layers.kernels.compilation import Kernel, compiled
 from lvbert_tf.layers.kernels.rows import product_with_ones, softmax
 
 _STRIDES = (1, 1, 1, 1)
-_PARTS = 4  # of a batch, added up in one pass over memory
+_PARTS = 4  # into so many parts a batch is divided; one pass over memory adds them up
 
 
 @Kernel
@@ -39,9 +39,10 @@ def _convolve(padded, filters):
 @depthwise_convolution.fuse
 @tf.custom_gradient
 def _depthwise_convolution(padded, kernel):
-    """The definition, with another gradient of the kernel: a sum of products over all positions.
+    """As the definition; but the gradient of `kernel` is a sum of products over all positions.
 
-    With TensorFlow's own, both directions together take 2.8 times as long (`benchmarks.alternatives`).
+    With TensorFlow's own gradient, forward and backward pass together take 2.8 times as long
+    (`python -m benchmarks.alternatives`).
     """
     filters, taps = _filters(kernel, padded.dtype), kernel.shape[0]
 
@@ -60,9 +61,10 @@ def _depthwise_convolution(padded, kernel):
 
 @compiled
 def _products_with_windows(x, padded, *, taps):
-    """x times the window's values at each tap, partly summed over the batch.
+    """For each tap, the product of `x[t]` and `padded[t + tap]`; the parts of the batch are added up.
 
-    float32 of shape (taps, batch / parts, length, channels)
+    Returns:
+        float32 of shape (taps, batch / parts, length, channels).
     """
     batch, length = tf.shape(x)[0], tf.shape(x)[1]
     parts = math.gcd(x.shape[0] or 1, _PARTS)
@@ -97,7 +99,7 @@ def softmax_over_taps(logits: tf.Tensor, bias: tf.Tensor, *, num_heads: int) -> 
 
 @softmax_over_taps.fuse
 def _softmax_over_taps(logits, bias, *, num_heads):
-    """Not compiled: a row has nine numbers, too few for XLA's loops to win."""
+    """The softmax of `rows`, without XLA: with nine numbers in a row, XLA's loops are not faster."""
     return tf.cast(softmax(_by_head(logits, bias, num_heads)), logits.dtype)
 
 
@@ -130,9 +132,10 @@ def _weighted_sum(weights, value):
 @average_over_window.fuse
 @compiled
 def _average_over_window(weights, value):
-    """One loop a direction. Heads stay an axis: a loop of XLA that ends in a reshape is slow.
+    """One compiled loop for the forward and one for the backward pass.
 
-    A loop that joins the heads takes 2.4 times as long (`python -m benchmarks.alternatives`).
+    The heads stay an axis of their own. A loop that ends in a reshape which joins them takes 2.4 times
+    as long (`python -m benchmarks.alternatives`).
     """
     averaged = weighted_window(tf.cast(weights, tf.float32), tf.cast(value, tf.float32))
     return tf.cast(averaged, value.dtype)
@@ -140,7 +143,7 @@ def _average_over_window(weights, value):
 
 @tf.custom_gradient
 def weighted_window(weights: tf.Tensor, value: tf.Tensor):
-    """`_weighted_sum`, whose gradient of the value is one sum over shifted slices."""
+    """As `_weighted_sum`, but the gradient of `value` is computed as one sum over shifted slices."""
     length, taps = tf.shape(weights)[1], weights.shape[-1]
 
     def gradient(upstream):

@@ -1,10 +1,10 @@
-"""Which values dropout keeps: a hash of a seed and of a value's position.
+"""Dropout masks. A hash of a seed and of a value's position decides whether the value is kept.
 
-The hash is the same in every mode of compilation, so a step drops the same values on every device. It is
-integer arithmetic, which XLA merges into the loop that uses the mask, and which is cheaper to compute
-again in the backward pass than to store. Random words of TensorFlow's Philox generator have to be
-stored; with them, dropout of a million values takes 6.5 times as long on a CPU
-(`python -m benchmarks.alternatives`).
+The hash is the same in every mode of compilation, so a step drops the same values on every device. It
+is integer arithmetic: XLA merges it into the loop that uses the mask, and to compute it again in the
+backward pass is cheaper than to store it. Random numbers of TensorFlow's Philox generator would have to
+be stored; with them, dropout of a million values takes 6.5 times as long on a CPU (`python -m
+benchmarks.alternatives`).
 """
 
 import math
@@ -19,7 +19,7 @@ class Draw(NamedTuple):
     """One draw of a dropout mask.
 
     Attributes:
-        seed: uint32 of shape (2,), itself random: what `Dropout.draw` returns.
+        seed: uint32 of shape (2,), random bits that `Dropout.draw` makes anew for each call.
         rate: the share of values to drop.
     """
 
@@ -30,12 +30,13 @@ class Draw(NamedTuple):
 def keep_mask(seed: tf.Tensor, shape: Sequence, rate: float) -> tf.Tensor:
     """Draws which values are kept.
 
-    The words come from a Weyl sequence mixed by two multiplications and shifts (the constants are
-    those of Wellons' `lowbias32`), with half of the seed before and half in between.
+    Each value gets a 32-bit word from a Weyl sequence, mixed by two shifts and multiplications with the
+    constants of Wellons' `lowbias32`. `seed[0]` is added before the mixing, `seed[1]` in the middle of
+    it. A value is kept if its word is at least `rate * 2^32`.
 
     Args:
         seed: see `Draw`.
-        shape: of the result, integers or scalar tensors.
+        shape: the shape of the result, integers or scalar tensors.
         rate: the share of values to drop.
 
     Returns:
@@ -62,7 +63,8 @@ def keep_mask(seed: tf.Tensor, shape: Sequence, rate: float) -> tf.Tensor:
     x = (row_starts + seed[0])[:, tf.newaxis] + count(columns, golden)
     x = shifted(x, 16) * word(0x7FEB352D)
     x = (shifted(x, 15) + seed[1]) * word(0x846CA68B)
-    # The hash has one more shift, which changes the low half: a comparison sees it once in 65,536.
+    # `lowbias32` ends with one more shift. It changes only the low 16 bits, which decide one comparison
+    # in 65,536, so it is left out.
     return tf.reshape(x >= word(round(rate * 2**32)), shape)
 
 

@@ -36,8 +36,8 @@ def gelu(z: tf.Tensor) -> tf.Tensor:
 def bias_gelu(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """`gelu(x + bias)`.
 
-    All in the type of x: so TensorFlow on a CPU merges product, bias and GELU into one operation where
-    the product is one of matrices.
+    It is computed in the type of x. If x is the product of two matrices, TensorFlow on a CPU then merges
+    product, bias and GELU into one operation.
 
     Args:
         x: shape (..., width).
@@ -59,7 +59,7 @@ def _compiled_bias_gelu(x, bias):
 
 @tf.custom_gradient
 def _gelu_for_16_bits(z):
-    """GELU whose derivative is a polynomial, off by less than 1e-4, which 16 bits can hardly show.
+    """GELU whose derivative is a polynomial; its error, below 1e-4, hardly matters in 16 bits.
 
     With the exact derivative the kernel takes 1.4 times as long (`python -m benchmarks.alternatives`).
     """
@@ -71,9 +71,9 @@ _DEGREE = 9
 
 
 def _slope_coefficients() -> list[float]:
-    """c with `d GELU / dz = 1/2 + z (c[0] + c[1] t + ...)`, `t = 2 z^2 / _LIMIT^2 - 1`.
+    """Coefficients c of `d GELU / dz = 1/2 + z (c[0] + c[1] t + ...)`, `t = 2 z^2 / _LIMIT^2 - 1`.
 
-    They interpolate at Chebyshev's nodes.
+    The polynomial interpolates at Chebyshev's nodes.
     """
 
     def factor(t):
@@ -105,10 +105,11 @@ def gated_linear_unit(product: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor, *, w
     """`value * sigmoid(gate) * mask` (Dauphin et al., 2017), with zeros before and after each sequence.
 
     Args:
-        product: values, then gates: shape (batch, length, 2, channels).
-        bias: shape (2, channels).
-        mask: shape (batch, length).
-        window: how many zeros come before and after.
+        product: values (index 0 of the third axis) and gates (index 1): shape
+            (batch, length, 2, channels).
+        bias: the bias of both, not yet added to the product: shape (2, channels).
+        mask: 1 where the result is kept, 0 where it becomes zero: shape (batch, length).
+        window: the number of zero positions to add before and after each sequence.
 
     Returns:
         shape (batch, window[0] + length + window[1], channels), in the type of the product.
@@ -133,7 +134,7 @@ def _compiled_gated_linear_unit(product, bias, mask, *, window):
 
 @tf.custom_gradient
 def _gate(x):
-    """`value * sigmoid(gate)`, with both gradients in one pass instead of two that are then joined."""
+    """`value * sigmoid(gate)`, with one pass for both gradients instead of two and a concatenation."""
     values, gates = x[:, :, 0], tf.sigmoid(x[:, :, 1])
 
     def gradient(upstream):
@@ -160,7 +161,7 @@ def masked_softmax(
         scores: shape (batch, heads, queries, keys).
         visible: 1 or 0, of a shape that broadcasts to that of the scores.
         scale: the factor of the scores.
-        draw: of dropout; None drops nothing.
+        draw: the draw of the dropout mask; None means no dropout.
     """
     logits = _wide(scores) * scale + (1.0 - _wide(visible)) * _HIDDEN
     probabilities = tf.nn.softmax(logits)
@@ -233,7 +234,7 @@ def add_norm(
         x, residual: shape (..., width).
         bias, gamma, beta: shape (width,).
         epsilon: added to the variance.
-        draw: of dropout; None drops nothing.
+        draw: the draw of the dropout mask; None means no dropout.
     """
     x = _wide(x) + _wide(bias)
     if draw is not None:

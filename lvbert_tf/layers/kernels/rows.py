@@ -1,13 +1,14 @@
-"""Reductions within rows and over rows, as CPUs compute them fast; what the fused forms are built of.
+"""Reductions within rows and over rows that are fast on CPUs, for the fused forms of kernels.
 
-A row is a vector along the last axis.
+A row is a vector along the last axis. `..._in_rows` reduces each row to one number; `_sum_over_rows`
+adds up all rows to one row.
 
-- A sum written as a product with ones runs at the speed of memory. XLA's own sums on CPUs do not: it
-  adds bfloat16 over the leading axes element by element (the gradient of a bias), and for a sum over the
-  last axis it stores the summands first.
-- A maximum over a row is taken of eight slices element by element first, because XLA makes vector
-  instructions of that, but not of a maximum over one row. The maxima of the generator's logits would
-  take 3.6 times as long without it (`python -m benchmarks.alternatives`).
+- A sum written as a matrix product with ones runs at the speed of memory. XLA's own sums on CPUs do not:
+  over the leading axes (the gradient of a bias) XLA adds bfloat16 element by element, and for a sum over
+  the last axis it stores the summands first.
+- For the maximum of a row, the row is cut into eight slices, whose elementwise maximum comes first. XLA
+  makes vector instructions of that, but not of a maximum within one row. Without it the maxima of the
+  generator's logits take 3.6 times as long (`python -m benchmarks.alternatives`).
 """
 
 import functools
@@ -51,7 +52,7 @@ def maximum_of_eight_slices(x: tf.Tensor) -> tf.Tensor:
 def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """`x + bias`, in the type of `x`: shapes (..., width) and (width,).
 
-    TensorFlow merges it into the product before it, where that is one of matrices.
+    If x is the product of two matrices, TensorFlow on a CPU merges product and addition.
     """
     return tf.nn.bias_add(x, tf.cast(bias, x.dtype))
 
@@ -64,11 +65,12 @@ def add_bias_with_summed_gradient(x: tf.Tensor, bias: tf.Tensor):
 
 @tf.custom_gradient
 def with_gradient_of(x: tf.Tensor, row: tf.Tensor):
-    """Returns `x` and `row` as they are, and sums the gradient of `x` over its rows for `row`.
+    """Returns `x` and `row` unchanged, and gives `row` the gradient of `x`, summed over all rows.
 
-    A stretch that adds `stop_gradient(row)` to `x` stands after it, one that ends in such a sum stands
-    before it. So the gradient of `row` is summed outside of XLA, by TensorFlow's product with ones; the
-    sum that XLA compiles into the stretch takes longer.
+    It is for a compiled stretch that adds `stop_gradient(row)`. If the stretch adds the row to its
+    argument, pass the argument through this function before the stretch. If the stretch adds the row to
+    its result, pass the result through it afterwards. The gradient of the row is then summed outside
+    XLA, by a matrix product with ones, which is faster than the sum that XLA would put into the stretch.
     """
     return (x, row), lambda upstream, _: (upstream, _sum_over_rows(upstream, row))
 
@@ -88,7 +90,7 @@ def _sum_over_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient
 def softmax(logits: tf.Tensor):
-    """Softmax over the last axis of float32, with one sum in each direction."""
+    """Softmax over the last axis of a float32 tensor, with one sum in each of the two passes."""
     exponentials = tf.exp(logits - maximum_of_eight_slices(logits))
     probabilities = exponentials * (1.0 / product_with_ones(exponentials))
 
@@ -99,7 +101,10 @@ def softmax(logits: tf.Tensor):
 
 
 def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """`gamma (x - mean) / sqrt(variance + epsilon) + beta` of float32, with two sums a direction."""
+    """`gamma (x - mean) / sqrt(variance + epsilon) + beta` over the last axis of a float32 tensor.
+
+    Forward and backward pass have two sums within rows each.
+    """
 
     @tf.custom_gradient
     def standardize(x):
