@@ -7,8 +7,10 @@ writes the same files.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+# A part ends with the document in which it reaches this length.
 PART_CHARACTERS = 1 << 20
-# A document that is longer than this is divided, which costs one example that is not full.
+# If it reaches this length before, it ends inside the document. The document then goes on in the next
+# part, which costs one example that is not full.
 _MAX_PART_CHARACTERS = 4 * PART_CHARACTERS
 
 
@@ -19,8 +21,8 @@ class CorpusPart:
     Attributes:
         index: the number of the part, from 0.
         document: the index of the first document in the corpus.
-        starts: whether the first text is the beginning of that document. It is not where a very long
-            document was divided.
+        starts: whether the first text is the beginning of that document; False if the document goes on
+            from the part before.
         texts: one string for each document, its lines joined by line feeds.
     """
 

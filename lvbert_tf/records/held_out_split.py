@@ -3,15 +3,15 @@
 import hashlib
 from functools import lru_cache
 
-# A small corpus also gets a held-out document: one of so many at its beginning.
+# One of so many documents at the beginning is held out, so that a small corpus has a held-out one too.
 _FIRST_GROUP = 10
 
 
 def is_held_out(document: int, fraction: float, seed: int) -> bool:
     """Whether a document belongs to the held-out split.
 
-    One of the first ten documents does, never the very first, and then one of each group of
-    `1 / fraction` documents. Which one it is, is a hash of the seed and the group.
+    One of the first ten documents does (never the very first), and then one of each group of
+    `1 / fraction` documents. A hash of the seed and the group chooses it.
 
     Args:
         document: the index of the document in the corpus.

@@ -41,7 +41,7 @@ class EncodedSplit:
 
 @dataclass(frozen=True)
 class EncodingSettings:
-    """What the records of a part depend on, beside its text; sent to every process."""
+    """The settings that the records of a part depend on. Every encoding process gets them."""
 
     vocabulary_file: str
     lowercase: bool

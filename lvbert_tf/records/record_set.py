@@ -25,7 +25,7 @@ class RecordSet:
         block_examples: int64 `[blocks]`, the number of records of each block.
         max_seq_length: the number of tokens of an example.
         manifest: the manifest in the first file's directory; None if there is none.
-        corrupt_records: the number of records that are left out of each damaged file.
+        corrupt_records: damaged file -> the number of its records that are left out.
     """
 
     files: tuple[str, ...]
@@ -48,13 +48,16 @@ class RecordSet:
         settings: RecordSettings,
         vocabulary: Vocabulary | None = None,
     ) -> "RecordSet":
-        """Finds the files and checks them. Where there is a manifest, only their sizes are checked.
+        """Finds the files and checks them.
+
+        Of a file that a manifest lists only the size is checked. A file that no manifest lists is read
+        from end to end, and so is every file with `skip_corrupt_records`.
 
         Args:
             pattern: comma-separated paths, which may have wildcards.
             settings: what the model reads, and what to do about files without a manifest or with damaged
                 records. Records that are left out are counted in `corrupt_records`.
-            vocabulary: the model's vocabulary; None does not check it.
+            vocabulary: the model's vocabulary; None omits the check of the vocabulary.
 
         Raises:
             InputError: there are no files or no manifest; files are missing, cut short or damaged; or

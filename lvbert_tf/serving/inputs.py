@@ -1,4 +1,4 @@
-"""Turns strings into the inputs of a backbone, inside a graph. All signatures use it."""
+"""Puts the tokenizer into the graphs of signatures: strings become the inputs of a backbone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias

@@ -14,7 +14,7 @@ from lvbert_tf.text.wordpiece_learner import write_vocabulary
 
 CARD_FILE = "model_card.md"
 VOCABULARY_FILE = "assets.extra/vocab.txt"
-# Exported models are not trained.
+# Exported models are not trained, so they need no gradients.
 _OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
@@ -23,7 +23,7 @@ def export(model: ServableModel, output_dir: Path, license_name: str) -> Path:
 
     The directory gets its name when it is whole, so that a server that polls the folder never sees a
     part of it. Beside the SavedModel it holds warm-up requests, the vocabulary (for clients that send
-    token ids) and a model card.
+    token ids) and a model card. The signatures contain the tokenizer in their graphs (`inputs`).
 
     Args:
       model: the model to export.
@@ -75,9 +75,8 @@ def _publish(directory: Path, output_dir: Path) -> Path:
             whole.publish(directory, target)
             return target
         except OSError:
-            if (
-                not target.exists()
-            ):  # if it exists, another export took the number: try the next one
+            # If the target exists, another export took the number: try the next one.
+            if not target.exists():
                 raise
 
 

@@ -70,7 +70,7 @@ class ServableModel:
     def of_ids(self) -> "ServableModel":
         """The same model with only those signatures that take token ids; `predict_ids` is the default.
 
-        Their graphs have plain operations alone, which other engines can convert.
+        Their graphs contain no tokenizer, so they can be converted for other engines.
         """
         by_ids = {name: graph for name, graph in self.signatures.items() if takes_ids(graph)}
         return replace(self, signatures={"serving_default": by_ids["predict_ids"], **by_ids})
