@@ -150,7 +150,8 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _restore_replaced(path)
-    for leftover in path.parent.glob(f".tmp-{glob.escape(path.name)}-*"):
+    # The eight characters are those of mkdtemp: a draft of NAME-MORE is none of NAME.
+    for leftover in path.parent.glob(f".tmp-{glob.escape(path.name)}-????????"):
         try:
             with locks.holding(leftover / _LOCK_NAME):
                 shutil.rmtree(leftover)

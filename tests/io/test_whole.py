@@ -181,3 +181,9 @@ def test_a_kill_before_the_lock_file_was_removed_does_not_matter(tmp_path):
     (path / ".lock").touch()
     make(path, "new", overwrite=True)
     assert names(path) == ["data-0"]
+
+
+def test_drafts_of_a_longer_name_are_left_alone(tmp_path):
+    (retired := tmp_path / ".tmp-cola-large-retired").mkdir()
+    with draft(tmp_path / "cola-large-uncased"), draft(tmp_path / "cola"):
+        assert retired.exists()
