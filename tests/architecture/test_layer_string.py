@@ -181,7 +181,7 @@ def test_flops_agree_with_the_published_count():
 
 def test_the_configuration_modules_need_no_tensorflow():
     code = (
-        "import sys, lvbert_tf.settings.pretraining, lvbert_tf.settings.costs;"
+        "import sys, lvbert_tf.settings.pretraining, lvbert_tf.settings.networks;"
         "print([m for m in ('tensorflow', 'keras', 'numpy') if m in sys.modules])"
     )
     loaded = subprocess.run(
