@@ -190,7 +190,8 @@ def recognise(path: str | Path) -> StoredModel | None:
     if is_preset(path):
         return Preset(path)
     if (path / "config.json").exists():
-        return _recognise_config(path)
+        # Beside a reference checkpoint it may be a file of any other program.
+        return _recognise_config(path) or _recognise_reference(given)
     if is_preset(path / "preset"):  # of a fine-tuned model that was converted
         return Preset(path / "preset")
     if any((path / part / "config.json").exists() for part in CLASSES):
@@ -204,6 +205,10 @@ def recognise(path: str | Path) -> StoredModel | None:
     if is_checkpoint(path) or step_paths(path / "checkpoints"):
         run = _recognise_config(model_dir_of(path))
         return Run(path) if isinstance(run, Run) else BareCheckpoint(path)
+    return _recognise_reference(given)
+
+
+def _recognise_reference(given: str | Path) -> ReferenceCheckpoint | None:
     # As it was given: pathlib would make gs:/ of gs://.
     return ReferenceCheckpoint(given) if is_reference_checkpoint(os.fspath(given)) else None
 

@@ -56,6 +56,10 @@ def test_a_reference_checkpoint_is_recognised_by_its_variables(fixtures, tmp_pat
     prefix = str(fixtures / "tiny" / "model.ckpt")
     assert open_model(prefix, Run, ReferenceCheckpoint).path == prefix
     assert recognise(str(tmp_path / "model.ckpt")) is None
+    directory = shutil.copytree(fixtures / "tiny", tmp_path / "tiny")
+    (directory / "checkpoint").write_text('model_checkpoint_path: "model.ckpt"')
+    assert (directory / "config.json").exists()  # of another program
+    assert isinstance(open_model(directory, Run, ReferenceCheckpoint), ReferenceCheckpoint)
 
 
 @pytest.mark.parametrize(
