@@ -3,6 +3,7 @@
 import math
 
 import tensorflow as tf
+from keras import ops
 
 from lvbert_tf.layers.kernels.compilation import Kernel, compiled
 from lvbert_tf.layers.kernels.rows import product_with_ones, softmax
@@ -33,7 +34,7 @@ def _convolve(padded, filters):
     image, taps = tf.expand_dims(padded, 1), filters.shape[1]
     result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
     # TensorFlow leaves the padding in the result of an empty batch.
-    return result[:, : tf.shape(padded)[1] - taps + 1]
+    return result[:, : ops.shape(padded)[1] - taps + 1]
 
 
 @depthwise_convolution.fuse
@@ -104,7 +105,7 @@ def _softmax_over_taps(logits, bias, *, num_heads):
 
 
 def _by_head(logits, bias, num_heads):
-    batch, length, _ = tf.unstack(tf.shape(logits))
+    batch, length, _ = ops.shape(logits)
     wide = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
     return tf.reshape(wide, (batch, length, num_heads, logits.shape[-1] // num_heads))
 
@@ -125,7 +126,9 @@ def average_over_window(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted_sum(weights, value):
-    length, taps = tf.shape(weights)[1], weights.shape[-1]
+    # A number where it is known: XLA compiles a step anew for each value of a slice's end that a branch
+    # of a conditional computes, which is where a supernet has its layers.
+    length, taps = ops.shape(weights)[1], weights.shape[-1]
     return sum(weights[..., k : k + 1] * value[:, k : k + length] for k in range(taps))
 
 

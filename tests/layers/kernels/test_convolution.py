@@ -37,3 +37,21 @@ def test_average_over_window(forms_agree, normal, dtype, shape):
     weights = normal(batch, length, HEADS, TAPS)
     value = normal(batch, length + TAPS - 1, HEADS, width // HEADS)
     forms_agree(average_over_window, dtype, weights, value)
+
+
+@pytest.mark.parametrize("kernel", [depthwise_convolution, average_over_window])
+def test_known_shapes_give_constant_slices(kernel):
+    """XLA would compile a supernet's step anew each time if its branches computed the slices."""
+    length, width = 12, 16
+    shapes = {
+        depthwise_convolution: [(2, length + TAPS - 1, width), (TAPS, width)],
+        average_over_window: [(2, length, HEADS, TAPS), (2, length + TAPS - 1, HEADS, width)],
+    }[kernel]
+    graph = tf.function(kernel.plain).get_concrete_function(*map(tf.TensorSpec, shapes)).graph
+    bounds = [
+        bound.op.type
+        for operation in graph.get_operations()
+        if operation.type == "StridedSlice"
+        for bound in operation.inputs[1:]
+    ]
+    assert set(bounds) == {"Const"}
