@@ -97,7 +97,7 @@ def lower_step(hlo: Path, examples: Path | None) -> dict:
     return {
         "layers": str(config.layer_string),
         "generator_layers": str(config.generator.layer_string) if config.generator else "none",
-        "objective": config.objective,
+        "objective": config.wiring.objective,
         "batch_size": config.train_batch_size,
         "max_seq_length": config.max_seq_length,
         "precision": FLAGS.precision,
