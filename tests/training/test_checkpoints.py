@@ -150,7 +150,7 @@ def test_refuses_to_start_anew_when_all_are_damaged(tmp_path):
 def test_a_kill_while_writing_leaves_no_checkpoint(tmp_path):
     run = Run(tmp_path)
     saved = run.save(1)
-    half_written = tmp_path / ".tmp-checkpoint-of-step-2"
+    half_written = tmp_path / ".tmp-checkpoint-0a1b2c3d"
     half_written.mkdir()
     (tmp_path / ".writing-2").mkdir()  # of earlier releases
     (half_written / "state.data-00000-of-00001").write_bytes(data_file(saved).read_bytes()[:50])
