@@ -17,7 +17,6 @@ from benchmarks.accelerators import lowering
 from benchmarks.accelerators.pretraining_case import build_step
 from benchmarks.compiled_step import COMPILER, compile_step
 from benchmarks.contestant import ROOT
-from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.learning.steps import FinetuningGradients
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.settings import FinetuningConfig
@@ -85,14 +84,7 @@ def compiled_for_tpu(case, folder):
         {"electra_objective": False, "generator_layer_list": None},
         {"electric_objective": True},
         {"gradient_accumulation_steps": 2},
-        pytest.param(
-            {"layer_types": "CAF"},
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=InputError,
-                reason="TensorFlow takes the batch for constants, and compiles each step anew",
-            ),
-        ),
+        {"layer_types": "CAF"},
     ],
     ids=["replaced tokens", "masked LM", "Electric", "accumulation", "supernet"],
 )
