@@ -1,8 +1,10 @@
 """Shared by all tests: a quiet TensorFlow, the reference's numbers, tiny models and batches."""
 
 import contextlib
+import ctypes
 import os
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,25 @@ def pytest_collection_modifyitems(items):
     """Puts last what is slow: the files that have a slow test, each in its order."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path in slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Gives back, after a file's last test, what memory its models and traced functions took."""
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        _forget()
+    return result
+
+
+def _forget():
+    if "tensorflow" not in sys.modules:
+        return
+    import keras
+
+    keras.backend.clear_session()
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # of glibc
+        libc.malloc_trim(0)
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +135,7 @@ def tiny_pretrainer(tiny_config, randomize) -> Callable:
         key = str(sorted(hparams.items()))
         if key not in built:
             config = tiny_config(**hparams)
-            built[key] = randomize(ElectraPretrainer.from_networks(config.networks)), config
+            built[key] = randomize(ElectraPretrainer.from_pretraining_config(config)), config
         return built[key]
 
     return build
