@@ -53,8 +53,8 @@ def make_data(directory: Path, examples: int = 96) -> Path:
 def hparams(**changes) -> dict:
     """Settings of a run of 12 steps of 8 examples, with all three layer types and dropout."""
     values = {
-        "custom_layer_list": "CAF",
-        "generator_layer_list": "A",
+        "custom_layer_list": "CA",
+        "generator_layer_list": "F",
         "model_hparam_overrides": {
             "hidden_size": 16,
             "num_attention_heads": 2,

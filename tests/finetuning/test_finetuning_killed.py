@@ -12,6 +12,7 @@ from tiny_tuning import NAME, make_data, settings
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds, for a busy machine
+LAYERS = "A"  # with both kinds of dropout
 # Steps enough, one a call, that a signal finds the run under way.
 HPARAMS = settings(
     *("sst", "sts"),
@@ -25,7 +26,7 @@ HPARAMS = settings(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("killed") / "data")
+    return make_data(tmp_path_factory.mktemp("killed") / "data", LAYERS)
 
 
 class Program:
@@ -66,7 +67,7 @@ def results(data):
 
 @pytest.mark.slow
 def test_killed_in_either_trial_and_stopped_politely(data, tmp_path):
-    whole = make_data(tmp_path / "whole")
+    whole = make_data(tmp_path / "whole", LAYERS)
     status, said = Program(whole).end()
     assert status == 0, said
     expected = results(whole)

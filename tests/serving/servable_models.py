@@ -38,14 +38,14 @@ def make_models(randomize) -> dict[str, keras.Model]:
     tags = LVBertTokenTaggerPreprocessor(tokenizer, LENGTH)
     models = {
         "classifier": LVBertTextClassifier(backbone(), 3, texts(paired=False), labels=LABELS),
-        "regressor": LVBertTextRegressor(backbone("AFC"), (0.0, 5.0), texts(paired=True)),
-        "tagger": LVBertTokenTagger(backbone("FCA"), TAGS, tags),
-        "answers": LVBertSpanPredictor(backbone(), spans, beam_size=4, max_answer_length=6),
+        "regressor": LVBertTextRegressor(backbone("AF"), (0.0, 5.0), texts(paired=True)),
+        "tagger": LVBertTokenTagger(backbone("CA"), TAGS, tags),
+        "answers": LVBertSpanPredictor(backbone("C"), spans, beam_size=4, max_answer_length=6),
         "answers_or_none": LVBertSpanPredictor(
-            backbone(), spans, beam_size=4, no_answer="likely_starts", no_answer_threshold=0.0
+            backbone("A"), spans, beam_size=4, no_answer="likely_starts", no_answer_threshold=0.0
         ),
         "spans_or_none": LVBertSpanPredictor(
-            backbone(), spans, beam_size=30, no_answer="span", joint=False
+            backbone("F"), spans, beam_size=30, no_answer="span", joint=False
         ),
     }
     for seed, model in enumerate(models.values()):
