@@ -82,8 +82,9 @@ def test_fit_from_a_preset_and_come_back_from_one(preset, tmp_path):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     texts, labels = np.array(["a good film", "a bad film", "very good", "badly"]), [1, 0, 1, 0]
-    history = classifier.fit(texts, np.array(labels), batch_size=4, epochs=30, verbose=0)
-    assert history.history["loss"][-1] < 0.3 * history.history["loss"][0]
+    # Few epochs of many copies: each epoch builds the tokenizer's graph anew.
+    history = classifier.fit(np.tile(texts, 30), np.tile(labels, 30), 4, epochs=2, verbose=0)
+    assert history.history["loss"][1] < 0.3 * history.history["loss"][0]
     logits = classifier.predict(texts)
     assert logits.argmax(axis=1).tolist() == labels
 
