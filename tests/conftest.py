@@ -135,7 +135,7 @@ def tiny_pretrainer(tiny_config, randomize) -> Callable:
         key = str(sorted(hparams.items()))
         if key not in built:
             config = tiny_config(**hparams)
-            built[key] = randomize(ElectraPretrainer.from_pretraining_config(config)), config
+            built[key] = randomize(ElectraPretrainer.from_networks(config.networks)), config
         return built[key]
 
     return build
