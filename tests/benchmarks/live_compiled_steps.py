@@ -84,7 +84,7 @@ def compiled_for_tpu(case, folder):
         {"electra_objective": False, "generator_layer_list": None},
         {"electric_objective": True},
         {"gradient_accumulation_steps": 2},
-        {"layer_types": "CAF"},
+        {"layer_types": "CA", "custom_layer_list": "C"},
     ],
     ids=["replaced tokens", "masked LM", "Electric", "accumulation", "supernet"],
 )
