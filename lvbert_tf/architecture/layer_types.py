@@ -14,6 +14,9 @@ from lvbert_tf.architecture.costs import dense_flops, dense_parameters
 KERNEL_SIZE = 9
 """Taps of the dynamic convolution (LV-BERT and ConvBERT)."""
 
+DIRECTIONS = ("both", "left_to_right", "right_to_left")
+"""Where a position may look: to both sides, or only to itself and what is before it or after it."""
+
 
 @dataclass(frozen=True)
 class Widths:

@@ -9,11 +9,9 @@ from typing import Any, Literal
 from lvbert_tf import hparams
 from lvbert_tf.architecture import costs
 from lvbert_tf.architecture.layer_string import LayerString
-from lvbert_tf.architecture.layer_types import Widths
+from lvbert_tf.architecture.layer_types import DIRECTIONS, Widths
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_1, DROPOUT, POSITIVE, Range, hparam
-
-DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
 Effect = Literal["weights", "outputs", "training"]
 

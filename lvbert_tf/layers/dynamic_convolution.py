@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lvbert_tf.architecture.layer_types import KERNEL_SIZE
+from lvbert_tf.architecture.layer_types import DIRECTIONS, KERNEL_SIZE
 from lvbert_tf.layers.dense import MergedDense, truncated_normal
 from lvbert_tf.layers.kernels import (
     average_over_window,
@@ -11,7 +11,6 @@ from lvbert_tf.layers.kernels import (
     gated_linear_unit,
     softmax_over_taps,
 )
-from lvbert_tf.layers.self_attention import DIRECTIONS
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")

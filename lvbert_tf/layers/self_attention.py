@@ -6,11 +6,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from lvbert_tf.architecture.layer_types import DIRECTIONS
 from lvbert_tf.layers.dense import MergedDense
 from lvbert_tf.layers.dropout import Dropout
 from lvbert_tf.layers.kernels import add_bias, masked_softmax
-
-DIRECTIONS = ("both", "left_to_right", "right_to_left")
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
