@@ -87,9 +87,7 @@ class PretrainingConfig:
         doc="train a supernet of these layer types, e.g. CAF; evaluations use custom_layer_list",
     )
     path_sampling: str = hparam(
-        "uniform",
-        ("uniform", "fair"),
-        "a supernet's strings in a step: one, or one for each layer type",
+        "uniform", ("uniform", "fair"), "a supernet's strings in a step: one, or one a layer type"
     )
     embedding_size: int | None = hparam(
         None, AT_LEAST_1, "width of the embeddings; null: the model size's"
