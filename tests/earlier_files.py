@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/earlier/: the files of every program, to see that later versions read them.
+"""Writes tests/fixtures/earlier/: records, a run, a trial and a search, for later versions to read.
 
   python tests/earlier_files.py DIR
 
