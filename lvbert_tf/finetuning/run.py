@@ -16,8 +16,7 @@ from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.results.report import Report
-from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
-from lvbert_tf.finetuning.results.trial_result import TrialResult
+from lvbert_tf.finetuning.results.trial_directory import TrialDirectory, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data

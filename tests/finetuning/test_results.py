@@ -10,13 +10,13 @@ from task_files import refusal
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.results.summary import (
     best_trial,
+    results_table,
     results_text,
     summarize,
     summarize_trials,
     write_results,
 )
-from lvbert_tf.finetuning.results.table import results_table
-from lvbert_tf.finetuning.results.trial_result import TrialResult
+from lvbert_tf.finetuning.results.trial_directory import TrialResult
 
 MCC = (57.04, 50.0, 61.5, 55.25)
 

@@ -10,8 +10,7 @@ from lvbert_tf.finetuning.learning.learner import Learner
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.learning.steps import InterleavedSteps
 from lvbert_tf.finetuning.parts import TrialSettings
-from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
-from lvbert_tf.finetuning.results.trial_result import TaskMetrics, TrialResult
+from lvbert_tf.finetuning.results.trial_directory import TaskMetrics, TrialDirectory, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.settings.schedule import Schedule

@@ -1,4 +1,4 @@
-"""What a run shows and writes of all its trials: table, results, answers, GLUE's submission."""
+"""What a run prints and writes after its trials: table, results, answers, GLUE's submission."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,8 @@ from typing import Any
 
 from lvbert_tf.finetuning.parts import ReportSettings
 from lvbert_tf.finetuning.results.glue_submission import glue_tables, write_glue_submission
-from lvbert_tf.finetuning.results.summary import best_trial, write_results
-from lvbert_tf.finetuning.results.table import results_table
-from lvbert_tf.finetuning.results.trial_directory import TrialDirectory
-from lvbert_tf.finetuning.results.trial_result import TrialResult
+from lvbert_tf.finetuning.results.summary import best_trial, results_table, write_results
+from lvbert_tf.finetuning.results.trial_directory import TrialDirectory, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.io.whole import write_json
 
