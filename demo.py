@@ -26,8 +26,8 @@ from absl import flags
 
 from examples import movie_reviews
 from lvbert_tf import cli
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.settings.user_hparams import load_hparams
 
 ROOT = Path(__file__).resolve().parent
 CORPUS, OUTPUT = "data/sotu.jsonl.gz", "demo_output"

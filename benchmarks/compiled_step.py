@@ -23,10 +23,10 @@ from benchmarks.accelerators.step_report import report, tables
 from benchmarks.contestant import ROOT, Contestant, driver
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.whole import write_json
 from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.user_hparams import load_hparams
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", "configs/lv_bert_small.toml", "Hparams of the pre-training run.")

@@ -1,24 +1,20 @@
-"""Hyperparameters: reading them, checking them, and building a configuration from them.
+"""Hyperparameters: declaring them, checking them, and building a configuration from them.
 
 A configuration is a frozen dataclass whose settable fields are made by `hparam` and whose
-`__post_init__` calls `check`. Reading, type checks, legal ranges and spelling help then come from
-here, for every configuration alike.
+`__post_init__` calls `check`. Type checks, legal ranges and spelling help then come from here, for
+every configuration alike. `settings.user_hparams` reads the values that a user gives.
 """
 
 import dataclasses
 import json
 import math
-import os
-import tomllib
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from lvbert_tf.errors import InputError, nearest
-from lvbert_tf.io.files import check_ordinary, expand_home, text_of
 
 T = TypeVar("T")
 
@@ -65,9 +61,11 @@ def hparam(default: Any, legal: Range | tuple[str | bool, ...] | None = None, do
 
 
 def hparam_fields(config_type: type) -> dict[str, dataclasses.Field]:
-    """The fields a user may set, by name."""
+    """The fields that a user may set, by name: those of the class itself, then the inherited ones."""
     fields = dataclasses.fields(config_type)
-    return {field.name: field for field in fields if field.metadata.get("hparam")}
+    own = [field for field in fields if field.name in config_type.__annotations__]
+    inherited = [field for field in fields if field not in own]
+    return {field.name: field for field in (*own, *inherited) if field.metadata.get("hparam")}
 
 
 def check(config: Any) -> None:
@@ -167,98 +165,6 @@ def _legal_text(legal: Range | tuple[str, ...]) -> str:
     if isinstance(legal, tuple):
         return " | ".join(word if isinstance(word, str) else json.dumps(word) for word in legal)
     return str(legal)
-
-
-def load_hparams(text: str) -> dict[str, Any]:
-    """Reads hparams from inline JSON, a `.json` file or a `.toml` file.
-
-    Raises:
-      InputError: there is no such file, or it is of another kind; the text is not JSON or TOML (the
-        error has the position); a name is given twice; or it is not a table of names and values.
-    """
-    text = text.removeprefix("\ufeff").strip()  # a byte-order mark, as of --hparams "$(cat FILE)"
-    if not text:
-        return {}
-    if text.startswith("{"):
-        return _parse_json(text, "--hparams")
-    text = expand_home(text)
-    suffix = Path(text).suffix
-    if suffix not in (".json", ".toml"):
-        if os.path.exists(text):
-            raise InputError(
-                f"hparams file {text}: a .json or .toml at the end of its name must say how to read"
-                ' it; for what a command prints, JSON itself will do: --hparams "$(command)"'
-            )
-        return _parse_json(text, "--hparams")
-    try:
-        check_ordinary(text)
-        content = text_of(Path(text).read_bytes(), text)
-    except FileNotFoundError:
-        raise InputError(f"hparams file {text} does not exist") from None
-    except InputError as error:
-        raise InputError(f"hparams file {error}") from error
-    except OSError as error:
-        raise InputError(f"hparams file {text} cannot be read: {error}") from error
-    if suffix == ".json":
-        return _parse_json(content, text)
-    try:
-        return tomllib.loads(content)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{text} is not TOML: {error}") from error
-
-
-def expand_path(path: str, data_dir: str) -> str:
-    """Replaces `{data_dir}` and `~` in a path, or in each of several paths separated by commas.
-
-    A path may contain commas itself, so nothing else of the text changes.
-
-    Args:
-      path: `{data_dir}` in it stands for the data directory, `~` at its start for a home directory.
-      data_dir: the data directory.
-
-    Raises:
-      InputError: there is no such home directory.
-    """
-    parts = path.split(",")
-    expanded = (
-        expand_home(part.strip()) if part.strip().startswith("~") else part for part in parts
-    )
-    return ",".join(expanded).replace("{data_dir}", data_dir)
-
-
-def check_directory_name(what: str, name: str) -> None:
-    """Refuses a name that is empty or a path.
-
-    Args:
-      what: what has the name, for the error.
-      name: the name.
-
-    Raises:
-      InputError: it is no name of a directory.
-    """
-    if name in ("", "..") or Path(name).name != name:
-        raise InputError(f"{what} {name!r}: expected one directory name")
-
-
-def _parse_json(text: str, where: str) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"{where}: hparam {name!r} is given twice")
-        return dict(pairs)
-
-    try:
-        value = json.loads(text, object_pairs_hook=unique)
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
-        raise InputError(
-            f"{where} is neither JSON nor a path to a .json or .toml file: {error}"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(f'{where}: expected {{"name": value, ...}}, got {text[:60]!r}')
-    return value
 
 
 _TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "text"}

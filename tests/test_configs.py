@@ -6,9 +6,9 @@ import pytest
 
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.user_hparams import load_hparams
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FINETUNING_FILES = sorted(CONFIGS.glob("finetune_*.toml"))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.interop.huggingface_formats import TASKS
 from lvbert_tf.interop.huggingface_reading import load_pair
 from lvbert_tf.interop.huggingface_saved import TransformersModel, find_models
@@ -23,6 +22,7 @@ from lvbert_tf.runs.open_model import (
     open_own_model,
     recognise,
 )
+from lvbert_tf.settings.user_hparams import load_hparams
 
 
 def read_model(

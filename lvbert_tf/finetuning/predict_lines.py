@@ -20,8 +20,8 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.lines import number_lines, read_raw_lines
 from lvbert_tf.finetuning.tasks.registry import find_task
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.io.whole import new_text_file
+from lvbert_tf.settings.user_hparams import load_hparams
 
 STANDARD = "-"  # for standard input and output
 # Lines are read, predicted and written in portions, so that a pipe of any length works.

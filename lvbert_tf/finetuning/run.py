@@ -22,9 +22,10 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Task
-from lvbert_tf.hparams import load_hparams, to_json
+from lvbert_tf.hparams import to_json
 from lvbert_tf.io.locks import training_in
 from lvbert_tf.models import LVBertBackbone
+from lvbert_tf.settings.user_hparams import load_hparams
 from lvbert_tf.training import distribution, loop
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest

@@ -29,8 +29,9 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.settings.devices import PRECISIONS, DeviceSettings
+from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceSettings, TpuHparams
 from lvbert_tf.settings.model_overrides import ModelOverrides
+from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
 
 _LEARNING_RATES = {"small": 3e-4, "medium": 3e-4}  # the others: 1e-4
 _PATHS = ("init_checkpoint", "vocab_file")
@@ -75,7 +76,7 @@ class TaskNames:
 
 
 @dataclass(frozen=True)
-class FinetuningConfig:
+class FinetuningConfig(TpuHparams):
     """Every setting of a fine-tuning run, under the reference's names.
 
     Make one with `create`. The hparams for which each task has its own default (epochs, length) are
@@ -184,7 +185,7 @@ class FinetuningConfig:
     bucket_by_length: bool = hparam(True, doc="pad a batch to its own length, not the longest")
     jit_compile: bool | str = hparam(
         "auto",
-        ("auto", True, False),
+        JIT_COMPILE,
         "compile the whole training step with XLA; auto: on GPUs and TPUs",
     )
     iterations_per_loop: int = hparam(1000, AT_LEAST_1, "steps between returns to the host")
@@ -195,14 +196,6 @@ class FinetuningConfig:
     write_test_outputs: bool = hparam(False, doc="predict for the test sets")
     n_writes_test: int = hparam(10, AT_LEAST_0, "trials that predict for the test sets")
 
-    # TPU
-    use_tpu: bool = hparam(False, doc="train on a TPU")
-    num_tpu_cores: int = hparam(1, AT_LEAST_1, "no effect: a TPU computes with all its cores")
-    tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
-    tpu_name: str | None = hparam(None, doc="name or address of the TPU")
-    tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
-    gcp_project: str | None = hparam(None, doc="Cloud project of the TPU")
-
     @classmethod
     def create(
         cls, data_dir: str, model_name: str, user_hparams: Mapping[str, Any]
@@ -212,12 +205,12 @@ class FinetuningConfig:
         Args:
           data_dir: the directory with finetuning_data/ and models/.
           model_name: the name of the model's directory in models/.
-          user_hparams: the user's values by name; see `hparams.load_hparams`.
+          user_hparams: the user's values by name; see `user_hparams.load_hparams`.
 
         Raises:
           InputError: a value is wrong; one line with the hparam, its value and what is allowed.
         """
-        hparams.check_directory_name("model name", model_name)
+        check_directory_name("model name", model_name)
         return cls(data_dir, model_name, **hparams.convert(cls, user_hparams))
 
     def __post_init__(self) -> None:
@@ -225,7 +218,7 @@ class FinetuningConfig:
         for name in _PATHS:  # so that one configs/*.toml fits every data directory
             path = getattr(self, name)
             if path is not None:
-                object.__setattr__(self, name, hparams.expand_path(path, self.data_dir))
+                object.__setattr__(self, name, expand_path(path, self.data_dir))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.model_size, 1e-4))
         if not (self.do_train or self.do_eval or self.write_test_outputs):

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.io.locks import training_in
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.pretraining.data import explained_errors, open_held_out, open_records
@@ -25,6 +24,7 @@ from lvbert_tf.runs.model_directory import (
     write_config,
 )
 from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.user_hparams import load_hparams
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution, loop
 from lvbert_tf.training.checkpoints import Checkpoints

@@ -8,12 +8,12 @@ from typing import Any
 
 import optuna
 
-from lvbert_tf import hparams
 from lvbert_tf.architecture.layer_string import interleaved
 from lvbert_tf.search.settings import SearchSettings, split_hparams
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study
 from lvbert_tf.settings.pretraining import PretrainingConfig
+from lvbert_tf.settings.user_hparams import check_directory_name
 
 # What is of the supernet and not of the model that is trained from scratch afterwards.
 _SUPERNET_ONLY = ("layer_types", "path_sampling", "init_checkpoint")
@@ -54,7 +54,7 @@ class Experiment:
         Raises:
           InputError: one line naming what is wrong and what is allowed.
         """
-        hparams.check_directory_name("search name", name)
+        check_directory_name("search name", name)
         settings, pretraining = split_hparams(user_hparams)
         supernet = {
             "layer_types": settings.layer_types,

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
-from lvbert_tf.hparams import load_hparams
 from lvbert_tf.pretraining import run as pretraining
 from lvbert_tf.pretraining.data import open_held_out
 from lvbert_tf.records.record_set import RecordSet
@@ -18,6 +17,7 @@ from lvbert_tf.search.report_stage import report
 from lvbert_tf.search.scoring_stage import score_strings
 from lvbert_tf.search.settings import STAGES
 from lvbert_tf.search.storage import open_storage
+from lvbert_tf.settings.user_hparams import load_hparams
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training import distribution
 

@@ -2,36 +2,49 @@
 
 from dataclasses import dataclass
 
+from lvbert_tf.hparams import AT_LEAST_1, hparam
+
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 """What `--strategy` accepts."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 """What the hparam `precision` accepts."""
+JIT_COMPILE = ("auto", True, False)
+"""What the hparam `jit_compile` accepts."""
 
 _TPU_HPARAMS = ("tpu_name", "tpu_zone", "gcp_project", "tpu_job_name")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TpuHparams:
+    """The hparams about TPUs, which the configurations of pre-training and fine-tuning share.
+
+    Attributes:
+      use_tpu: whether to compute on a TPU.
+      num_tpu_cores: accepted as the reference accepts it, without any effect: all cores are used.
+      tpu_job_name: the name of the TPU worker's job.
+      tpu_name: a Cloud TPU's name, a grpc:// address, or `local` on a TPU VM.
+      tpu_zone, gcp_project: the Cloud zone and project of the TPU.
+    """
+
+    use_tpu: bool = hparam(False, doc="train on a TPU")
+    num_tpu_cores: int = hparam(1, AT_LEAST_1, "no effect: a TPU computes with all its cores")
+    tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
+    tpu_name: str | None = hparam(None, doc="name or address of the TPU")
+    tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
+    gcp_project: str | None = hparam(None, doc="Cloud project of the TPU")
+
+
 @dataclass(frozen=True)
-class DeviceSettings:
-    """The hparams that say where and how a run computes.
+class DeviceSettings(TpuHparams):
+    """Where and how a run computes.
 
     Attributes:
       precision: one of `PRECISIONS`.
       jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
-      use_tpu: whether to compute on a TPU.
-      num_tpu_cores: accepted as the reference accepts it, without any effect: all cores are used.
-      tpu_name: a Cloud TPU's name, a grpc:// address, or `local` on a TPU VM.
-      tpu_zone, gcp_project: the Cloud zone and project of the TPU.
-      tpu_job_name: the name of the TPU worker's job.
     """
 
     precision: str
     jit_compile: bool | str
-    use_tpu: bool
-    num_tpu_cores: int
-    tpu_name: str | None
-    tpu_zone: str | None
-    gcp_project: str | None
-    tpu_job_name: str | None
 
     def without_effect(self, tpu: str | None) -> list[str]:
         """Lists hparams that were given and that nothing makes use of.

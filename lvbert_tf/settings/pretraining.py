@@ -22,7 +22,7 @@ from lvbert_tf.hparams import (
     hparam,
 )
 from lvbert_tf.settings.combinations import check_combinations
-from lvbert_tf.settings.devices import PRECISIONS, DeviceSettings
+from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceSettings, TpuHparams
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.networks import Networks, Wiring, discriminator_of, generator_of
 from lvbert_tf.settings.parts import (
@@ -33,6 +33,7 @@ from lvbert_tf.settings.parts import (
     StepSettings,
 )
 from lvbert_tf.settings.schedule import Schedule
+from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
 
 _PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
 
@@ -50,7 +51,7 @@ _DEBUG_LAYERS = 6
 
 
 @dataclass(frozen=True)
-class PretrainingConfig:
+class PretrainingConfig(TpuHparams):
     """All hparams of a pre-training run under the reference's names.
 
     Call `create` to make one: it fills in the values that depend on the model size, which the
@@ -144,7 +145,7 @@ class PretrainingConfig:
     )
     jit_compile: bool | str = hparam(
         "auto",
-        ("auto", True, False),
+        JIT_COMPILE,
         "compile the whole training step with XLA; auto: on GPUs and TPUs",
     )
     iterations_per_loop: int = hparam(200, AT_LEAST_1, "most steps between returns to the host")
@@ -165,14 +166,6 @@ class PretrainingConfig:
     skip_corrupt_records: bool = hparam(False, doc="leave out and count damaged records")
     allow_missing_manifest: bool = hparam(False, doc="accept records without a manifest.json")
 
-    # TPU
-    use_tpu: bool = hparam(False, doc="train on a TPU")
-    num_tpu_cores: int = hparam(1, AT_LEAST_1, "no effect: a TPU computes with all its cores")
-    tpu_job_name: str | None = hparam(None, doc="name of the TPU worker's job")
-    tpu_name: str | None = hparam(None, doc="name or address of the TPU")
-    tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
-    gcp_project: str | None = hparam(None, doc="Cloud project of the TPU")
-
     @classmethod
     def create(
         cls, data_dir: str, model_name: str, user_hparams: Mapping[str, Any]
@@ -182,13 +175,13 @@ class PretrainingConfig:
         Args:
           data_dir: the directory of vocab.txt, pretrain_tfrecords/ and models/.
           model_name: the name of the run's directory under models/.
-          user_hparams: the user's values by name; see `hparams.load_hparams`.
+          user_hparams: the user's values by name; see `user_hparams.load_hparams`.
 
         Raises:
           InputError: a value is not allowed, or values exclude each other. One line names the hparam,
             its value and what is allowed.
         """
-        hparams.check_directory_name("model name", model_name)
+        check_directory_name("model name", model_name)
         values = hparams.convert(cls, user_hparams)
         defaults = _DEBUG_HPARAMS if values.get("debug") else {}
         by_size = SIZES[values.get("model_size", "small")].hparams
@@ -198,7 +191,7 @@ class PretrainingConfig:
         hparams.check(self)
         for name in _PATHS:  # replaces {data_dir}, so that one configs/*.toml fits every directory
             if (path := getattr(self, name)) is not None:
-                object.__setattr__(self, name, hparams.expand_path(path, self.data_dir))
+                object.__setattr__(self, name, expand_path(path, self.data_dir))
         self._default("custom_layer_list", self._default_layers())
         self._default("embedding_size", self.hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"

@@ -23,6 +23,7 @@ from lvbert_tf.finetuning.tasks.task import (
 )
 from lvbert_tf.finetuning.tasks.task_file import TaskFile
 from lvbert_tf.finetuning.tasks.text_examples import ClassLabels
+from lvbert_tf.settings.user_hparams import load_hparams
 
 TASK_FILE = "task.toml"
 
@@ -45,7 +46,7 @@ def custom_task(name: str, folder: Path) -> Task:
         and the key.
     """
     path = folder / TASK_FILE
-    keys = hparams.load_hparams(str(path))
+    keys = load_hparams(str(path))
     try:
         return _make_task(name, folder, hparams.build(TaskFile, keys))
     except InputError as error:
