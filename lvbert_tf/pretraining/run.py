@@ -46,8 +46,8 @@ def pretrain(
     """Trains or evaluates as the hparams say; `run_pretraining.py --help` explains the arguments.
 
     Returns:
-      the exit code: 0 done; 1 the loss became non-finite; 143 or 130 stopped by SIGTERM or SIGINT,
-      after saving.
+      the exit code: 0 done; 1 loss or gradient were not finite in too many steps in a row; 143 or 130
+      stopped by SIGTERM or SIGINT, after saving.
 
     Raises:
       InputError: the arguments or the data are bad. Where possible, it is raised before anything is

@@ -13,7 +13,8 @@ checkpoint, else from init_checkpoint, else from random weights. SIGTERM and SIG
 with 143 or 130. To evaluate only: --hparams '{..., "do_train": false, "do_eval": true}'.
 
 Several machines: start the command on each with TF_CONFIG set; DATA must be a shared directory.
-Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
+Exit codes: 0 done, 1 loss or gradient not finite in too many steps in a row, 2 bad input, 143
+stopped after saving.
 """
 
 import functools

@@ -32,7 +32,7 @@ from lvbert_tf.settings.parts import (
     RecordSettings,
     StepSettings,
 )
-from lvbert_tf.settings.schedule import Schedule
+from lvbert_tf.settings.schedule import LongRunHparams, Schedule
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
 
 _PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
@@ -51,7 +51,7 @@ _DEBUG_LAYERS = 6
 
 
 @dataclass(frozen=True)
-class PretrainingConfig(TpuHparams):
+class PretrainingConfig(TpuHparams, LongRunHparams):
     """All hparams of a pre-training run under the reference's names.
 
     Call `create` to make one: it fills in the values that depend on the model size, which the

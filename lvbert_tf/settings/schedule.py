@@ -1,14 +1,29 @@
-"""At which steps a training run logs, evaluates and saves.
+"""At which steps a training run logs, evaluates, saves and gives up.
 
 The schedule of the learning rate is in `training/schedules.py`.
 """
 
 from dataclasses import dataclass
 
+from lvbert_tf.hparams import AT_LEAST_0, hparam
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongRunHparams:
+    """The hparams that matter to runs of days.
+
+    Attributes:
+      max_skipped_steps: see `Schedule`.
+    """
+
+    max_skipped_steps: int = hparam(
+        10, AT_LEAST_0, "most steps in a row to skip because loss or gradient is not finite"
+    )
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """At which steps the training loop logs, evaluates and saves.
+    """At which steps the training loop logs, evaluates, saves and gives up.
 
     Attributes:
       num_train_steps: the last step.
@@ -16,6 +31,8 @@ class Schedule:
       eval_every_steps: steps between evaluations; 0 means only one, after the last step.
       save_checkpoints_steps: steps between checkpoints.
       iterations_per_loop: the highest number of steps in one call of the step function.
+      max_skipped_steps: the highest number of steps in a row that may be skipped because their loss or
+        gradient is not finite. One more ends the run.
     """
 
     num_train_steps: int
@@ -23,6 +40,7 @@ class Schedule:
     eval_every_steps: int
     save_checkpoints_steps: int
     iterations_per_loop: int
+    max_skipped_steps: int = 0
 
     def next_event(self, step: int) -> int:
         """The first step after `step` at which the loop logs, evaluates or saves."""

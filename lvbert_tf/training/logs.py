@@ -96,12 +96,16 @@ class TrainingLog:
         for events in self._events.values():
             events.close()
 
-    def progress(self, step: int, loss: float, examples_per_second: float | None = None) -> None:
-        """Moves the bar."""
+    def progress(
+        self, step: int, loss: float, examples_per_second: float | None = None, skipped: int = 0
+    ) -> None:
+        """Moves the bar, which shows the number of skipped steps if there are any."""
         self._bar.update(step - self._bar.n)
         shown = {"loss": f"{loss:.4g}"}
         if examples_per_second:
             shown["examples/s"] = f"{examples_per_second:.4g}"
+        if skipped:
+            shown["skipped"] = str(skipped)
         self._bar.set_postfix(shown)
 
     def metrics(self, step: int, split: str, values: Mapping[str, Any]) -> None:

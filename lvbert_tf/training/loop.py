@@ -15,10 +15,11 @@ from lvbert_tf.training.reporter import Reporter
 from lvbert_tf.training.signals import StopRequest
 
 SECONDS_BETWEEN_CHECKS = 5.0  # a stop request waits at most about this long
+_COUNTS = ("evaluated_step", "skipped_steps", "failed_in_a_row")  # in the JSON of `HostState`
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient is not finite, so the weights in memory are of no use."""
+    """The loss or the gradient is not finite in more steps in a row than may be skipped."""
 
 
 @dataclass
@@ -28,11 +29,17 @@ class HostState:
     Attributes:
       sums: the sums of metrics since the last line of the log, float64, by name.
       evaluated_step: the step of the last evaluation that was finished; -1 if there was none.
+      skipped_steps: the number of steps that were skipped since the start of the run, because loss or
+        gradient was not finite.
+      failed_in_a_row: how many of the last steps were skipped one after the other. Steps that a lower
+        loss scale of float16 can explain are not counted.
       variable: holds the JSON; checkpoints save and restore it.
     """
 
     sums: dict[str, np.ndarray] = field(default_factory=dict)
     evaluated_step: int = -1
+    skipped_steps: int = 0
+    failed_in_a_row: int = 0
     variable: tf.Variable = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +56,26 @@ class HostState:
                 total = total + row
             self.sums[name] = total
 
+    def count_skipped(self, records: Any, most: int) -> int | None:
+        """Counts the steps that were skipped, row by row.
+
+        Args:
+          records: what consecutive steps computed, such as `training.step.StepRecords`.
+          most: the highest number that `failed_in_a_row` may reach.
+
+        Returns:
+          the first row that exceeds it, or None.
+        """
+        for row, (skipped, failed) in enumerate(zip(records.skipped, records.failed, strict=True)):
+            self.skipped_steps += int(skipped)
+            if failed:
+                self.failed_in_a_row += 1
+            elif not skipped:
+                self.failed_in_a_row = 0
+            if self.failed_in_a_row > most:
+                return row
+        return None
+
     def take(self) -> dict[str, np.ndarray]:
         """Returns the sums and sets them back to zero."""
         sums, self.sums = self.sums, {}
@@ -57,13 +84,15 @@ class HostState:
     def store(self) -> None:
         """Writes the state into the variable that checkpoints save."""
         sums = {name: total.tolist() for name, total in self.sums.items()}
-        self.variable.assign(json.dumps({"sums": sums, "evaluated_step": self.evaluated_step}))
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        self.variable.assign(json.dumps({"sums": sums, **counts}))
 
     def load(self) -> None:
         """Reads the state from the variable, after a checkpoint was restored."""
         saved = json.loads(self.variable.numpy())
         self.sums = {name: np.asarray(total) for name, total in saved.get("sums", {}).items()}
-        self.evaluated_step = saved.get("evaluated_step", -1)
+        for name in _COUNTS:
+            setattr(self, name, saved.get(name, getattr(self, name)))
 
 
 class Pace:
@@ -129,6 +158,9 @@ def train(
     The order is log, evaluate, save, so a checkpoint of a step implies that its lines of the log are
     written. How many steps a call does depends on the clock; the numbers do not depend on it.
 
+    While steps are skipped one after the other, the weights may be to blame. So until a step succeeds
+    again, a checkpoint that is due and a stop request wait; only the last step is saved in any case.
+
     Args:
       steps: does the training steps.
       batches: passed to `steps`.
@@ -147,10 +179,10 @@ def train(
       True if training is complete, False if it was stopped and saved.
 
     Raises:
-      NonFiniteLoss: the loss or the gradient is not finite. Nothing was saved since the last good
-        checkpoint.
+      NonFiniteLoss: the loss or the gradient is not finite in more than `schedule.max_skipped_steps`
+        steps in a row. Nothing was saved since the first of them.
     """
-    pace, step = Pace(), steps.step
+    pace, step, save_is_due = Pace(), steps.step, False
 
     def save() -> None:
         state.store()
@@ -167,7 +199,7 @@ def train(
             schedule.iterations_per_loop,
             pace.affordable_steps(),
         )
-        stopping, count = agree(bool(stop), wanted)
+        stopping, count = agree(bool(stop) and not state.failed_in_a_row, wanted)
         if stopping:
             save()
             return False
@@ -178,25 +210,33 @@ def train(
         else:
             records, norms = steps.run(batches, count), {}
         pace.add(count, time.monotonic() - start)
-        failure = records.first_failure()
+        failure = state.count_skipped(records, schedule.max_skipped_steps)
         if failure is not None:
-            raise NonFiniteLoss(_failure_message(step + failure + 1, checkpoints))
-        state.add(records.sums)
+            raise NonFiniteLoss(
+                _failure_message(step + failure + 1, schedule.max_skipped_steps, checkpoints)
+            )
+        finite = np.isfinite(records.loss)
+        state.add({name: rows[finite] for name, rows in records.sums.items()})
         step += count
-        reporter.progress(step, float(records.loss[-1]), pace.steps_per_second)
+        loss, skipped = float(records.loss[-1]), state.skipped_steps
+        reporter.progress(step, loss, pace.steps_per_second, skipped)
         if logs:
             norms = {"gradient_norm": float(records.gradient_norm[-1]), **norms}
-            reporter.trained(step, state.take(), norms, pace.take_steps_per_second())
+            reporter.trained(step, state.take(), norms, pace.take_steps_per_second(), skipped)
         evaluate_if_due()
-        if schedule.saves_at(step):
+        save_is_due = save_is_due or schedule.saves_at(step)
+        if save_is_due and (not state.failed_in_a_row or step == schedule.num_train_steps):
             save()
+            save_is_due = False
     return state.evaluated_step == step
 
 
-def _failure_message(step: int, checkpoints: Checkpoints) -> str:
+def _failure_message(step: int, skipped: int, checkpoints: Checkpoints) -> str:
     saved = checkpoints.steps()
     good = f"{checkpoints.path(saved[-1])} (step {saved[-1]})" if saved else "none was written yet"
+    before = f" nor in the {skipped} steps before, which were skipped" if skipped else ""
     return (
-        f"the loss or its gradient is not finite at step {step}; the last good checkpoint is"
-        f" {good}, and nothing was saved over it; a lower learning_rate or precision float32 may help"
+        f"the loss or its gradient is not finite at step {step}{before}; the last good checkpoint is"
+        f" {good}, and nothing was saved over it; the same command would fail again, but a lower"
+        " learning_rate or precision float32 may help"
     )

@@ -15,12 +15,15 @@ _NOT_DECAYED = re.compile(r"layer_norm|LayerNorm|bias")
 _LARGE = 1 << 16
 
 
-def _adam_step(weight, first, second, gradient, scale, rate, decay, beta_1, beta_2, epsilon):
+def _adam_step(
+    weight, first, second, gradient, scale, only_if, rate, decay, beta_1, beta_2, epsilon
+):
     gradient = scale * gradient
-    first = beta_1 * first + (1.0 - beta_1) * gradient
-    second = beta_2 * second + (1.0 - beta_2) * tf.square(gradient)
-    update = first / (tf.sqrt(second) + epsilon) + decay * weight
-    return weight - rate * update, first, second
+    new_first = beta_1 * first + (1.0 - beta_1) * gradient
+    new_second = beta_2 * second + (1.0 - beta_2) * tf.square(gradient)
+    update = new_first / (tf.sqrt(new_second) + epsilon) + decay * weight
+    old, new = (weight, first, second), (weight - rate * update, new_first, new_second)
+    return [tf.where(only_if, *values) for values in zip(new, old, strict=True)]
 
 
 _compiled_adam_step = tf.function(_adam_step, jit_compile=True, autograph=False)
@@ -98,8 +101,13 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         variables: Sequence[keras.Variable],
         learning_rate: tf.Tensor,
         scale: tf.Tensor | float = 1.0,
+        only_if: tf.Tensor | bool = True,
     ) -> None:
-        """Updates each variable with `scale` times its gradient, small variables as one array."""
+        """Updates each variable with `scale` times its gradient, small variables as one array.
+
+        If the boolean scalar `only_if` is False, the variables and their slots keep their values,
+        whatever the gradients are.
+        """
         # Look-ups give sparse gradients.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         small = []
@@ -107,11 +115,11 @@ class ReferenceAdam(keras.optimizers.Optimizer):
             if math.prod(variable.shape) < _LARGE:
                 small.append((gradient, variable))
             else:
-                self._update([(gradient, variable)], learning_rate, scale)
+                self._update([(gradient, variable)], learning_rate, scale, only_if)
         if small:
-            self._update(small, learning_rate, scale)
+            self._update(small, learning_rate, scale, only_if)
 
-    def _update(self, pairs, learning_rate, scale):
+    def _update(self, pairs, learning_rate, scale, only_if):
         """Updates several variables as if they were one array."""
         indices = [self._get_variable_index(variable) for _, variable in pairs]
         sizes = [math.prod(variable.shape) for _, variable in pairs]
@@ -125,6 +133,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         values = (_adam_step if sum(sizes) < _LARGE else _compiled_adam_step)(
             *flat,
             tf.cast(scale, tf.float32),
+            tf.convert_to_tensor(only_if),
             tf.cast(learning_rate, tf.float32) * multipliers,
             _constants([self.decays[index] for index in indices], sizes),
             self.beta_1,

@@ -31,15 +31,19 @@ class Reporter:
     batch_size: int
     peak_rate: float | None = None
 
-    def progress(self, step: int, loss: float, steps_per_second: float | None) -> None:
+    def progress(
+        self, step: int, loss: float, steps_per_second: float | None, skipped: int
+    ) -> None:
         """Moves the progress bar.
 
         Args:
           step: the last step that was done.
           loss: the loss of that step.
           steps_per_second: the rate of the last call; None if it is not known yet.
+          skipped: the number of skipped steps since the start of the run.
         """
-        self.log.progress(step, loss, steps_per_second and steps_per_second * self.batch_size)
+        examples_per_second = steps_per_second and steps_per_second * self.batch_size
+        self.log.progress(step, loss, examples_per_second, skipped)
 
     def trained(
         self,
@@ -47,21 +51,23 @@ class Reporter:
         sums: Mapping[str, np.ndarray],
         norms: Mapping[str, float],
         steps_per_second: float | None,
+        skipped: int,
     ) -> None:
         """Writes the metrics of the steps since the last line.
 
         Args:
           step: the last step that was done.
-          sums: metric sums of these steps.
+          sums: metric sums of those of these steps whose loss is finite.
           norms: the norms of that step's gradient, parameters and update, by name.
           steps_per_second: the mean rate of these steps; None if only compilation has run.
+          skipped: the number of skipped steps since the start of the run.
 
         Raises:
           InputError: they cannot be written, for example on a full disk.
         """
         # The rate of the update that made this step, not of the next one.
         rate = float(self.learning_rate(step - 1))
-        values = {**self.summarize(sums), "learning_rate": rate, **norms}
+        values = {**self.summarize(sums), "learning_rate": rate, **norms, "skipped_steps": skipped}
         if steps_per_second:
             values["examples_per_second"] = steps_per_second * self.batch_size
             if self.peak_rate:

@@ -29,19 +29,24 @@ class StepRecords:
       sums: additive metrics by name, each of shape (steps, ...).
       loss: shape (steps,).
       gradient_norm: the norm of all gradients before clipping, shape (steps,).
-      skipped: 1 where the step left the weights as they were because of a float16 overflow, shape
-        (steps,).
+      overflow: 1 where the gradient is not finite because the loss scale of float16 is too high, so
+        that the next step has a lower one; else 0; shape (steps,).
     """
 
     sums: dict[str, np.ndarray]
     loss: np.ndarray
     gradient_norm: np.ndarray
-    skipped: np.ndarray
+    overflow: np.ndarray
 
-    def first_failure(self) -> int | None:
-        """The first row that is not finite and that loss scaling cannot explain."""
-        finite = np.isfinite(self.loss) & (np.isfinite(self.gradient_norm) | (self.skipped > 0))
-        return None if finite.all() else int(np.argmin(finite))
+    @property
+    def skipped(self) -> np.ndarray:
+        """Where loss or gradient norm is not finite, so that weights and moments stayed as they were."""
+        return ~(np.isfinite(self.loss) & np.isfinite(self.gradient_norm))
+
+    @property
+    def failed(self) -> np.ndarray:
+        """Where a step was skipped and a lower loss scale would not help."""
+        return self.skipped & (self.overflow == 0)
 
     @classmethod
     def concatenate(cls, records: Sequence["StepRecords"]) -> "StepRecords":
@@ -54,7 +59,7 @@ class StepRecords:
             sums={name: joined(lambda r, n=name: r.sums[n]) for name in records[0].sums},
             loss=joined(lambda r: r.loss),
             gradient_norm=joined(lambda r: r.gradient_norm),
-            skipped=joined(lambda r: r.skipped),
+            overflow=joined(lambda r: r.overflow),
         )
 
 
@@ -104,6 +109,9 @@ class TrainingStep:
 
     The number of a step is `optimizer.iterations`. All randomness is a function of (seed, step), so it
     makes no difference how the steps are grouped into calls.
+
+    A step whose loss or gradient norm over the global batch is not finite is skipped: it leaves the
+    weights and the state of the optimizer as they are, and only counts. All replicas decide alike.
 
     Args:
       strategy: where the variables and the optimizer were created.
@@ -173,8 +181,8 @@ class TrainingStep:
             size = shape.num_elements()
             columns[name] = rows[:, start : start + size].reshape(steps, *shape)
             start += size
-        loss, norm, skipped = (columns.pop(name) for name in ("_loss", "_norm", "_skipped"))
-        return StepRecords(columns, loss, norm, skipped)
+        loss, norm, overflow = (columns.pop(name) for name in ("_loss", "_norm", "_overflow"))
+        return StepRecords(columns, loss, norm, overflow)
 
     def run_measured(
         self, iterator: Iterator[Mapping[str, tf.Tensor]], steps: int
@@ -222,7 +230,7 @@ class TrainingStep:
 
         used = [index for index, gradient in enumerate(gradients) if gradient is not None]
         gradients = [gradients[index] for index in used]
-        row = self._pack({**sums, "_loss": loss})
+        row = self._pack({"_loss": loss, **sums})
         row, *gradients = context.all_reduce("SUM", [row, *gradients])
         if self.loss_scale.dynamic:
             gradients = [gradient / self.loss_scale.scale for gradient in gradients]
@@ -230,18 +238,16 @@ class TrainingStep:
         variables = [self._variables[index] for index in used]
         clip = CLIP_NORM / tf.maximum(norm, CLIP_NORM)
         gates = self.gradients.gates(variables, drawn)
-        skipped = tf.constant(0.0)
+        finite_loss, finite_norm = tf.unstack(tf.math.is_finite([row[0], norm]))
+        finite, overflow = finite_loss & finite_norm, tf.constant(0.0)
         if self.loss_scale.dynamic:
-            finite = tf.math.is_finite(norm)
-            # At a scale of 1 the scale cannot be the cause.
-            overflow = ~finite & (self.loss_scale.scale > 1.0)
-            skipped = tf.cast(overflow, tf.float32)
-            apply_gradients(self.optimizer, gradients, variables, clip, finite, gates)
-            self.loss_scale.update(finite)
-        else:
-            apply_gradients(self.optimizer, gradients, variables, clip, gates=gates)
-        self._layout |= {"_norm": norm.shape, "_skipped": skipped.shape}
-        return tf.concat([row, [norm, skipped]], axis=0)
+            # At a scale of 1, or if the loss itself is not finite, the scale cannot be the cause.
+            too_high = finite_loss & ~finite_norm & (self.loss_scale.scale > 1.0)
+            overflow = tf.cast(too_high, tf.float32)
+        apply_gradients(self.optimizer, gradients, variables, clip, finite, gates)
+        self.loss_scale.update(finite)
+        self._layout |= {"_norm": norm.shape, "_overflow": overflow.shape}
+        return tf.concat([row, [norm, overflow]], axis=0)
 
     def _rows_of(self, replica, batch):
         """The rows of one replica in the batch of its worker."""
@@ -256,9 +262,8 @@ class TrainingStep:
         return {name: rows(value) for name, value in batch.items()}
 
     def _pack(self, values):
-        names = sorted(values)
-        self._layout = {name: values[name].shape for name in names}
-        return tf.concat([tf.reshape(values[name], [-1]) for name in names], axis=0)
+        self._layout = {name: value.shape for name, value in values.items()}
+        return tf.concat([tf.reshape(value, [-1]) for value in values.values()], axis=0)
 
     def _copies(self):
         return [tf.identity(variable.value) for variable in self._variables]

@@ -13,7 +13,7 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
     scale: tf.Tensor | float = 1.0,
-    only_if: tf.Tensor | None = None,
+    only_if: tf.Tensor | bool = True,
     gates: Sequence[tf.Tensor | None] | None = None,
 ) -> None:
     """Updates the variables and counts the step. It has to be called in a replica context.
@@ -27,10 +27,11 @@ def apply_gradients(
       variables: what is updated.
       scale: the factor of all gradients, equal on all replicas.
       only_if: a boolean scalar, equal on all replicas. False leaves the variables and the slots of the
-        optimizer as they are; the step still counts, because its data are used up.
-      gates: for each variable a boolean scalar that does the same for this variable alone, or None if
-        the variable is always updated. Variables with the same tensor share one conditional. By
-        default all variables are updated.
+        optimizer as they are; the step still counts, because its data are used up. It costs no
+        conditional, and the update is computed in either case.
+      gates: for each variable a boolean scalar that does the same for this variable alone in a
+        conditional, or None if the variable has none. Variables with the same tensor share one
+        conditional. By default no variable has one.
     """
     context = tf.distribute.get_replica_context()
     gates = [None] * len(variables) if gates is None else gates
@@ -39,30 +40,29 @@ def apply_gradients(
         [index for index, gate in enumerate(gates) if gate is condition] for condition in conditions
     ]
 
-    def update_in_groups(update, gradients, only_if, conditions):
+    def update_in_groups(update, gradients, conditions):
         def update_group(members):
             update([gradients[i] for i in members], [variables[i] for i in members])
 
-        def update_all():
-            for condition, members in zip(conditions, groups, strict=True):
-                _run_if(condition, lambda members=members: update_group(members))
-
-        _run_if(only_if, update_all)
+        for condition, members in zip(conditions, groups, strict=True):
+            _run_if(condition, lambda members=members: update_group(members))
 
     def update_all_devices(strategy, gradients, scale, only_if, conditions):
         def local(value):
             return value if value is None else strategy.experimental_local_results(value)[0]
 
-        def update_one(variable, gradient, scale):
-            optimizer.update_together([gradient], [variable], optimizer.learning_rate, scale)
+        def update_one(variable, gradient, scale, only_if):
+            optimizer.update_together(
+                [gradient], [variable], optimizer.learning_rate, scale, only_if
+            )
 
         def update(gradients, variables):
             for gradient, variable in zip(gradients, variables, strict=True):
                 strategy.extended.update(
-                    variable.value, update_one, args=(gradient, scale), group=False
+                    variable.value, update_one, args=(gradient, scale, only_if), group=False
                 )
 
-        update_in_groups(update, gradients, local(only_if), [local(c) for c in conditions])
+        update_in_groups(update, gradients, [local(c) for c in conditions])
 
     if context.num_replicas_in_sync > 1:
         arguments = (list(gradients), scale, only_if, conditions)
@@ -71,9 +71,9 @@ def apply_gradients(
         learning_rate = optimizer.learning_rate
 
         def update(gradients, variables):
-            optimizer.update_together(gradients, variables, learning_rate, scale)
+            optimizer.update_together(gradients, variables, learning_rate, scale, only_if)
 
-        update_in_groups(update, gradients, only_if, conditions)
+        update_in_groups(update, gradients, conditions)
     optimizer.iterations.assign_add(1)
 
 

@@ -87,6 +87,19 @@ def test_two_replicas_and_accumulation_equal_one_device(data, one_device):
 
 
 @pytest.mark.slow
+def test_two_replicas_skip_steps_alike(data):
+    changes = {"learning_rate": 1e18, "num_warmup_steps": 0, "max_skipped_steps": 5}
+    process = start(data, "diverged", "--virtual_devices", "2", **changes)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, output
+    assert "nor in the 5 steps before, which were skipped" in output
+    skipped = [
+        line["skipped_steps"] for line in lines(data, "diverged") if line["split"] == "train"
+    ]
+    assert skipped[-5:] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path_sampling", "layer_types", "objective"),
     [

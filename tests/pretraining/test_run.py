@@ -153,13 +153,15 @@ def test_a_second_run_is_refused(data, trained):
 
 
 def test_divergence_stops_and_saves_nothing(data, capsys):
-    changes = {"num_train_steps": 40, "learning_rate": 1e18, "num_warmup_steps": 0}
+    changes = {"num_train_steps": 40, "learning_rate": 1e18, "num_warmup_steps": 0, "log_steps": 1}
     with pytest.raises(SystemExit) as stop:
         pretrain(str(data), "diverged", settings(**changes, save_checkpoints_steps=1))
     assert stop.value.code == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     steps = saved_steps(data / "models" / "diverged")
-    assert "not finite at step" in last
+    assert "not finite at step" in last and "nor in the 10 steps before" in last
+    lines = (data / "models" / "diverged" / "metrics.jsonl").read_text().splitlines()
+    assert max(json.loads(line).get("skipped_steps", 0) for line in lines) == 10
     assert f"(step {steps[-1]})" in last if steps else "none was written" in last
     assert not (data / "models" / "diverged" / "preset").exists()
 

@@ -105,7 +105,7 @@ def moved(before, after):
 def moved_by_steps(step, steps):
     source, states = batches(), [state_of_blocks(step)]
     for _ in range(steps):
-        assert step.run(source, 1).first_failure() is None
+        assert not step.run(source, 1).skipped.any()
         states.append(state_of_blocks(step))
     return [moved(*pair) for pair in itertools.pairwise(states)]
 

@@ -14,28 +14,25 @@ from lvbert_tf.training.signals import StopRequest
 @dataclass
 class Records:
     loss: np.ndarray
-    bad: int | None = None
 
     def __post_init__(self):
         self.sums = {"loss": self.loss, "histogram": np.stack([self.loss, -self.loss], axis=1)}
         self.gradient_norm = self.loss
-
-    def first_failure(self):
-        return self.bad
+        self.skipped = self.failed = ~np.isfinite(self.loss)
 
 
 class Steps:
     """Step number s has loss 1 / s, exact to float32 as a real one's."""
 
-    def __init__(self, step=0, bad_step=None):
-        self.step, self.bad_step, self.calls, self.measured = step, bad_step, [], []
+    def __init__(self, step=0, bad_steps=()):
+        self.step, self.bad_steps, self.calls, self.measured = step, bad_steps, [], []
 
     def run(self, iterator, steps):
         numbers = np.arange(self.step + 1, self.step + steps + 1)
         self.step += steps
         self.calls.append(steps)
-        bad = np.flatnonzero(numbers == self.bad_step)
-        return Records((1 / numbers).astype(np.float32), int(bad[0]) if len(bad) else None)
+        loss = np.where(np.isin(numbers, self.bad_steps), np.nan, 1 / numbers)
+        return Records(loss.astype(np.float32))
 
     def run_measured(self, iterator, steps):
         records = self.run(iterator, steps)
@@ -69,20 +66,21 @@ SCHEDULE = Schedule(
 
 
 def train(steps, schedule=SCHEDULE, state=None, stop=None, on_progress=None, evaluated=True):
-    events, lines = [], {}
+    events, lines, counts = [], {}, {}
     stop = StopRequest() if stop is None else stop
     checkpoints = Checkpoints(events)
     state = state or loop.HostState()
 
-    def trained(step, sums, norms, steps_per_second):
+    def trained(step, sums, norms, steps_per_second, skipped):
         events.append(("log", step))
+        counts[step] = skipped
         lines[step] = sums
 
     def evaluate(step):
         events.append(("evaluate", step))
         return evaluated
 
-    def progress(step, loss, steps_per_second):
+    def progress(step, loss, steps_per_second, skipped):
         if on_progress:
             on_progress(step)
 
@@ -132,8 +130,8 @@ def test_metrics_are_of_the_last_steps(monkeypatch):
     # From step 6 on a step takes 2 seconds instead of 1.
     monkeypatch.setattr(loop.time, "monotonic", lambda: max(steps.step, 2.0 * steps.step - 6))
     reporter = SimpleNamespace(
-        progress=lambda step, loss, rate: losses.update({step: loss}),
-        trained=lambda step, sums, norms, rate: logged.update({step: (norms, rate)}),
+        progress=lambda step, loss, rate, skipped: losses.update({step: loss}),
+        trained=lambda step, sums, norms, rate, skipped: logged.update({step: (norms, rate)}),
     )
     loop.train(
         steps, iter(()), SCHEDULE, Checkpoints([]), loop.HostState(), reporter, StopRequest()
@@ -205,9 +203,58 @@ def test_an_interrupted_evaluation_is_made_up_for():
 
 def test_a_failure_names_the_step_and_saves_nothing():
     with pytest.raises(loop.NonFiniteLoss, match=r"at step 14; .*step-10 \(step 10\)"):
-        train(Steps(bad_step=14), replace(SCHEDULE, save_checkpoints_steps=5))
+        train(Steps(bad_steps=[14]), replace(SCHEDULE, save_checkpoints_steps=5))
     with pytest.raises(loop.NonFiniteLoss, match=r"at step 3; .*none was written yet"):
-        train(Steps(bad_step=3))
+        train(Steps(bad_steps=[3]))
+
+
+@pytest.mark.parametrize("iterations", [1, 4, 20])
+def test_as_many_steps_in_a_row_are_skipped_as_allowed(iterations, monkeypatch):
+    monkeypatch.setattr(loop.Pace, "affordable_steps", lambda pace: 20)
+    schedule = replace(SCHEDULE, iterations_per_loop=iterations, max_skipped_steps=2)
+    complete, _, lines, state = train(Steps(bad_steps=[2, 3, 5, 9, 10]), schedule)
+    assert complete
+    assert (state.skipped_steps, state.failed_in_a_row) == (5, 0)
+    assert lines[6]["loss"] == pytest.approx(1 + 1 / 4 + 1 / 6)  # without those that were skipped
+    message = r"at step 11 nor in the 2 steps before, which were skipped; .*none was written"
+    with pytest.raises(loop.NonFiniteLoss, match=message):
+        train(Steps(bad_steps=[2, 3, 9, 10, 11]), schedule)
+
+
+def test_checkpoints_and_stops_wait_until_a_step_succeeds(monkeypatch):
+    schedule = replace(SCHEDULE, iterations_per_loop=1, max_skipped_steps=9)
+    _, events, _, _ = train(Steps(bad_steps=[9, 10, 11, 20]), schedule)
+    assert [step for kind, step in events if kind == "save"] == [12, 20]
+    stop = StopRequest()
+    stop.signal = signal.SIGTERM
+    steps, state = Steps(4, bad_steps=[5, 6]), loop.HostState(failed_in_a_row=1)
+    complete, events, _, state = train(steps, schedule, state, stop)
+    assert not complete
+    assert (events, state.skipped_steps) == ([("log", 6), ("save", 7)], 2)
+
+
+def test_a_continued_run_counts_on():
+    schedule = replace(SCHEDULE, max_skipped_steps=3)
+    first = loop.HostState(skipped_steps=7, failed_in_a_row=2)
+    first.store()
+    saved = loop.HostState()
+    saved.variable.assign(first.variable)
+    saved.load()
+    with pytest.raises(loop.NonFiniteLoss, match="at step 12 nor in the 3 steps before"):
+        train(Steps(10, bad_steps=[11, 12]), schedule, saved)
+    assert saved.skipped_steps == 9
+
+
+def test_an_overflow_that_the_loss_scale_answers_is_counted_but_no_failure():
+    state = loop.HostState()
+    records = SimpleNamespace(
+        skipped=np.array([True, True, True, False, True]),
+        failed=np.array([True, False, True, False, False]),
+    )
+    assert state.count_skipped(records, 1) == 2
+    state = loop.HostState()
+    assert state.count_skipped(records, 2) is None
+    assert (state.skipped_steps, state.failed_in_a_row) == (4, 0)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
