@@ -49,6 +49,7 @@ def pretraining_step(
         settings.seed,
         settings.train_batch_size,
         compilation_of(strategy, settings.jit_compile),
+        settings.clip_norm,
     )
 
 

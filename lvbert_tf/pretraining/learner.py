@@ -16,11 +16,14 @@ from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.parts import ObjectiveSettings, OptimisationSettings, StepSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.lamb import Lamb
 from lvbert_tf.training.loop import HostState
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import POLICIES, LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
 from lvbert_tf.training.step import TrainingStep
+
+_OPTIMIZERS = {"adam": ReferenceAdam, "lamb": Lamb}
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ class Learner:
           vocabulary: the vocabulary of the records.
           networks: the shapes of the encoders, and what they share.
           objective: how tokens are masked and sampled, and how the losses are weighted.
-          optimisation: learning rate and weight decay of the optimiser.
-          step: batch size, seed, path sampling and compilation of a training step.
+          optimisation: which optimiser, and its hyperparameters.
+          step: batch size, seed, clipping, path sampling and compilation of a training step.
           precision: `float32`, `bfloat16` or `float16`.
         """
         keras.utils.set_random_seed(step.seed)
@@ -74,7 +77,13 @@ class Learner:
         )
         with strategy.scope():
             pretrainer = ElectraPretrainer.from_networks(networks, dtype=POLICIES[precision])
-            optimizer = ReferenceAdam(learning_rate, optimisation.weight_decay_rate)
+            optimizer = _OPTIMIZERS[optimisation.optimizer](
+                learning_rate,
+                optimisation.weight_decay_rate,
+                optimisation.adam_beta_1,
+                optimisation.adam_beta_2,
+                optimisation.adam_epsilon,
+            )
             optimizer.build(pretrainer.trainable_variables)
             loss_scale = LossScale(dynamic=precision == "float16")
         masking = MaskingSpec.from_settings(objective, vocabulary)

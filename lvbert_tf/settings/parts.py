@@ -5,6 +5,8 @@ The names are those of the hparams. The networks, the devices and the schedule h
 
 from dataclasses import dataclass
 
+from lvbert_tf.settings.optimizer import OptimizerHparams
+
 
 @dataclass(frozen=True)
 class RecordSettings:
@@ -48,7 +50,7 @@ class ObjectiveSettings:
 
 
 @dataclass(frozen=True)
-class OptimisationSettings:
+class OptimisationSettings(OptimizerHparams):
     """The hparams of the optimiser and of its learning-rate schedule.
 
     Attributes:
@@ -75,6 +77,7 @@ class StepSettings:
       gradient_accumulation_steps: into how many parts a replica divides its share of the batch; it
         computes one after the other and adds up their gradients.
       seed: the seed of initial weights, data order, masking, sampling and dropout.
+      clip_norm: the norm that the gradient over all weights is clipped to.
       path_sampling: how the paths of a supernet are drawn, "uniform" or "fair".
       jit_compile: whether XLA compiles the whole training step; "auto": on GPUs and TPUs.
     """
@@ -82,6 +85,7 @@ class StepSettings:
     train_batch_size: int
     gradient_accumulation_steps: int
     seed: int
+    clip_norm: float
     path_sampling: str
     jit_compile: bool | str
 

@@ -25,6 +25,7 @@ from lvbert_tf.settings.combinations import check_combinations
 from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceSettings, TpuHparams
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.networks import Networks, Wiring, discriminator_of, generator_of
+from lvbert_tf.settings.optimizer import OptimizerHparams
 from lvbert_tf.settings.parts import (
     EvaluationSettings,
     ObjectiveSettings,
@@ -51,7 +52,7 @@ _DEBUG_LAYERS = 6
 
 
 @dataclass(frozen=True)
-class PretrainingConfig(TpuHparams, LongRunHparams):
+class PretrainingConfig(TpuHparams, LongRunHparams, OptimizerHparams):
     """All hparams of a pre-training run under the reference's names.
 
     Call `create` to make one: it fills in the values that depend on the model size, which the
@@ -129,6 +130,7 @@ class PretrainingConfig(TpuHparams, LongRunHparams):
     learning_rate: float = hparam(5e-4, POSITIVE, "peak of the learning rate")
     lr_decay_power: float = hparam(1.0, POSITIVE, "exponent of the decay to zero; 1 is linear")
     weight_decay_rate: float = hparam(0.01, AT_LEAST_0, "decoupled; not of LayerNorm and biases")
+    clip_norm: float = hparam(1.0, POSITIVE, "highest norm of the gradient over all weights")
     num_warmup_steps: int = hparam(10_000, AT_LEAST_0, "steps of linear warm-up")
     num_train_steps: int = hparam(1_000_000, AT_LEAST_1, "steps of the whole run")
     train_batch_size: int = hparam(128, AT_LEAST_1, "sequences in a step, over all replicas")

@@ -18,7 +18,7 @@ from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.update import apply_gradients
 
-CLIP_NORM = 1.0  # of the gradient over all variables, as in the reference
+CLIP_NORM = 1.0  # the reference's
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class TrainingStep:
       seed: an integer, or an int32 `tf.Variable` where one compiled step serves several seeds.
       batch_size: rows of the global batch.
       compilation: the mode of compilation, as `compilation_of` the strategy decides it.
+      clip_norm: the norm that the gradient over all variables is clipped to.
     """
 
     def __init__(
@@ -132,11 +133,13 @@ class TrainingStep:
         seed: int | tf.Variable,
         batch_size: int,
         compilation: Compilation,
+        clip_norm: float = CLIP_NORM,
     ):
         self.strategy = strategy
         self.gradients = gradients
         self.optimizer = optimizer
         self.loss_scale = loss_scale
+        self.clip_norm = clip_norm
         self._seed_source = seed
         self._variables = list(gradients.variables)
         self._rows = batch_size // strategy.num_replicas_in_sync
@@ -236,7 +239,7 @@ class TrainingStep:
             gradients = [gradient / self.loss_scale.scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         variables = [self._variables[index] for index in used]
-        clip = CLIP_NORM / tf.maximum(norm, CLIP_NORM)
+        clip = self.clip_norm / tf.maximum(norm, self.clip_norm)
         gates = self.gradients.gates(variables, drawn)
         finite_loss, finite_norm = tf.unstack(tf.math.is_finite([row[0], norm]))
         finite, overflow = finite_loss & finite_norm, tf.constant(0.0)

@@ -107,11 +107,13 @@ def test_accumulation_equals_one_batch(plain):
 
 
 def test_the_whole_step_compiles(plain):
-    step = make_step(jit_compile=True, model_hparam_overrides=NO_DROPOUT)
+    step = make_step(jit_compile=True, clip_norm=0.5, model_hparam_overrides=NO_DROPOUT)
     records = step.run(batches(), 5)
     assert step.step == 5
     # XLA's stateless generators differ from TensorFlow's, so the masks differ, not the task.
     np.testing.assert_allclose(records.loss, plain.fresh().run(batches(), 5).loss, rtol=0.15)
+    squares = sum(float(np.sum(v.numpy())) for v in step.optimizer.second_moments)
+    assert squares == pytest.approx(0.5**2 * (1 - step.optimizer.beta_2**5), rel=1e-3)
     step.optimizer.iterations.assign(0)
     check_skipping(step)
 

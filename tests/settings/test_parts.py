@@ -12,6 +12,7 @@ def test_a_part_has_the_final_values():
     config = create(model_size="base", mask_prob=0.2, train_batch_size=6, jit_compile=True)
     assert config.objective.max_predictions_per_seq == config.max_predictions_per_seq == 26
     assert config.optimisation.learning_rate == 2e-4
+    assert config.step.clip_norm == 1.0
     assert (config.step.train_batch_size, config.step.jit_compile) == (6, True)
     assert config.records.max_seq_length == 128
     assert config.evaluation.num_eval_steps == 100
