@@ -47,7 +47,7 @@ def pretrain(
 
     Returns:
       the exit code: 0 done; 1 loss or gradient were not finite in too many steps in a row; 143 or 130
-      stopped by SIGTERM or SIGINT, after saving.
+      stopped by SIGTERM or SIGINT, after saving; 143 also after `max_hours`.
 
     Raises:
       InputError: the arguments or the data are bad. Where possible, it is raised before anything is
@@ -103,7 +103,10 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
         _evaluate(checkpoints, held_out, say)
         return 0
 
-    with StopRequest() as stop, training_in(model_dir) if chief else contextlib.nullcontext():
+    with (
+        StopRequest(config.max_hours) as stop,
+        training_in(model_dir) if chief else contextlib.nullcontext(),
+    ):
         _restore(config.init_checkpoint, learner, checkpoints, say)
         if chief:
             write_config(model_dir, config, vocabulary)
@@ -112,7 +115,8 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
         except loop.NonFiniteLoss as error:
             cli.fail(str(error), cli.EXIT_FAILURE)
         if not complete:
-            say(f"stopped at step {learner.steps.step}, saved; the same command continues")
+            after = " after max_hours" if stop.time_is_over else ""
+            say(f"stopped{after} at step {learner.steps.step}, saved; the same command continues")
             return stop.exit_code
         if chief:
             _finish(config, vocabulary, learner, checkpoints)

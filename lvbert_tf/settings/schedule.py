@@ -5,7 +5,7 @@ The schedule of the learning rate is in `training/schedules.py`.
 
 from dataclasses import dataclass
 
-from lvbert_tf.hparams import AT_LEAST_0, hparam
+from lvbert_tf.hparams import AT_LEAST_0, POSITIVE, hparam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,9 +13,13 @@ class LongRunHparams:
     """The hparams that matter to runs of days.
 
     Attributes:
+      max_hours: the hours after which the run saves and stops; None: it ends after the last step.
       max_skipped_steps: see `Schedule`.
     """
 
+    max_hours: float | None = hparam(
+        None, POSITIVE, "save and stop after this time with exit code 143, as SIGTERM does"
+    )
     max_skipped_steps: int = hparam(
         10, AT_LEAST_0, "most steps in a row to skip because loss or gradient is not finite"
     )

@@ -1,6 +1,8 @@
-"""SIGTERM and SIGINT as requests to save and to end."""
+"""Requests to save and to end: SIGTERM, SIGINT, and the end of the time that a run may take."""
 
+import math
 import signal
+import time
 from types import FrameType
 from typing import Any
 
@@ -8,23 +10,35 @@ from typing import Any
 class StopRequest:
     """Records the first SIGTERM or SIGINT while its context is open; a second SIGINT ends the process.
 
+    Args:
+      max_hours: the time after the context is entered when the request is made without a signal; None
+        waits for a signal.
+
     Attributes:
       signal: the number of the signal, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_hours: float | None = None) -> None:
         self.signal: int | None = None
+        self._seconds = math.inf if max_hours is None else max_hours * 3600
+        self._start = math.inf
         self._previous: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self.signal is not None or self.time_is_over
+
+    @property
+    def time_is_over(self) -> bool:
+        """Whether `max_hours` have passed since the context was entered."""
+        return time.monotonic() - self._start >= self._seconds
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal, as a shell reports it: 143 for SIGTERM, 130 for SIGINT."""
+        """128 + the signal: 143 for SIGTERM or the end of the time, 130 for SIGINT."""
         return 128 + (self.signal or signal.SIGTERM)
 
     def __enter__(self) -> "StopRequest":
+        self._start = time.monotonic()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._previous[number] = signal.signal(number, self._note)
         return self

@@ -172,6 +172,16 @@ def test_interrupted_in_its_own_process(data, interrupted_by_evaluation):
     assert lines == [(2, "train"), (4, "train"), (4, "eval"), (6, "train"), (6, "eval")]
 
 
+def test_stops_after_its_time(data, capfd):
+    assert pretrain(str(data), "timed", hparams_json(**SETTINGS, max_hours=1e-4)) == 143
+    stopped = saved_steps(data / "models" / "timed")[-1]
+    message = f"stopped after max_hours at step {stopped}, saved; the same command continues"
+    assert message in capfd.readouterr().err
+    changes = {**SETTINGS, "num_train_steps": stopped + 1}
+    assert pretrain(str(data), "timed", hparams_json(**changes)) == 0
+    assert f"from step {stopped} to {stopped + 1}" in capfd.readouterr().err
+
+
 def test_an_interrupted_supernet_equals_one_that_was_not(data, interrupted_by_evaluation):
     layers = {"custom_layer_list": "CF", "layer_types": "CF", "generator_layer_list": "F"}
     changes = {**INTERRUPTED, **layers}

@@ -10,6 +10,7 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
     ("hparams", "message"),
     [
         ({"max_skipped_steps": -1}, "max_skipped_steps: -1 is not allowed; use >= 0"),
+        ({"max_hours": 0}, "max_hours: 0.0 is not allowed; use > 0"),
         ({"optimizer": "sgd"}, "optimizer: 'sgd' is not allowed; use adam | lamb"),
         ({"adam_beta_1": 1.0}, "adam_beta_1: 1.0 is not allowed; use >= 0 and < 1"),
         ({"adam_beta_2": -0.1}, "adam_beta_2: -0.1 is not allowed; use >= 0 and < 1"),
@@ -24,7 +25,7 @@ def test_bad_values_are_refused(hparams, message):
 
 
 def test_values_survive_config_json():
-    hparams = {"max_skipped_steps": 0, "optimizer": "lamb", "clip_norm": 0.5}
+    hparams = {"max_skipped_steps": 0, "max_hours": 23.5, "optimizer": "lamb", "clip_norm": 0.5}
     config = PretrainingConfig.create("data", "m", hparams)
     written = json.loads(json.dumps(config.to_json_dict()))
     assert PretrainingConfig.from_json_dict(written) == config

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lvbert_tf.settings.schedule import Schedule
-from lvbert_tf.training import loop
+from lvbert_tf.training import loop, signals
 from lvbert_tf.training.signals import StopRequest
 
 
@@ -269,6 +269,23 @@ def test_signals_are_noted_and_handlers_put_back(number, code):
         assert stop.exit_code == code
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # a second one kills
     assert signal.getsignal(number) is before
+
+
+def test_the_end_of_the_time_is_a_request_with_the_code_of_sigterm(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
+    stop = StopRequest(max_hours=0.5)
+    now[0] += 1e6  # it is not counted before the context is entered
+    assert not stop
+    with stop:
+        now[0] += 1799
+        assert not stop
+        now[0] += 1
+        assert stop and stop.time_is_over
+    assert stop.exit_code == 143
+    with StopRequest() as stop:
+        now[0] += 1e9
+        assert not stop
 
 
 def test_stopped_for_another_workers_sake_is_terminated():
