@@ -30,6 +30,7 @@ from lvbert_tf.training import distribution, loop
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.logs import TrainingLog
 from lvbert_tf.training.precision import resolve_precision
+from lvbert_tf.training.profiler import Profiler
 from lvbert_tf.training.reporter import Reporter
 from lvbert_tf.training.signals import StopRequest
 from lvbert_tf.training.throughput import measure_matmul_peak
@@ -199,7 +200,9 @@ def _train(
         batches = training_dataset(
             records, config.train_batch_size, config.seed, steps.step, worker
         )
-        with explained_errors(records):
+        profiled = config.profile_steps if worker[0] == 0 else None
+        profiler = Profiler(Path(config.model_dir) / "tensorboard", profiled)
+        with explained_errors(records), contextlib.closing(profiler):
             return loop.train(
                 steps,
                 iter(batches),
@@ -210,6 +213,7 @@ def _train(
                 stop,
                 evaluate,
                 agree,
+                profiler,
             )
 
 

@@ -33,6 +33,10 @@ def _check_run(config: "PretrainingConfig") -> None:
     if config.do_train == config.do_eval:
         value = str(config.do_train).lower()
         raise InputError(f"do_train and do_eval are both {value}; exactly one must be true")
+    if config.profile_steps is not None and config.profile_steps.stop > config.num_train_steps:
+        raise InputError(
+            f"profile_steps {config.profile_steps} ends after num_train_steps {config.num_train_steps}"
+        )
     if batch % parts:
         raise InputError(
             f"train_batch_size {batch} is not a multiple of gradient_accumulation_steps {parts}"

@@ -2,10 +2,49 @@
 
 The schedule of the learning rate is in `training/schedules.py`.
 """
+# ruff: noqa: RUF009 - hparam() makes a dataclass field; it is no shared default
 
+import re
 from dataclasses import dataclass
 
+from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, POSITIVE, hparam
+
+
+@dataclass(frozen=True)
+class StepRange:
+    """The steps between two moments of a run, written as START:STOP.
+
+    Attributes:
+      start: the number of steps that are done before them.
+      stop: the last of them.
+    """
+
+    start: int
+    stop: int
+
+    def __contains__(self, step: int) -> bool:
+        """Whether the step that follows after `step` steps is one of them."""
+        return self.start <= step < self.stop
+
+    def __str__(self) -> str:
+        return f"{self.start}:{self.stop}"
+
+    @classmethod
+    def parse(cls, value: object) -> "StepRange":
+        """Reads START:STOP.
+
+        Raises:
+          InputError: it is something else, or there are no such steps.
+        """
+        if isinstance(value, cls):
+            return value
+        found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", value) if isinstance(value, str) else None
+        if found is None or int(found[1]) >= int(found[2]):
+            raise InputError(
+                f"expected START:STOP with START < STOP, such as 100:110; got {value!r}"
+            )
+        return cls(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +53,7 @@ class LongRunHparams:
 
     Attributes:
       max_hours: the hours after which the run saves and stops; None: it ends after the last step.
-      max_skipped_steps: see `Schedule`.
+      max_skipped_steps, profile_steps: see `Schedule`.
     """
 
     max_hours: float | None = hparam(
@@ -22,6 +61,9 @@ class LongRunHparams:
     )
     max_skipped_steps: int = hparam(
         10, AT_LEAST_0, "most steps in a row to skip because loss or gradient is not finite"
+    )
+    profile_steps: StepRange | None = hparam(
+        None, doc="START:STOP: profile the steps after START up to STOP for TensorBoard"
     )
 
 
@@ -37,6 +79,7 @@ class Schedule:
       iterations_per_loop: the highest number of steps in one call of the step function.
       max_skipped_steps: the highest number of steps in a row that may be skipped because their loss or
         gradient is not finite. One more ends the run.
+      profile_steps: the steps that are profiled, each in a call by itself; None profiles none.
     """
 
     num_train_steps: int
@@ -45,12 +88,20 @@ class Schedule:
     save_checkpoints_steps: int
     iterations_per_loop: int
     max_skipped_steps: int = 0
+    profile_steps: StepRange | None = None
 
     def next_event(self, step: int) -> int:
-        """The first step after `step` at which the loop logs, evaluates or saves."""
+        """The first step after `step` at which the loop logs, evaluates, saves or starts a profile."""
         periods = (self.log_steps, self.eval_every_steps, self.save_checkpoints_steps)
         ahead = [(step // period + 1) * period for period in periods if period]
+        if self.profile_steps is not None and step < self.profile_steps.start:
+            ahead.append(self.profile_steps.start)
         return min(*ahead, self.num_train_steps)
+
+    def longest_call(self, step: int) -> int:
+        """The highest number of steps in the call of the step function that starts after `step`."""
+        profiled = self.profile_steps is not None and step in self.profile_steps
+        return 1 if profiled else self.iterations_per_loop
 
     def logs_at(self, step: int) -> bool:
         """Whether a line of the log is due after this step."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.profiler import NO_PROFILE, Profiler
 from lvbert_tf.training.reporter import Reporter
 from lvbert_tf.training.signals import StopRequest
 
@@ -152,6 +153,7 @@ def train(
     stop: StopRequest,
     evaluate: Callable[[int], bool] = lambda step: True,
     agree: Callable[[bool, int], tuple[bool, int]] = lambda stop, steps: (stop, steps),
+    profiler: Profiler = NO_PROFILE,
 ) -> bool:
     """Trains from the step where `steps` is to `schedule.num_train_steps`, or until a stop is requested.
 
@@ -174,6 +176,7 @@ def train(
         returns whether the evaluation was finished, which it is not if a stop was requested meanwhile.
       agree: called as (is a stop requested, steps wanted) before every call of the step function. It
         returns what all workers do together; see `distribution.agreement`.
+      profiler: records `schedule.profile_steps`, or nothing. The caller closes it.
 
     Returns:
       True if training is complete, False if it was stopped and saved.
@@ -196,7 +199,7 @@ def train(
     while step < schedule.num_train_steps:
         wanted = min(
             schedule.next_event(step) - step,
-            schedule.iterations_per_loop,
+            schedule.longest_call(step),
             pace.affordable_steps(),
         )
         stopping, count = agree(bool(stop) and not state.failed_in_a_row, wanted)
@@ -205,10 +208,11 @@ def train(
             return False
         logs = schedule.logs_at(step + count)
         start = time.monotonic()
-        if logs or not pace.compiled:  # the first call compiles everything that later ones need
-            records, norms = steps.run_measured(batches, count)
-        else:
-            records, norms = steps.run(batches, count), {}
+        with profiler.around(step):
+            if logs or not pace.compiled:  # the first call compiles everything that later ones need
+                records, norms = steps.run_measured(batches, count)
+            else:
+                records, norms = steps.run(batches, count), {}
         pace.add(count, time.monotonic() - start)
         failure = state.count_skipped(records, schedule.max_skipped_steps)
         if failure is not None:

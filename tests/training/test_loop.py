@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -6,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lvbert_tf.settings.schedule import Schedule
+from lvbert_tf.settings.schedule import Schedule, StepRange
 from lvbert_tf.training import loop, signals
+from lvbert_tf.training.profiler import Profiler
 from lvbert_tf.training.signals import StopRequest
 
 
@@ -231,6 +233,34 @@ def test_checkpoints_and_stops_wait_until_a_step_succeeds(monkeypatch):
     complete, events, _, state = train(steps, schedule, state, stop)
     assert not complete
     assert (events, state.skipped_steps) == ([("log", 6), ("save", 7)], 2)
+
+
+@pytest.mark.parametrize(("start", "expected"), [(0, [8, 9, 10]), (8, [9, 10])])
+def test_the_steps_of_a_profile_are_calls_of_their_own(start, expected):
+    seen = []
+
+    class Recorder(Profiler):
+        @contextlib.contextmanager
+        def around(self, step):
+            before = len(steps.calls)
+            yield
+            if step in schedule.profile_steps:
+                assert steps.calls[before:] == [1]
+                seen.append(steps.step)
+
+    steps, schedule = Steps(start), replace(SCHEDULE, profile_steps=StepRange(7, 10))
+    reporter = SimpleNamespace(progress=lambda *_: None, trained=lambda *_: None)
+    loop.train(
+        steps,
+        iter(()),
+        schedule,
+        Checkpoints([]),
+        loop.HostState(),
+        reporter,
+        StopRequest(),
+        profiler=Recorder(),
+    )
+    assert seen == expected
 
 
 def test_a_continued_run_counts_on():
