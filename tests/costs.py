@@ -1,8 +1,10 @@
 """Prints what the tests cost: pytest's `-p tests.costs`.
 
-Processor time is that of the worker and of the processes that its tests started and waited for; unlike
-the wall clock it hardly depends on what else the machine does. What a fixture of a module or of the
-session costs is counted for the first test that asks for it.
+Processor time is that of the worker ("own s") and of the processes that its tests started and waited
+for ("children s"); unlike the wall clock it hardly depends on what else the machine does. "MB kept" is
+by how much the worker's memory grew from before a test until after its fixtures were torn down, and
+"MB peak" the most that the worker held during it. What a fixture of a module or of the session costs is
+counted for the first test that asks for it.
 """
 
 import os
@@ -13,14 +15,13 @@ from pathlib import Path
 
 import pytest
 
-SHOWN = 20
 MEGABYTE = 2**20
 
 
-def processor_seconds() -> float:
-    """User and system time of this process and of its children that ended."""
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def processor_seconds(whose: int) -> float:
+    """User and system time: `resource.RUSAGE_SELF`, or `RUSAGE_CHILDREN` for those that ended."""
+    usage = resource.getrusage(whose)
+    return usage.ru_utime + usage.ru_stime
 
 
 def resident_megabytes() -> float:
@@ -29,20 +30,44 @@ def resident_megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
 
 
+def peak_megabytes() -> float:
+    """The most memory that this process held since `forget_peak` (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def forget_peak():
+    """Lets `peak_megabytes` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def spent() -> tuple[float, ...]:
+    """What grows with a test: own and children's processor time, wall time, memory held."""
+    return (
+        processor_seconds(resource.RUSAGE_SELF),
+        processor_seconds(resource.RUSAGE_CHILDREN),
+        time.perf_counter(),
+        resident_megabytes(),
+    )
+
+
 class Costs:
     """Measures in each worker; gathers and prints where the tests were started."""
 
-    def __init__(self):
-        self.tests = []  # (node id, processor seconds, wall seconds, megabytes grown)
+    def __init__(self, shown):
+        self.shown = shown
+        # (node id, own processor seconds, children's, wall seconds, megabytes kept, peak megabytes)
+        self.tests = []
         self.workers = {}  # name -> peak megabytes
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item):
         """Measures a test with its set-up and tear-down."""
-        before = processor_seconds(), time.perf_counter(), resident_megabytes()
+        forget_peak()
+        before = spent()
         result = yield
-        after = processor_seconds(), time.perf_counter(), resident_megabytes()
-        self.tests.append((item.nodeid, *(b - a for a, b in zip(before, after, strict=True))))
+        costs = (b - a for a, b in zip(before, spent(), strict=True))
+        self.tests.append((item.nodeid, *costs, peak_megabytes()))
         return result
 
     def pytest_sessionfinish(self, session):
@@ -50,7 +75,7 @@ class Costs:
         if session.config.getoption("numprocesses", None):
             return  # this process only hands the tests out
         worker = getattr(session.config, "workerinput", {}).get("workerid", "main")
-        self.workers[worker] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.workers[worker] = max((peak for *_, peak in self.tests), default=0.0)
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput["costs"] = [self.tests, self.workers]
 
@@ -63,25 +88,35 @@ class Costs:
 
     def pytest_terminal_summary(self, terminalreporter):
         """Prints the files and the tests that cost most, and each worker's peak of memory."""
-        files = defaultdict(lambda: (0.0, 0.0, 0.0))
-        for test, *costs in self.tests:
+        files = defaultdict(lambda: (0.0,) * 5)
+        for test, *costs, peak in self.tests:
             name = test.partition("::")[0]
-            files[name] = tuple(a + b for a, b in zip(files[name], costs, strict=True))
+            *sums, highest = files[name]
+            files[name] = *map(sum, zip(sums, costs, strict=True)), max(highest, peak)
         terminalreporter.section("what the tests cost")
         self._table(terminalreporter, "file", [(name, *costs) for name, costs in files.items()])
         self._table(terminalreporter, "test", self.tests)
         for worker, peak in sorted(self.workers.items()):
             terminalreporter.write_line(f"memory of worker {worker}: at most {peak:,.0f} MB")
-        minutes = processor_seconds() / 60
+        usages = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        minutes = sum(map(processor_seconds, usages)) / 60
         terminalreporter.write_line(f"processor time of all workers: {minutes:.1f} minutes")
 
-    @staticmethod
-    def _table(terminalreporter, title, rows):
-        terminalreporter.write_line(f"{'processor s':>12}{'wall s':>9}{'MB grown':>10}  {title}")
-        for name, processor, wall, grown in sorted(rows, key=lambda row: -row[1])[:SHOWN]:
-            terminalreporter.write_line(f"{processor:12.1f}{wall:9.1f}{grown:10.0f}  {name}")
+    def _table(self, terminalreporter, title, rows):
+        heads = ("own s", "children s", "wall s", "MB kept", "MB peak")
+        terminalreporter.write_line("".join(f"{head:>11}" for head in heads) + f"  {title}")
+        for name, *costs in sorted(rows, key=lambda row: -(row[1] + row[2]))[: self.shown]:
+            own, children, wall, kept, peak = costs
+            terminalreporter.write_line(
+                f"{own:11.1f}{children:11.1f}{wall:11.1f}{kept:11.0f}{peak:11.0f}  {name}"
+            )
+
+
+def pytest_addoption(parser):
+    """How many files and tests are listed."""
+    parser.addoption("--costs-shown", type=int, default=20, help="how many files and tests to list")
 
 
 def pytest_configure(config):
     """Registers the measurement."""
-    config.pluginmanager.register(Costs(), "costs")
+    config.pluginmanager.register(Costs(config.getoption("costs_shown")), "costs")
