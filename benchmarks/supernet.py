@@ -30,7 +30,7 @@ from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
-from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
+from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.optimizer import ReferenceAdam
@@ -85,8 +85,8 @@ def build_step(string: str, sampler: Cycle | None = None) -> TrainingStep:
 
 def build_evaluator(step: TrainingStep, features: dict[str, np.ndarray]) -> CandidateEvaluator:
     """Scores on one batch."""
-    origin = Origin(0, "", "", 1, FLAGS.batch_size, {}, True, FLAGS.precision)
-    corrupted = CorruptedSet(origin, features)
+    provenance = Provenance(0, "", "", 1, FLAGS.batch_size, {}, True, FLAGS.precision)
+    corrupted = CorruptedSet(provenance, features)
     return CandidateEvaluator(
         step.strategy, step.gradients.pretrainer, step.gradients.objective, corrupted
     )

@@ -99,7 +99,7 @@ def _evaluator(
     from lvbert_tf.records.input_pipeline import evaluation_dataset
     from lvbert_tf.records.record_set import RecordSet
     from lvbert_tf.runs.token_table import fit_to_vocabulary
-    from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
+    from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance
     from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 
     config = experiment.pretraining_config(output_dir, training)
@@ -112,10 +112,12 @@ def _evaluator(
     if _is_reference(training) and not path.exists():
         records = RecordSet.open(config.eval_tfrecords, config.records, vocabulary)
         batches, batch = experiment.SCORING_BATCHES, experiment.SCORING_BATCH
-        origin = Origin.of(pretrainer, config.num_train_steps, objective, records, batches, batch)
+        provenance = Provenance.of(
+            pretrainer, config.num_train_steps, objective, records, batches, batch
+        )
         dataset = evaluation_dataset(records, batch)
         features = corrupt_held_out(strategy, pretrainer, objective, dataset, batches)
-        CorruptedSet(origin, features).save(path)
+        CorruptedSet(provenance, features).save(path)
     return CandidateEvaluator(strategy, pretrainer, objective, CorruptedSet.load(path))
 
 

@@ -152,7 +152,7 @@ def _train(
             directory.remove() if overwrite else directory.check(report.hparams, inputs)
     # Called as a barrier, because all workers wait for each other in it: no worker may look for results
     # before the chief has removed the old ones.
-    run.stopped()
+    run.agree_to_stop()
 
     # === Trials ===
     trainer = Trainer(run, config.trials, learner, _predictors(run, config, objectives))

@@ -29,6 +29,9 @@ class RunContext:
     chief: bool
     say: Callable[[str], None]
 
-    def stopped(self) -> bool:
-        """Whether any worker was asked to stop. All workers must call it equally often."""
+    def agree_to_stop(self) -> bool:
+        """Whether any worker was asked to stop.
+
+        All workers wait for each other in it, so all must call it equally often.
+        """
         return self.agree(bool(self.stop), 0)[0]

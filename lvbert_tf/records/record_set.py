@@ -88,7 +88,7 @@ class RecordSet:
             if shard is None or skip:
                 scan = record_scan.scan(file, verify=skip)
                 if scan.first_damage and not skip:
-                    raise InputError(_damage(file, scan))
+                    raise InputError(_damage_message(file, scan))
                 if lost := max(scan.corrupt, shard.examples - _sound_records(scan) if shard else 0):
                     corrupt[file] = lost
                 blocks += [(index, offset, count) for offset, count in scan.blocks]
@@ -115,13 +115,13 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
     if offset:
         for file in records.files:
             if record_scan.is_damaged_at(file, int(offset[1])):
-                return InputError(_damage(file, record_scan.scan(file, verify=True)))
+                return InputError(_damage_message(file, record_scan.scan(file, verify=True)))
     for file in records.files:
         if not tf.io.gfile.exists(file):
             return InputError(f"{file} has disappeared")
         scan = record_scan.scan(file, verify=False)
         if scan.first_damage:
-            return InputError(_damage(file, scan))
+            return InputError(_damage_message(file, scan))
         counts = records.block_examples[records.block_files == records.files.index(file)]
         if _sound_records(scan) < counts.sum():
             return InputError(f"{file} has become shorter; build the records again")
@@ -138,12 +138,12 @@ def _find(pattern: str) -> list[str]:
         files.update(file for file in found if os.path.basename(file) != MANIFEST_NAME)
     if not files:
         raise InputError(f"no record files match {pattern!r}")
-    # Numbers in names are compared as numbers, so shard 2 comes before shard 10.
-    return sorted(files, key=lambda file: [int(p) if p.isdigit() else p for p in _split(file)])
+    return sorted(files, key=_natural_order)
 
 
-def _split(file: str) -> list[str]:
-    return re.split(r"(\d+)", file)
+def _natural_order(file: str) -> list[str | int]:
+    """A sort key that compares numbers in names as numbers, so that shard 2 comes before shard 10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file)]
 
 
 def _read_manifest(directory: str) -> Manifest | None:
@@ -244,7 +244,7 @@ def _sound_records(scan: record_scan.RecordScan) -> int:
     return sum(count for _, count in scan.blocks)
 
 
-def _damage(file: str, scan: record_scan.RecordScan) -> str:
+def _damage_message(file: str, scan: record_scan.RecordScan) -> str:
     if scan.first_damage is None:
         return f"{file} is damaged"
     index, offset = scan.first_damage

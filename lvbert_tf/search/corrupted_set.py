@@ -20,12 +20,12 @@ from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.named_weights import named_weights
 
-_ORIGIN = "origin"
+_PROVENANCE = "origin"  # its name in the file
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a set was made from. Scores on sets of different origins cannot be compared.
+class Provenance:
+    """What a set was made from. Scores on sets of different provenance cannot be compared.
 
     Attributes:
       checkpoint_step: the training step of the supernet.
@@ -57,8 +57,8 @@ class Origin:
         records: RecordSet,
         num_eval_steps: int,
         eval_batch_size: int,
-    ) -> "Origin":
-        """The origin of a set that is yet to be made."""
+    ) -> "Provenance":
+        """The provenance of a set that is yet to be made."""
         return cls(
             checkpoint_step,
             _weights_sha256(pretrainer),
@@ -76,20 +76,20 @@ class CorruptedSet:
     """Corrupted held-out batches.
 
     Attributes:
-      origin: what they were made from.
+      provenance: what they were made from.
       features: by name, arrays of shape (batches, batch, ...). With replacements `token_ids` (the
         corrupted ones), `segment_ids`, `padding_mask` and `is_fake`; with masks what
         `masking.mask_tokens` returns.
     """
 
-    origin: Origin
+    provenance: Provenance
     features: dict[str, np.ndarray]
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`; see `replace_file`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, Any] = dict(self.features)
-        arrays[_ORIGIN] = np.array(json.dumps(dataclasses.asdict(self.origin)))
+        arrays[_PROVENANCE] = np.array(json.dumps(dataclasses.asdict(self.provenance)))
         archive = io.BytesIO()
         np.savez_compressed(archive, **arrays)
         replace_file(path, archive.getvalue())
@@ -103,32 +103,32 @@ class CorruptedSet:
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
-                features = {name: archive[name] for name in archive.files if name != _ORIGIN}
-                origin = Origin(**json.loads(str(archive[_ORIGIN])))
-            _check(features, origin)
+                features = {name: archive[name] for name in archive.files if name != _PROVENANCE}
+                provenance = Provenance(**json.loads(str(archive[_PROVENANCE])))
+            _check(features, provenance)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             reason = " ".join(str(error).split())[:120]
             raise InputError(
                 f"{path} is no corrupted held-out set ({reason}); move it away to make it again"
             ) from error
-        return cls(origin, features)
+        return cls(provenance, features)
 
 
 def open_corrupted_set(
-    path: Path, origin: Origin, make: Callable[[], dict[str, np.ndarray]]
+    path: Path, provenance: Provenance, make: Callable[[], dict[str, np.ndarray]]
 ) -> CorruptedSet:
     """Reads the set, or makes it where there is none yet.
 
     Args:
       path: its file.
-      origin: what the set has to be made from.
+      provenance: what the set has to be made from.
       make: computes the features of the set.
 
     Raises:
       InputError: the file is damaged, or the set was made from something else.
     """
     if not path.exists():
-        made = CorruptedSet(origin, make())
+        made = CorruptedSet(provenance, make())
         with changing(path):
             if not path.exists():
                 made.save(path)
@@ -136,8 +136,8 @@ def open_corrupted_set(
     found = CorruptedSet.load(path)
     differing = [
         field.name
-        for field in dataclasses.fields(Origin)
-        if getattr(found.origin, field.name) != getattr(origin, field.name)
+        for field in dataclasses.fields(Provenance)
+        if getattr(found.provenance, field.name) != getattr(provenance, field.name)
     ]
     if differing:
         raise InputError(
@@ -155,15 +155,15 @@ _MASKED = {
 }
 
 
-def _check(features: dict[str, np.ndarray], origin: Origin) -> None:
-    expected = _REPLACED if origin.detects_replacements else _MASKED
+def _check(features: dict[str, np.ndarray], provenance: Provenance) -> None:
+    expected = _REPLACED if provenance.detects_replacements else _MASKED
     if set(features) != expected:
         raise ValueError(f"it has {', '.join(sorted(features))}")
     batches, _, length = features["token_ids"].shape
-    if not 1 <= batches <= origin.num_eval_steps:
+    if not 1 <= batches <= provenance.num_eval_steps:
         raise ValueError(f"it has {batches} batches")
     for name, values in features.items():
-        if values.shape[:2] != (batches, origin.eval_batch_size) or values.dtype.itemsize != 4:
+        if values.shape[:2] != (batches, provenance.eval_batch_size) or values.dtype.itemsize != 4:
             raise ValueError(f"{name} has shape {values.shape} of {values.dtype}")
         top = 1 if name in _FLAGS else length - 1 if name == "mask_positions" else np.inf
         if not (np.isfinite(values) & (values >= 0) & (values <= top)).all():

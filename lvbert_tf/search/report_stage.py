@@ -30,11 +30,11 @@ def report(experiment: Experiment) -> None:
     if not experiment.held_out_path.exists():
         raise InputError(f"nothing to report: no string has been scored in {experiment.directory}")
     held_out = CorruptedSet.load(experiment.held_out_path)
-    origin = dataclasses.asdict(held_out.origin)
-    scored = candidates(experiment.open_study(origin))
+    provenance = dataclasses.asdict(held_out.provenance)
+    scored = candidates(experiment.open_study(provenance))
     at_random: list[Candidate] = []
     if random_settings := experiment.random_settings:
-        at_random = candidates(experiment.open_random_study(random_settings, origin))
+        at_random = candidates(experiment.open_random_study(random_settings, provenance))
     findings = Findings(
         name=experiment.name,
         candidates=scored,
@@ -68,7 +68,7 @@ def _read_references(experiment: Experiment) -> dict[LayerString, Mapping[str, f
 def _facts(
     experiment: Experiment, held_out: CorruptedSet, scored: Sequence[Candidate]
 ) -> dict[str, Any]:
-    config, steps = experiment.config, held_out.origin.checkpoint_step
+    config, steps = experiment.config, held_out.provenance.checkpoint_step
     batches, batch_size = held_out.features["token_ids"].shape[:2]
     sequences = batches * batch_size
     return {
@@ -83,7 +83,7 @@ def _facts(
             "FLOPs": float(sequences * sum(candidate.flops for candidate in scored)),
             "seconds": sum(candidate.seconds for candidate in scored),
         },
-        "precision": held_out.origin.precision,
+        "precision": held_out.provenance.precision,
         "seed": config.seed,
         "versions": {
             "tensorflow": tf.__version__,

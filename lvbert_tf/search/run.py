@@ -85,14 +85,14 @@ def _open_held_out(experiment: Experiment, vocabulary: Vocabulary) -> RecordSet:
 
 def _check_begun(experiment: Experiment) -> None:
     """Compares a search that has begun to score strings with what it was begun with."""
-    origin = CorruptedSet.load(experiment.held_out_path).origin
-    if origin.checkpoint_step != experiment.config.num_train_steps:
+    provenance = CorruptedSet.load(experiment.held_out_path).provenance
+    if provenance.checkpoint_step != experiment.config.num_train_steps:
         raise InputError(
             f"num_train_steps is {experiment.config.num_train_steps}, but strings have been scored"
-            f" with the supernet of step {origin.checkpoint_step}; use another --search_name, or"
+            f" with the supernet of step {provenance.checkpoint_step}; use another --search_name, or"
             " set it back"
         )
-    experiment.open_study(dataclasses.asdict(origin))
+    experiment.open_study(dataclasses.asdict(provenance))
 
 
 def _check_one_worker(strategy: tf.distribute.Strategy) -> None:

@@ -20,7 +20,7 @@ from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.search.candidate import ranked
-from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
+from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance, open_corrupted_set
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.search.experiment import Experiment
 from lvbert_tf.search.report.quantities import quantity
@@ -67,10 +67,10 @@ def score_strings(
                 return evaluator(string)
             return {**evaluator(string), "latency": evaluator.latency(string)}
 
-        origin = dataclasses.asdict(corrupted.origin)
-        studies = [("search", experiment.open_study(origin), experiment.settings)]
+        provenance = dataclasses.asdict(corrupted.provenance)
+        studies = [("search", experiment.open_study(provenance), experiment.settings)]
         if random_settings := experiment.random_settings:
-            random_study = experiment.open_random_study(random_settings, origin)
+            random_study = experiment.open_random_study(random_settings, provenance)
             studies.append(("random search", random_study, random_settings))
         for title, study, settings in studies:
             outcome = _search(title, study, experiment, settings, evaluate, stop)
@@ -127,8 +127,8 @@ def _corrupted_set(
                 lambda done: bar.update(),
             )
 
-    origin = Origin.of(pretrainer, step, objective, held_out, most, size)
-    return open_corrupted_set(experiment.held_out_path, origin, make)
+    provenance = Provenance.of(pretrainer, step, objective, held_out, most, size)
+    return open_corrupted_set(experiment.held_out_path, provenance, make)
 
 
 def _search(

@@ -78,7 +78,7 @@ def search(
                 if candidate is not None:
                     on_candidate(candidate)
             elif enqueue(study, space, first, proposals):
-                worker.discard_duplicates()
+                worker.fail_duplicates()
             else:  # others are at the rest
                 time.sleep(POLL_SECONDS)
         if took_part:

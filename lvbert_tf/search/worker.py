@@ -118,7 +118,7 @@ class Worker:
         stop.set()
         thread.join()
 
-    def discard_duplicates(self) -> None:
+    def fail_duplicates(self) -> None:
         """Marks a waiting trial as failed if there is an earlier trial for the same place."""
         counting = counting_trials(self._study)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):

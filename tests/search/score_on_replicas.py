@@ -9,7 +9,7 @@ import tensorflow as tf
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
-from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
+from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.distribution import make_strategy
@@ -50,7 +50,9 @@ def main() -> None:
         with strategy.scope():
             pretrainer = ElectraPretrainer.from_networks(config.networks, dtype="float32")
         sets.append(corrupt_held_out(strategy, pretrainer, objective, batches, BATCHES))
-        corrupted = CorruptedSet(Origin(0, "", "", BATCHES, BATCH, {}, True, "float32"), sets[-1])
+        corrupted = CorruptedSet(
+            Provenance(0, "", "", BATCHES, BATCH, {}, True, "float32"), sets[-1]
+        )
         scores.append(CandidateEvaluator(strategy, pretrainer, objective, corrupted)("FCA"))
     equal = all(np.array_equal(values, sets[1][name]) for name, values in sets[0].items())
     print(

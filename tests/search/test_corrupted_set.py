@@ -10,9 +10,9 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.records.record_set import RecordSet
-from lvbert_tf.search.corrupted_set import CorruptedSet, Origin, open_corrupted_set
+from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance, open_corrupted_set
 
-ORIGIN = Origin(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True, "float32")
+PROVENANCE = Provenance(7, "w", "r", 3, 4, {"masking": {"special_ids": [1, 2]}}, True, "float32")
 SHAPE = (2, 4, 12)
 
 
@@ -28,9 +28,9 @@ def features():
 
 def test_round_trip(tmp_path):
     path = tmp_path / "new" / "held_out.npz"
-    CorruptedSet(ORIGIN, features()).save(path)
+    CorruptedSet(PROVENANCE, features()).save(path)
     again = CorruptedSet.load(path)
-    assert again.origin == ORIGIN
+    assert again.provenance == PROVENANCE
     assert again.features.keys() == features().keys()
     for name, values in features().items():
         np.testing.assert_array_equal(again.features[name], values)
@@ -46,7 +46,7 @@ def test_made_once(tmp_path):
 
     path = tmp_path / "held_out.npz"
     for _ in range(3):
-        opened = open_corrupted_set(path, ORIGIN, make)
+        opened = open_corrupted_set(path, PROVENANCE, make)
         np.testing.assert_array_equal(opened.features["token_ids"], features()["token_ids"])
     assert len(calls) == 1
 
@@ -56,19 +56,21 @@ def test_of_two_that_make_it_at_the_same_time_the_first_one_counts_for_both(tmp_
     mine = features()
 
     def make():
-        CorruptedSet(ORIGIN, mine).save(path)  # another machine was faster
+        CorruptedSet(PROVENANCE, mine).save(path)  # another machine was faster
         return {**mine, "is_fake": 1 - mine["is_fake"]}
 
     for _ in range(2):
-        opened = open_corrupted_set(path, ORIGIN, make)
+        opened = open_corrupted_set(path, PROVENANCE, make)
         np.testing.assert_array_equal(opened.features["is_fake"], mine["is_fake"])
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Origin)])
-def test_of_another_origin(tmp_path, field):
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Provenance)])
+def test_of_another_provenance(tmp_path, field):
     path = tmp_path / "held_out.npz"
-    CorruptedSet(ORIGIN, features()).save(path)
-    other = dataclasses.replace(ORIGIN, **{field: False if field.startswith("detects") else "x"})
+    CorruptedSet(PROVENANCE, features()).save(path)
+    other = dataclasses.replace(
+        PROVENANCE, **{field: False if field.startswith("detects") else "x"}
+    )
     with pytest.raises(InputError, match=f"made from another {field};") as caught:
         open_corrupted_set(path, other, features)
     assert "\n" not in str(caught.value)
@@ -95,7 +97,9 @@ def damaged(change):
 def test_illegal_content_is_refused(tmp_path, change):
     path = tmp_path / "held_out.npz"
     with path.open("wb") as file:
-        np.savez(file, origin=np.array(json.dumps(dataclasses.asdict(ORIGIN))), **damaged(change))
+        np.savez(
+            file, origin=np.array(json.dumps(dataclasses.asdict(PROVENANCE))), **damaged(change)
+        )
     with pytest.raises(InputError, match=r"no corrupted held-out set \(.*move it away"):
         CorruptedSet.load(path)
 
@@ -117,7 +121,7 @@ def test_nothing_is_unpickled(tmp_path):
     with path.open("wb") as file:
         np.savez(
             file,
-            origin=np.array(json.dumps(dataclasses.asdict(ORIGIN))),
+            origin=np.array(json.dumps(dataclasses.asdict(PROVENANCE))),
             **{**features(), "is_fake": trap},
         )
     with pytest.raises(InputError, match="no corrupted held-out set"):
@@ -128,33 +132,33 @@ def test_nothing_is_unpickled(tmp_path):
 @pytest.mark.parametrize("size", [0, 100, -1])
 def test_a_truncated_file_is_refused(tmp_path, size):
     path = tmp_path / "held_out.npz"
-    CorruptedSet(ORIGIN, features()).save(path)
+    CorruptedSet(PROVENANCE, features()).save(path)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InputError, match="no corrupted held-out set"):
         CorruptedSet.load(path)
 
 
-def test_a_file_without_an_origin_is_refused(tmp_path):
+def test_a_file_without_provenance_is_refused(tmp_path):
     path = tmp_path / "held_out.npz"
     np.savez(path, **features())
     with pytest.raises(InputError, match="no corrupted held-out set"):
         CorruptedSet.load(path)
 
 
-def test_the_origin_depends_on_weights_and_records(tiny_config, masking_spec):
+def test_the_provenance_depends_on_weights_and_records(tiny_config, masking_spec):
     config = tiny_config(layer_types="AF", custom_layer_list="AF")
     pretrainer = ElectraPretrainer.from_networks(config.networks)
     objective = PretrainingObjective.from_settings(config.objective, masking_spec)
 
-    def origin(examples=5):
+    def provenance(examples=5):
         blocks = np.array([0]), np.array([0]), np.array([examples])
         records = RecordSet(("a/held_out",), *blocks, 12, None, {})
-        return Origin.of(pretrainer, 7, objective, records, 3, 4)
+        return Provenance.of(pretrainer, 7, objective, records, 3, 4)
 
-    first = origin()
-    assert origin() == first
-    assert Origin(**json.loads(json.dumps(dataclasses.asdict(first)))) == first
-    assert origin(examples=6).records_sha256 != first.records_sha256
+    first = provenance()
+    assert provenance() == first
+    assert Provenance(**json.loads(json.dumps(dataclasses.asdict(first)))) == first
+    assert provenance(examples=6).records_sha256 != first.records_sha256
     gamma = pretrainer.discriminator.blocks[1][0].layer_norm.gamma
     gamma.assign(gamma.numpy() * 1.5)
-    assert origin().weights_sha256 != first.weights_sha256
+    assert provenance().weights_sha256 != first.weights_sha256

@@ -17,7 +17,7 @@ from lvbert_tf.pretraining.evaluation import Evaluator
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.search.candidate import FITNESS
-from lvbert_tf.search.corrupted_set import CorruptedSet, Origin
+from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance
 from lvbert_tf.search.evaluator import CandidateEvaluator, corrupt_held_out
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
@@ -56,8 +56,8 @@ class Setting:
 
     def corrupted_set(self):
         detects = self.pretrainer.replaced_token_head is not None
-        origin = Origin(7, "w", "r", BATCHES, BATCH, {}, detects, "float32")
-        return CorruptedSet(origin, self.features)
+        provenance = Provenance(7, "w", "r", BATCHES, BATCH, {}, detects, "float32")
+        return CorruptedSet(provenance, self.features)
 
     def evaluator(self):
         return CandidateEvaluator(

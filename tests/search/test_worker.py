@@ -209,6 +209,6 @@ def test_a_place_that_two_planned_counts_once(study, tmp_path):
     )
     assert counting_trials(study)[1].number == 1
     worker = Worker(study)
-    worker.discard_duplicates()
+    worker.fail_duplicates()
     assert [trial.state.name for trial in study.trials] == ["WAITING"] * 3 + ["FAIL"]
     assert [number(worker.take(PLACES)) for _ in range(4)] == [0, 1, 2, None]

@@ -141,7 +141,7 @@ def evaluate(
             if role == "train" or (role == "test" and directory.trial > n_writes_test):
                 continue
             examples = data.examples(split)
-            predicted = predictor.predict(examples, role, f"{name} {split}", run.stopped)
+            predicted = predictor.predict(examples, role, f"{name} {split}", run.agree_to_stop)
             if predicted is None:
                 return None
             if run.chief:
