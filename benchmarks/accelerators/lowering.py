@@ -70,7 +70,7 @@ def lower(step: TrainingStep, batch: Mapping[str, tf.Tensor]) -> LoweredStep:
     Raises:
       InputError: the step depends on the values of its arguments when it is compiled.
     """
-    function, inputs = step._step_on_replica, (batch, _drawn(step))
+    function, inputs = step.compiled_call(batch)
     concrete = function.get_concrete_function(*inputs)
     ir = function.experimental_get_compiler_ir(*inputs)
     text = ir(stage="hlo")
@@ -89,7 +89,7 @@ def lower(step: TrainingStep, batch: Mapping[str, tf.Tensor]) -> LoweredStep:
         arguments,
         result_types,
         fed_back,
-        _positions(step),
+        _positions(step, result_types[0]),
     )
 
 
@@ -99,19 +99,15 @@ def run(step: TrainingStep, batch: Mapping[str, tf.Tensor], steps: int) -> np.nd
     Returns:
       loss and gradient norm of each step, shape (steps, 2).
     """
-    inputs = (batch, _drawn(step))
-    rows = [step._step_on_replica(*inputs).numpy() for _ in range(steps)]
-    return np.stack(rows)[:, _positions(step)]
+    records = step.run(iter(tf.data.Dataset.from_tensors(batch).repeat()), steps)
+    return np.stack([records.loss, records.gradient_norm], axis=1)
 
 
-def _positions(step):
-    names = list(step._layout)
-    starts = np.cumsum([0, *(shape.num_elements() for shape in step._layout.values())])
-    return int(starts[names.index("_loss")]), int(starts[names.index("_norm")])
-
-
-def _drawn(step):
-    return step.gradients.draw(step._seed())
+def _positions(step: TrainingStep, row_type: str) -> tuple[int, int]:
+    """`LoweredStep.positions`, found by unpacking a row that has its own positions as values."""
+    (row,) = arrays(row_type)
+    positions = step.unpack(np.arange(row.dimensions[0])[np.newaxis])
+    return int(positions.loss[0]), int(positions.gradient_norm[0])
 
 
 def _captured(concrete) -> list[np.ndarray]:

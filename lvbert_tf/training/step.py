@@ -146,13 +146,13 @@ class TrainingStep:
         self._worker, workers = worker_of(strategy)
         self._replicas_here = strategy.num_replicas_in_sync // workers
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
-        self._step_on_replica = self._replica_step
+        self._compiled_step: tf.types.experimental.PolymorphicFunction | None = None
         self._compilation: Compilation = compilation
         if compilation == "whole" and not isinstance(strategy, tf.distribute.TPUStrategy):
             # A module compiled by XLA cannot contain the strategy's all-reduce. So with several replicas
             # XLA compiles the part between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:
-                self._step_on_replica = tf.function(
+                self._compiled_step = tf.function(
                     self._replica_step, jit_compile=True, autograph=False
                 )
             else:
@@ -178,14 +178,34 @@ class TrainingStep:
           iterator: gives this worker's share of the rows of each global batch.
           steps: at least 1; the same compiled function runs for every number.
         """
-        rows = self._run(iterator, tf.constant(steps)).numpy()
+        return self.unpack(self._run(iterator, tf.constant(steps)).numpy())
+
+    def unpack(self, rows: np.ndarray) -> StepRecords:
+        """Divides the packed rows that steps return, shape (steps, columns), once a step was traced."""
         columns, start = {}, 0
         for name, shape in self._layout.items():
             size = shape.num_elements()
-            columns[name] = rows[:, start : start + size].reshape(steps, *shape)
+            columns[name] = rows[:, start : start + size].reshape(-1, *shape)
             start += size
         loss, norm, overflow = (columns.pop(name) for name in ("_loss", "_norm", "_overflow"))
         return StepRecords(columns, loss, norm, overflow)
+
+    def compiled_call(
+        self, batch: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.types.experimental.PolymorphicFunction, tuple[Any, ...]]:
+        """The function that XLA compiles, and its arguments for the next step.
+
+        It returns one packed row, see `unpack`. With it the module can be lowered for another compiler.
+
+        Args:
+          batch: the rows of the global batch.
+
+        Raises:
+          ValueError: XLA does not compile the step as a whole on one replica.
+        """
+        if self._compiled_step is None:
+            raise ValueError("XLA does not compile this step as a whole on one replica")
+        return self._compiled_step, (batch, self.gradients.draw(self._seed()))
 
     def run_measured(
         self, iterator: Iterator[Mapping[str, tf.Tensor]], steps: int
@@ -207,7 +227,7 @@ class TrainingStep:
     def _run_steps(self, iterator, steps):
         def one_step(index, rows):
             arguments = (iterator.get_next(), self.gradients.draw(self._seed()))
-            row = self.strategy.run(self._step_on_replica, args=arguments)
+            row = self.strategy.run(self._compiled_step or self._replica_step, args=arguments)
             row = self.strategy.experimental_local_results(row)[0]
             return index + 1, rows.write(index, row)
 
