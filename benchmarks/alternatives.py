@@ -95,7 +95,7 @@ def pairs(dtype: tf.DType):
             window,
         ),
         (
-            "depthwise convolution: our gradient of the kernel · TensorFlow's",
+            "depthwise convolution: our gradient of the weights · TensorFlow's",
             kernels.depthwise_convolution,
             kernels.depthwise_convolution.plain,
             (padded, normal(TAPS, WIDTH, dtype=tf.float32)),

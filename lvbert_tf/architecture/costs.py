@@ -14,7 +14,7 @@ both operands of every contraction. ELECTRA's script counts the backward pass as
 
 
 def dense_parameters(inputs: int, outputs: int) -> int:
-    """Parameters of a dense layer: its kernel and its bias."""
+    """Parameters of a dense layer: its weight matrix and its bias."""
     return inputs * outputs + outputs
 
 

@@ -60,8 +60,8 @@ class ModelConfig:
       attention_dropout: the dropout rate of the attention probabilities.
       direction: where a position may look: to "both" sides, or only to itself and what is before it
         ("left_to_right") or after it ("right_to_left").
-      initializer_range: the standard deviation of the truncated normal distribution that kernels and
-        tables start from.
+      initializer_range: the standard deviation of the truncated normal distribution that weight
+        matrices and tables start from.
 
     Raises:
       InputError: a value is of the wrong type or not allowed.

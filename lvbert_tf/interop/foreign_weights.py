@@ -18,7 +18,7 @@ class ForeignWeight:
         names: the names of the tensors. Concatenated on the last axis and reshaped, they are our weight.
         shape: the shape of each tensor. None means the shape of our weight, with the last axis divided
             evenly among the tensors.
-        transposed: whether the tensors have the shape (outputs, inputs), as dense kernels in PyTorch.
+        transposed: whether the tensors have the shape (outputs, inputs), as PyTorch's dense layers.
     """
 
     weight: keras.Variable

@@ -19,9 +19,9 @@ from lvbert_tf.models import LVBertBackbone
 
 
 def dense_weights(layer: keras.layers.Dense, *scopes: str) -> Iterator[ForeignWeight]:
-    """The kernel and bias of a dense layer, whose columns are divided among layers of these names."""
-    kernels = tuple(f"{scope}.weight" for scope in scopes)
-    yield ForeignWeight(layer.kernel, kernels, transposed=True)
+    """The weights of a dense layer, whose columns are divided among layers of these names."""
+    matrices = tuple(f"{scope}.weight" for scope in scopes)
+    yield ForeignWeight(layer.kernel, matrices, transposed=True)
     yield ForeignWeight(layer.bias, tuple(f"{scope}.bias" for scope in scopes))
 
 
@@ -94,11 +94,11 @@ def _dynamic_convolution(layer: DynamicConvolution, scope: str) -> Iterator[Fore
     taps, channels = layer.depthwise_kernel.shape
     shape = (channels, 1, taps)
     yield ForeignWeight(layer.depthwise_kernel, (f"{scope}.depthwise.weight",), shape, True)
-    for name, kernel, bias in (
+    for name, matrix, bias in (
         ("pointwise", layer.pointwise_kernel, layer.pointwise_bias),
         ("taps", layer.taps_kernel, layer.taps_bias),
     ):
-        yield ForeignWeight(kernel, (f"{scope}.{name}.weight",), transposed=True)
+        yield ForeignWeight(matrix, (f"{scope}.{name}.weight",), transposed=True)
         yield ForeignWeight(bias, (f"{scope}.{name}.bias",))
 
 

@@ -24,8 +24,8 @@ class Dense(keras.layers.Dense):
         keeps_precision: whether the layer stays as it is when a model is quantised, as heads do.
         **kwargs: as for `keras.layers.Dense`.
 
-    With an adapter (`enable_lora`) nothing else of the layer trains: its bias is frozen with its kernel,
-    because files of adapters (`save_lora_weights`) contain no biases.
+    With an adapter (`enable_lora`) nothing else of the layer trains: its bias is frozen with its weight
+    matrix, because files of adapters (`save_lora_weights`) contain no biases.
     """
 
     def __init__(self, units: int, keeps_precision: bool = False, **kwargs):
@@ -49,7 +49,7 @@ class Dense(keras.layers.Dense):
         return self(x), ops.zeros_like(self.bias)
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """Quantises the kernel as Keras does.
+        """Quantises the weight matrix as Keras does.
 
         Raises:
             NotImplementedError: the layer keeps its precision. Where Keras quantises a whole model, it
@@ -93,7 +93,7 @@ class Dense(keras.layers.Dense):
         return {**super().get_config(), "keeps_precision": self.keeps_precision}
 
     def load_own_variables(self, store):
-        """Loads a kernel; an adapter starts afresh, so it changes nothing at first and can learn."""
+        """Loads the weights; an adapter starts afresh, so it changes nothing at first and can learn."""
         first = self.lora_kernel_a.numpy() if self.lora_enabled else None
         super().load_own_variables(store)
         if first is not None:
@@ -101,7 +101,7 @@ class Dense(keras.layers.Dense):
 
 
 def dense(units: int, initializer_range: float, dtype, name: str) -> Dense:
-    """A dense layer whose kernel starts from a truncated normal of the given deviation."""
+    """A dense layer whose weight matrix starts from a truncated normal of the given deviation."""
     initializer = truncated_normal(initializer_range)
     return Dense(units, kernel_initializer=initializer, dtype=dtype, name=name)
 
@@ -112,7 +112,7 @@ def output_dense(units: int, name: str, dtype="float32", activation=None) -> Den
 
 
 def truncated_normal(deviation: float) -> keras.initializers.Initializer:
-    """BERT's initialiser of kernels."""
+    """BERT's initialiser of weight matrices."""
     return keras.initializers.TruncatedNormal(stddev=deviation)
 
 
@@ -146,7 +146,7 @@ def _check_quantizer(mode, config) -> None:
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class MergedDense(Dense):
-    """Several dense layers of the same input and width as one: one kernel, their columns side by side.
+    """Several dense layers of the same input and width as one: their weight matrices side by side.
 
     One product is faster than several, and the loop behind it reads the input once. Keras computes,
     merges and quantises with an adapter's two factors `lora_kernel_a` and `lora_kernel_b`; here they
@@ -195,7 +195,7 @@ class MergedDense(Dense):
         return [part for part in parts if part is not None and part.lora_enabled]
 
     def use_adapters(self) -> None:
-        """Adds the adapters of the parts to the kernel; from now on nothing but adapters trains."""
+        """Adds the adapters of the parts to the weight matrix; only adapters train from now on."""
         self._kernel.trainable = self.bias.trainable = False
         self.lora_enabled = True
         self.lora_rank = self.lora_alpha = 1  # Keras scales by their quotient
@@ -206,7 +206,7 @@ class MergedDense(Dense):
             reference().enable_lora(rank)
 
     def load_own_variables(self, store):
-        """Loads a kernel; adapters start afresh."""
+        """Loads the weights; adapters start afresh."""
         enabled, self.lora_enabled = (
             self.lora_enabled,
             False,
@@ -224,8 +224,8 @@ class Part(keras.layers.Layer):
     """One of the dense layers that a `MergedDense` computes together: the owner of its adapter.
 
     KerasHub enables adapters of layers by name and saves them layer by layer, so a part has the name and
-    the two factors of the dense layer that it stands for. A saved model contains the merged kernel, with
-    the adapters added to it.
+    the two factors of the dense layer that it stands for. A saved model contains the merged weight
+    matrix, with the adapters added to it.
     """
 
     def __init__(self, merged: MergedDense, name: str):
@@ -265,7 +265,7 @@ class Part(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32")
 
     def save_own_variables(self, store):
-        """Saves nothing: the merged layer's kernel contains the adapter."""
+        """Saves nothing: the merged layer's weight matrix contains the adapter."""
 
     def load_own_variables(self, store):
         """Loads nothing."""
@@ -307,7 +307,7 @@ def _check_lora(layer: keras.layers.Layer, quantization_mode: str | None) -> Non
     """Refuses an adapter where there can be none.
 
     Raises:
-        InputError: the layer has an adapter, or its kernel is quantised to float8.
+        InputError: the layer has an adapter, or its weight matrix is quantised to float8.
     """
     if layer.lora_enabled:
         raise InputError(f"{layer.path} has a LoRA adapter; LoRA is enabled once")

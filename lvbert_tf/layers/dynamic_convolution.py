@@ -112,9 +112,9 @@ class DynamicConvolution(keras.layers.Layer):
         value = gated_linear_unit(product, bias, mask, window=self.window)
 
         # weights = softmax(separable(value) T + t), of shape (batch, length, num_heads, KERNEL_SIZE)
-        kernel, bias = self._pointwise_and_taps()
+        matrix, bias = self._pointwise_and_taps()
         depthwise = depthwise_convolution(value, self.depthwise_kernel)
-        logits = ops.matmul(depthwise, ops.cast(kernel, depthwise.dtype))
+        logits = ops.matmul(depthwise, ops.cast(matrix, depthwise.dtype))
         weights = softmax_over_taps(logits, bias, num_heads=self.num_heads)
 
         # y[i] = sum over k of weights[i, k] value[i + k - left], of shape (batch, length, hidden_dim)
@@ -123,15 +123,15 @@ class DynamicConvolution(keras.layers.Layer):
         return ops.reshape(averaged, (batch, length, self.hidden_dim))
 
     def _pointwise_and_taps(self):
-        """Kernel and bias of the pointwise convolution and the dense layer to the taps, merged into one.
+        """The pointwise convolution and the dense layer to the taps as one: its weight matrix and bias.
 
         Everything between the depthwise convolution d and the softmax is linear, so
         `(d P + p) T + t = d (P T) + (p T + t)`. To multiply d by P first would cost as much as a dense
         layer of the full width; P T has only `num_heads x KERNEL_SIZE` columns.
         """
-        kernel = ops.matmul(self.pointwise_kernel, self.taps_kernel)
+        matrix = ops.matmul(self.pointwise_kernel, self.taps_kernel)
         bias = ops.matmul(self.pointwise_bias[None], self.taps_kernel)[0] + self.taps_bias
-        return kernel, bias
+        return matrix, bias
 
     def get_config(self):
         return {

@@ -39,8 +39,8 @@ class LVBertBackbone(Backbone):
         attention_dropout: the dropout rate of the attention probabilities; None means `dropout`.
         direction: where a position may look: to "both" sides, or only to itself and what is before it
             ("left_to_right") or after it ("right_to_left").
-        initializer_range: the standard deviation of the truncated normal distribution that kernels and
-            tables start from.
+        initializer_range: the standard deviation of the truncated normal distribution that weight
+            matrices and tables start from.
         embeddings: an `Embeddings` layer of another backbone, to share it. It is not saved in the
             configuration.
         dtype: a Keras dtype policy.

@@ -166,7 +166,7 @@ def _block_reader(records: RecordSet) -> Callable[[tf.Tensor], tf.data.Dataset]:
         examples = tf.constant(records.block_examples)
 
     def read(block: tf.Tensor) -> tf.data.Dataset:
-        # tf.data.TFRecordDataset always starts at the beginning of a file; its kernel can start later.
+        # tf.data.TFRecordDataset always starts at the beginning of a file; its operation need not.
         variant = tf.raw_ops.TFRecordDatasetV2(
             filenames=files[block_files[block]][tf.newaxis],
             compression_type="",

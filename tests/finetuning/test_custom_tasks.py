@@ -13,6 +13,7 @@ from lvbert_tf import hparams
 from lvbert_tf.finetuning.task_examples import Span
 from lvbert_tf.finetuning.tasks.registry import built_in_tasks, find_task
 from lvbert_tf.finetuning.tasks.task_file import Columns, Files, TaskFile
+from lvbert_tf.finetuning.tasks.text_examples import LabelRange
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "tasks.md"
 
@@ -88,7 +89,7 @@ def test_regression(tmp_path):
     files = {"train.csv": "score,a,b\n-4,x,y\n1.5,z,w\n", "task.toml": toml(keys, columns, "csv")}
     task = task_with(tmp_path, "likeness", files)
     assert texts_of(task, "train") == [("x", "y", -4.0), ("z", "w", 1.5)]
-    assert task.label_range.to_unit(2.0) == 0.75
+    assert task.label_range == LabelRange(-4.0, 4.0)
     assert task.metrics == ("mse", "pearson", "spearman")
     assert (task.unordered, task.num_train_epochs, task.max_seq_length) == (True, 10, 64)
 

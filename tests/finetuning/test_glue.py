@@ -4,7 +4,7 @@ import pytest
 from task_files import refusal, task_with, texts_of, tsv
 
 from lvbert_tf.finetuning.tasks.glue import GLUE_TASKS
-from lvbert_tf.finetuning.tasks.text_examples import double_unordered
+from lvbert_tf.finetuning.tasks.text_examples import LabelRange, double_unordered
 
 _MNLI = (
     "index|promptID|pairID|genre|sentence1_binary_parse|sentence2_binary_parse|sentence1_parse"
@@ -159,6 +159,7 @@ def test_defaults_of_the_reference(tmp_path):
     assert tasks["cola"].metrics == ("mcc",)
     assert tasks["qqp"].metrics == ("accuracy", "f1")
     assert tasks["sts"].metrics[:2] == ("spearman", "pearson")
+    assert tasks["sts"].label_range == LabelRange(0.0, 5.0)
     assert tasks["mnli"].classes.names == ("contradiction", "entailment", "neutral")
 
 
@@ -167,12 +168,6 @@ def test_examples_know_their_line(tmp_path):
     examples = task_with(tmp_path, "sst", {"train.tsv": tsv(*lines)}).read("train").examples
     path = tmp_path / "finetuning_data" / "sst" / "train.tsv"
     assert [str(e.location) for e in examples] == [f"{path}, line 2", f"{path}, line 4"]
-
-
-def test_labels_of_sts_are_scaled(tmp_path):
-    scale = task_with(tmp_path, "sts", {}).label_range
-    assert [scale.to_unit(label) for label in (0.0, 2.5, 5.0)] == [0.0, 0.5, 1.0]
-    assert scale.from_unit(0.92) == pytest.approx(4.6)
 
 
 def test_unordered_pairs_are_swapped(tmp_path):

@@ -91,14 +91,6 @@ class LabelRange:
             raise RowError(f"label {shown(value)} is no number from {self.low:g} to {self.high:g}")
         return number
 
-    def to_unit(self, label: float) -> float:
-        """Scales a label to 0..1."""
-        return (label - self.low) / (self.high - self.low)
-
-    def from_unit(self, prediction: float) -> float:
-        """Scales a prediction from 0..1 to the units of the file."""
-        return self.low + prediction * (self.high - self.low)
-
 
 def read_text_examples(
     rows: Iterable[tuple[RowLocation, Row]], parse_label: ParseLabel, bad_rows: BadRows

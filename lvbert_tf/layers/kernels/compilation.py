@@ -15,7 +15,8 @@ compilation picks one:
 The code that starts a computation chooses the mode once (`training.distribution.compilation_of`), around
 the call that is traced. No kernel and no layer asks which device there is.
 
-A `Kernel` in this sense is no weight matrix; the kernels of `Dense` and of convolutions are weights.
+In prose a kernel is always such a function. The weights that Keras names `kernel`, those of `Dense` and
+of convolutions, are called weight matrices and taps.
 """
 
 import contextlib

@@ -18,7 +18,7 @@ def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
     Args:
         padded: shape (batch, length + taps - 1, channels).
-        kernel: shape (taps, channels).
+        kernel: the weights, shape (taps, channels).
 
     Returns:
         shape (batch, length, channels), in the type of `padded`.
