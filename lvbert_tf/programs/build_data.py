@@ -13,7 +13,7 @@ import functools
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.records import build_program
+from lvbert_tf.programs import record_building
 
 FLAGS = flags.FLAGS
 
@@ -32,13 +32,13 @@ def define_flags() -> None:
         True,
         "True or False: whether blank lines separate documents in text files.",
     )
-    build_program.define_flags()
-    flags.adopt_module_key_flags(build_program)  # --help lists them too
+    record_building.define_flags()
+    flags.adopt_module_key_flags(record_building)  # --help lists them too
 
 
 def main() -> None:
     """Builds the records."""
-    build_program.build(
+    record_building.build(
         FLAGS.corpus_dir, FLAGS.vocab_file, FLAGS.output_dir, FLAGS.blanks_separate_docs
     )
 

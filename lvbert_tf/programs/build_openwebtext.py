@@ -12,7 +12,7 @@ import os
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.records import build_program
+from lvbert_tf.programs import record_building
 
 FLAGS = flags.FLAGS
 
@@ -20,13 +20,13 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags of the program."""
     cli.define_path("data_dir", None, "Holds openwebtext/ and vocab.txt.", required=True)
-    build_program.define_flags()
-    flags.adopt_module_key_flags(build_program)  # --help lists them too
+    record_building.define_flags()
+    flags.adopt_module_key_flags(record_building)  # --help lists them too
 
 
 def main() -> None:
     """Builds the records."""
-    build_program.build(
+    record_building.build(
         os.path.join(FLAGS.data_dir, "openwebtext"),
         os.path.join(FLAGS.data_dir, "vocab.txt"),
         os.path.join(FLAGS.data_dir, "pretrain_tfrecords"),
