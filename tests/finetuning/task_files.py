@@ -46,3 +46,10 @@ def refusal(action, *arguments, **options) -> str:
     assert "\n" not in message
     message.encode()  # it can be printed
     return message
+
+
+def toml(keys: str, columns: str = "", suffix: str = "tsv", test: bool = False) -> str:
+    """A task.toml of these keys and tables, with files `train`, `dev` and perhaps `test` of a suffix."""
+    splits = ("train", "dev", "test") if test else ("train", "dev")
+    files = "".join(f'{split} = "{split}.{suffix}"\n' for split in splits)
+    return f"{keys}\n[files]\n{files}{columns}"

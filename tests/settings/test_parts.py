@@ -1,11 +1,7 @@
 import pytest
+from pretraining_configs import create
 
 from lvbert_tf.finetuning.settings import FinetuningConfig
-from lvbert_tf.settings.pretraining import PretrainingConfig
-
-
-def create(**user_hparams) -> PretrainingConfig:
-    return PretrainingConfig.create("data", "m", user_hparams)
 
 
 def test_a_part_has_the_final_values():
