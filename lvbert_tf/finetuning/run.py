@@ -64,7 +64,7 @@ def finetune(
     chief = distribution.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
     for line in config.without_effect(tasks):
-        say(line)
+        say(f"warning: {line}")
 
     with ExitStack() as stack:
         # === Data and directories ===

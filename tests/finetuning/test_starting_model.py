@@ -61,7 +61,10 @@ def test_hparams_of_reference_checkpoints_have_no_effect_on_others(pretrained):
         pretrained, "run", said.append, embedding_size=8, model_hparam_overrides={"hidden_size": 8}
     )
     unused = [line for line in said if "has no effect: " in line]
-    assert [line.split()[0] for line in unused] == ["model_hparam_overrides", "embedding_size"]
+    assert [line.split()[:2] for line in unused] == [
+        ["warning:", "model_hparam_overrides"],
+        ["warning:", "embedding_size"],
+    ]
     assert all(line.endswith("is not a reference checkpoint") for line in unused)
 
 

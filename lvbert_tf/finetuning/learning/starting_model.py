@@ -6,9 +6,7 @@ from pathlib import Path
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.parts import StartingModelSettings
-from lvbert_tf.interop.reference_checkpoint import (
-    load_reference_checkpoint,
-)
+from lvbert_tf.interop.reference_checkpoint import load_reference_checkpoint
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.runs.loaded_model import LoadedModel, load_encoder, load_run
 from lvbert_tf.runs.open_model import Preset, ReferenceCheckpoint, Run, open_model
@@ -64,7 +62,7 @@ def load_starting_model(
 def _report_unused(
     settings: StartingModelSettings, source: object, report: Callable[[str], None]
 ) -> None:
-    """Reports hparams of reference checkpoints that were set without one."""
+    """Warns of hparams of reference checkpoints that were set without one."""
     given = {
         "model_hparam_overrides": settings.model_hparam_overrides != ModelOverrides(),
         "embedding_size": settings.embedding_size is not None,
@@ -72,7 +70,7 @@ def _report_unused(
         "do_lower_case": not settings.do_lower_case,
     }
     for name in (name for name, set_by_user in given.items() if set_by_user):
-        report(f"{name} has no effect: {source} is not a reference checkpoint")
+        report(f"warning: {name} has no effect: {source} is not a reference checkpoint")
 
 
 def _parts(model: LoadedModel) -> StartingModel:
