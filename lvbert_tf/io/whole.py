@@ -3,13 +3,15 @@
 A file or a directory is written under a temporary name beside its place, flushed to the disk and
 renamed. A reader sees the old file or the new one, never a part, also after a kill or a crash of the
 machine. A directory that replaces another takes two renames: between them a reader finds no directory,
-and after a kill between them the next `draft` for the same path puts the old one back.
+and after a kill between them the next `draft` for the same path puts the old one back. What a killed
+process leaves under a temporary name, the next one that writes the same file or directory removes.
 """
 
 import contextlib
 import errno
 import glob
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -30,7 +32,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
     Raises:
       InputError: the file cannot be written, e.g. on a full disk; the old file is untouched.
     """
-    with _appearing_file(Path(path), "wb") as file:
+    with _appearing_file(Path(path), "ab", wait=math.inf) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
@@ -44,7 +46,8 @@ def new_text_file(path: str | Path) -> Iterator[TextIO]:
     """Yields a text file that gets its name when the block ends; after an exception nothing is left.
 
     Raises:
-      InputError: there is a file of that name already, or the file cannot be written.
+      InputError: there is a file of that name already, another process is writing it, or it cannot be
+        written.
     """
     path = Path(path)
 
@@ -53,26 +56,52 @@ def new_text_file(path: str | Path) -> Iterator[TextIO]:
             raise InputError(f"{path} exists; move it away, or name another file")
 
     check_free()
-    with _appearing_file(path, "w", check_free) as file:
+    with _appearing_file(path, "a", wait=0.0, before_renaming=check_free) as file:
         yield cast(TextIO, file)
 
 
 @contextlib.contextmanager
 def _appearing_file(
-    path: Path, mode: str, before_renaming: Callable[[], None] = lambda: None
+    path: Path, mode: str, wait: float, before_renaming: Callable[[], None] = lambda: None
 ) -> Iterator[IO]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    # All that write a file use the same temporary name, one after the other. So they also use, and
+    # rename, what a killed one has left.
+    temporary = path.with_name(f".{path.name}.writing")
     try:
-        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        before_renaming()
-        os.replace(temporary, path)
+        with _opened_alone(temporary, mode, wait) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                before_renaming()
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except locks.Held:
+        raise InputError(f"{path} is being written by another process") from None
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened_alone(path: Path, mode: str, wait: float) -> Iterator[IO]:
+    """Opens a file, locks it and empties it; see `locks.take` for `wait`."""
+    while True:
+        with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            locks.take(file.fileno(), wait)
+            if _is_at(path, file):
+                file.truncate(0)
+                yield file
+                return
+
+
+def _is_at(path: Path, file: IO) -> bool:
+    """Whether an open file still has this name: its last writer may have renamed or removed it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

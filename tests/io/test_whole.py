@@ -1,9 +1,11 @@
+import contextlib
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,33 +138,65 @@ def test_a_run_killed_between_the_renames_loses_nothing(tmp_path):
     assert (path / "data-0").read_text() == "old" and names(tmp_path) == ["set"]
 
 
-HOLD = """
-import sys, time
+HOLD_DIRECTORY = """
 from pathlib import Path
 from lvbert_tf.io.whole import new_output
 with new_output(Path(sys.argv[1]), False, bool) as directory:
     (directory / "data-0").write_text("half")
-    print("ready", flush=True)
-    time.sleep(60)
+    hold()
+"""
+HOLD_FILE = """
+from lvbert_tf.io.whole import new_text_file
+with new_text_file(sys.argv[1]) as file:
+    file.write("half")
+    file.flush()
+    hold()
 """
 
 
-def test_a_second_run_is_refused_and_a_killed_one_cleaned_up(tmp_path):
-    path = tmp_path / "set"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
-    )
+@contextlib.contextmanager
+def killed_at_the_end(program, path):
+    """A process that is writing `path` during the block."""
+    hold = "import sys, time\ndef hold():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+    command = [sys.executable, "-c", hold + program, str(path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "ready\n"
-        with pytest.raises(InputError, match="is being written by another process"):
-            make(path)
-        assert [name.startswith(".tmp-set-") for name in names(tmp_path)] == [True]
+        yield
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         holder.stdout.close()
+
+
+def test_a_second_run_is_refused_and_a_killed_one_cleaned_up(tmp_path):
+    path = tmp_path / "set"
+    with killed_at_the_end(HOLD_DIRECTORY, path):
+        with pytest.raises(InputError, match="is being written by another process"):
+            make(path)
+        assert [name.startswith(".tmp-set-") for name in names(tmp_path)] == [True]
     make(path)
     assert names(tmp_path) == ["set"]
+
+
+def test_what_a_killed_writer_left_of_a_file_is_gone_after_the_next_write(tmp_path):
+    path = tmp_path / "file"
+    with (
+        killed_at_the_end(HOLD_FILE, path),
+        pytest.raises(InputError, match="file is being written by another process"),
+        new_text_file(path),
+    ):
+        pytest.fail("there was another writer")
+    assert names(tmp_path) == [".file.writing"]
+    replace_file(path, "new")
+    assert path.read_text() == "new" and names(tmp_path) == ["file"]
+
+
+def test_of_many_writers_one_comes_last(tmp_path):
+    path, contents = tmp_path / "file", [str(digit) * 10_000 for digit in range(10)]
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda content: [replace_file(path, content) for _ in range(20)], contents))
+    assert path.read_text() in contents and names(tmp_path) == ["file"]
 
 
 def test_two_drafts_of_one_path_need_not_be_alone(tmp_path):
