@@ -132,6 +132,30 @@ def test_a_tsv_file_has_tabs(tmp_path):
     assert task.read("test").examples[0].words == ("New York",)
 
 
+@pytest.mark.parametrize("header", ["word\ttag", "id\tTOKEN\tNER"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_header_is_refused_unless_it_is_a_comment(tmp_path, header, split):
+    """It was a word of the first sentence, and with it skip_bad_rows would leave that sentence out."""
+    keys = 'kind = "tagging"\ntag_scheme = "words"\n'
+    columns = "[columns]\nwords = -2\ntags = -1\n"
+    line = "1\t" * header.count("id") + "a\tN\n"
+    files = {f"{split}.tsv": f"{header}\n{line}", "task.toml": toml(keys, columns, test=True)}
+    task = task_with(tmp_path, "parts", files)
+    for skip in (False, True):
+        refused = refusal(task.read, split, skip_bad_rows=skip)
+        assert (
+            f"{split}.tsv, line 1 is a header: '{header.replace(chr(9), ' ')}'; files of" in refused
+        )
+    start = header.partition("\t")[0]
+    files["task.toml"] = toml(f'{keys}comment = "{start}"\n', columns, test=True)
+    (example,) = task_with(tmp_path, "parts", files).read(split).examples
+    assert example.words == ("a",)
+    # Further down it is a word as any other.
+    files[f"{split}.tsv"], files["task.toml"] = f"{line}{header}\n", toml(keys, columns, test=True)
+    (example,) = task_with(tmp_path, "parts", files).read(split).examples
+    assert example.words == ("a", header.split("\t")[-2])
+
+
 @pytest.mark.parametrize("suffix", ["conll", "jsonl", "tsv"])
 @pytest.mark.parametrize("tags", [[-1, -1], None, ["", " "], ["_", "?"], ["B-X"], "O O", [None, 1]])
 def test_tags_of_a_test_file_are_not_read(tmp_path, suffix, tags):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tasks.bad_rows import RowError, shown
 from lvbert_tf.finetuning.tasks.lines import checked_text, read_lines
 
@@ -15,6 +16,9 @@ _BLANKS = re.compile(r"[ \t]+")
 _DOCUMENT_START = re.compile(r"[ \t]*-DOCSTART-(?:[ \t]|$)")
 # A range such as 3-4 has the text of words that follow one by one; 8.1 is a word that the text lacks.
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
+# What headers call the columns. A first line with a name of both kinds is no word and its tag.
+_WORD_NAMES = {"word", "words", "token", "tokens", "form"}
+_TAG_NAMES = {"tag", "tags", "label", "labels", "pos", "upos", "ner", "ner_tag", "ner_tags"}
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,12 @@ class ColumnFile:
 
         Raises:
           RowError: a line has no word or no tag, or not as many columns as the others.
+          InputError: the first line of the file is a header.
         """
         rows = [(number, self._split(number, line)) for number, line in lines]
-        self._first = self._first or rows[0]
+        if self._first is None:
+            self._first = rows[0]
+            self._check_no_header(*self._first)
         if labelled:
             for number, cells in rows:
                 if len(cells) < 2:
@@ -123,6 +130,15 @@ class ColumnFile:
                 " use one of the two throughout"
             )
         return _BLANKS.split(line)
+
+    def _check_no_header(self, number: int, cells: list[str]) -> None:
+        """Refuses a first line that names the columns; it would become a word of the first sentence."""
+        names = {cell.lower() for cell in cells}
+        if names & _WORD_NAMES and names & _TAG_NAMES:
+            raise InputError(
+                f"{self.path}, line {number} is a header: {shown(' '.join(cells))}; files of words in"
+                " columns have none, so remove it, or let comment leave it out"
+            )
 
     def _check_widths(self, rows: Sequence[_Cells]) -> None:
         """Refuses lines with another number of columns than the first.
