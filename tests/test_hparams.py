@@ -3,23 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pretraining_configs import create, refused
 
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.settings.pretraining import PretrainingConfig
-
-
-def create(**user_hparams) -> PretrainingConfig:
-    return PretrainingConfig.create("data", "m", user_hparams)
-
-
-def refused(**user_hparams) -> str:
-    with pytest.raises(InputError) as caught:
-        create(**user_hparams)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
 
 # --- Bad hparams
 

@@ -4,22 +4,13 @@ import dataclasses
 import json
 
 import pytest
-from pretraining_configs import create
+from pretraining_configs import create, refused
 
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL, LayerString
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.pretraining import PretrainingConfig
-
-
-def refused(**user_hparams) -> str:
-    with pytest.raises(InputError) as caught:
-        create(**user_hparams)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
 
 # --- Defaults and precedence
 

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 import tensorflow as tf
 import tokenizers
+from bert_peer import bert_tokenizer
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
@@ -29,16 +30,7 @@ MODES = [(True, None), (True, False), (False, None)]
 def peer_of(added, lowercase, strip_accents):
     """The tokenizer of the tokenizers library, and the vocabulary with what is added."""
     ids = {token: number for number, token in enumerate(PIECES)}
-    peer = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=200)
-    )
-    peer.normalizer = tokenizers.normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=True,
-        lowercase=lowercase,
-        strip_accents=strip_accents,
-    )
-    peer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    peer = bert_tokenizer(ids, lowercase, strip_accents)
     names = ("single_word", "lstrip", "rstrip", "normalized", "special")
     for token in added:
         flags = {name: getattr(token, name) for name in names}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-import tokenizers
+from bert_peer import bert_tokenizer
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.text import Tokenizer, Vocabulary
@@ -92,16 +92,7 @@ def test_agrees_with_hugging_face_on_mixed_scripts(mode):
         texts.append("".join(chars))
     vocabulary = spelling_vocabulary(texts)
     ids = {token: line for line, token in enumerate(vocabulary.tokens)}
-    peer = tokenizers.Tokenizer(
-        tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=200)
-    )
-    peer.normalizer = tokenizers.normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=True,
-        lowercase=lowercase,
-        strip_accents=strip_accents,
-    )
-    peer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    peer = bert_tokenizer(ids, lowercase, strip_accents)
     expected = [encoding.ids for encoding in peer.encode_batch(texts)]
     got = Tokenizer(vocabulary, lowercase, strip_accents)(texts).to_list()
     assert [(t, a, b) for t, a, b in zip(texts, got, expected, strict=True) if a != b] == []
