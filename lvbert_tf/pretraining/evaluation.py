@@ -1,5 +1,6 @@
 """Evaluation on held-out records, compared with the scores of a model that knows nothing."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -156,6 +157,7 @@ class HeldOut:
       settings: how much of it is read.
       vocabulary: names the commonest token.
       file: `eval.json`, which every evaluation replaces; None in workers that write nothing.
+      weights: a context in which the model has the weights to evaluate.
     """
 
     evaluator: Evaluator
@@ -163,6 +165,7 @@ class HeldOut:
     settings: EvaluationSettings
     vocabulary: Vocabulary
     file: Path | None
+    weights: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
     def evaluate(
         self, step: int, stopped: Callable[[], bool] = lambda: False
@@ -179,14 +182,17 @@ class HeldOut:
         """
         size = self.settings.eval_batch_size
         batches = num_evaluation_batches(self.records, size, self.settings.num_eval_steps)
-        with tqdm(
-            total=batches,
-            desc="evaluation",
-            unit="batch",
-            file=sys.stderr,
-            leave=False,
-            disable=self.file is None,
-        ) as bar:
+        with (
+            tqdm(
+                total=batches,
+                desc="evaluation",
+                unit="batch",
+                file=sys.stderr,
+                leave=False,
+                disable=self.file is None,
+            ) as bar,
+            self.weights(),
+        ):
             metrics = self.evaluator.evaluate(
                 evaluation_dataset(self.records, size), batches, stopped, lambda done: bar.update()
             )

@@ -1,7 +1,9 @@
 """The networks of a pre-training run, with their objective, optimiser and training step."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,7 +20,7 @@ from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.lamb import Lamb
 from lvbert_tf.training.loop import HostState
-from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights
 from lvbert_tf.training.precision import POLICIES, LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
 from lvbert_tf.training.step import TrainingStep
@@ -83,6 +85,7 @@ class Learner:
                 optimisation.adam_beta_1,
                 optimisation.adam_beta_2,
                 optimisation.adam_epsilon,
+                ema_decay=optimisation.ema_decay,
             )
             optimizer.build(pretrainer.trainable_variables)
             loss_scale = LossScale(dynamic=precision == "float16")
@@ -94,14 +97,23 @@ class Learner:
         )
         return cls(pretrainer, optimised, learning_rate, steps, precision)
 
+    def evaluated_weights(self) -> contextlib.AbstractContextManager[None]:
+        """While it is open, the weights are those to evaluate and to keep; see `averaged_weights`."""
+        return averaged_weights(self.steps.optimizer)
+
     def checkpoints(self, directory: Path, keep: int | None, writer: bool) -> Checkpoints:
         """The checkpoints of the run; see `Checkpoints` for the arguments."""
+        weights, optimizer = named_weights(self.pretrainer), self.steps.optimizer
+        state: dict[str, Any] = {}
+        if optimizer.ema_decay:
+            state["averages"] = {name: optimizer.average_of(w) for name, w in weights.items()}
         return Checkpoints(
             directory,
             keep,
             writer,
-            weights=named_weights(self.pretrainer),
-            optimizer=self.steps.optimizer,
+            weights=weights,
+            optimizer=optimizer,
             loss_scale=self.steps.loss_scale,
             host=self.state.variable,
+            **state,
         )

@@ -97,7 +97,14 @@ def run(config: PretrainingConfig, vocabulary: Vocabulary, strategy: tf.distribu
     if held_out_records is not None:
         evaluator = Evaluator(strategy, learner.pretrainer, learner.objective)
         file = model_dir / "eval.json" if chief else None
-        held_out = HeldOut(evaluator, held_out_records, config.evaluation, vocabulary, file)
+        held_out = HeldOut(
+            evaluator,
+            held_out_records,
+            config.evaluation,
+            vocabulary,
+            file,
+            learner.evaluated_weights,
+        )
     if not config.do_train:
         if held_out is None:
             raise InputError(f"nothing to evaluate on: no records match {config.eval_tfrecords}")
@@ -152,6 +159,7 @@ def _restore(
         learner.state.load()
     elif init_checkpoint:
         initialize(learner.pretrainer, init_checkpoint, say)
+        learner.steps.optimizer.restart_averages()
 
 
 def _train(
@@ -224,7 +232,8 @@ def _finish(
     model_dir, step = Path(config.model_dir), learner.steps.step
     if config.layer_types is None:
         tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)
-        save_preset((learner.pretrainer.discriminator, tokenizer), model_dir / "preset", step)
+        with learner.evaluated_weights():
+            save_preset((learner.pretrainer.discriminator, tokenizer), model_dir / "preset", step)
     print(f"written to {model_dir}:")
     for path, what in (
         (Path("preset"), "the discriminator and its tokenizer, for from_preset"),

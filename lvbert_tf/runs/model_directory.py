@@ -53,7 +53,8 @@ def check_architecture(config: PretrainingConfig) -> None:
     """Refuses to continue a run whose network is another one than that of a configuration.
 
     Raises:
-      InputError: the networks differ; the message says in what.
+      InputError: the networks differ, and the message says in what; or the configuration asks for
+        averaged weights, which the run has not kept so far.
     """
     saved = read_config(config.model_dir)
     differences = config.networks.differences(saved.networks) if saved else []
@@ -61,6 +62,11 @@ def check_architecture(config: PretrainingConfig) -> None:
         raise InputError(
             f"{config.model_dir} holds another architecture ({'; '.join(differences)});"
             " use another --model_name, or the saved hparams"
+        )
+    if saved and config.ema_decay and not saved.ema_decay:
+        raise InputError(
+            f"ema_decay {config.ema_decay}: {config.model_dir} has not averaged its weights so far;"
+            f" start another run with init_checkpoint {config.model_dir}"
         )
 
 

@@ -30,7 +30,8 @@ class Checkpoints:
       writer: whether this process writes. With several workers only one does, and all of them must
         see the same directory.
       **state: the objects to save, each under its keyword: a dict of Keras variables, an optimizer, a
-        tf.Module or a tf.Variable. The weights of the model are `weights=`, a dict by name.
+        tf.Module or a tf.Variable. The weights of the model are `weights=`, a dict by name, and their
+        averages, if there are any, `averages=`, a dict with the same names.
     """
 
     def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
@@ -118,12 +119,14 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The weights in a checkpoint as arrays, by name."""
+    """The weights in a checkpoint as arrays, by name: their averages where the run has kept them."""
     reader = tf.train.load_checkpoint(str(path / _PREFIX))
+    keys = reader.get_variable_to_shape_map()
+    kept = "averages/" if any(key.startswith("averages/") for key in keys) else "weights/"
     found = {}
-    for key in reader.get_variable_to_shape_map():
-        if key.startswith("weights/"):
-            name = key.removeprefix("weights/").removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+    for key in keys:
+        if key.startswith(kept):
+            name = key.removeprefix(kept).removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
             found[name.replace("..", ".")] = reader.get_tensor(key)  # TensorFlow doubles dots
     return found
 

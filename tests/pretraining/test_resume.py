@@ -15,7 +15,7 @@ import tensorflow as tf
 from tiny_run import hparams_json, make_data, saved_steps
 
 from lvbert_tf.pretraining.run import pretrain
-from lvbert_tf.training.checkpoints import find_damage
+from lvbert_tf.training.checkpoints import find_damage, read_weights
 
 ROOT = Path(__file__).parents[2]
 STEPS = 240
@@ -184,7 +184,7 @@ def test_stops_after_its_time(data, capfd):
 
 def test_an_interrupted_supernet_equals_one_that_was_not(data, interrupted_by_evaluation):
     layers = {"custom_layer_list": "CF", "layer_types": "CF", "generator_layer_list": "F"}
-    changes = {**INTERRUPTED, **layers}
+    changes = {**INTERRUPTED, **layers, "ema_decay": 0.5}
     assert pretrain(str(data), "supernet", hparams_json(**changes)) == 130
     assert saved_steps(data / "models" / "supernet") == [3, 4]
     interrupted_by_evaluation.undo()
@@ -193,3 +193,7 @@ def test_an_interrupted_supernet_equals_one_that_was_not(data, interrupted_by_ev
     ours, theirs = data / "models" / "supernet", data / "models" / "whole_supernet"
     assert metrics(ours) == metrics(theirs)
     check_same_arrays(ours, theirs, 6)
+    weights = read_weights(ours / "checkpoints" / "step-00000006")
+    assert weights.keys() == {
+        name.split("/")[1].replace("..", ".") for name in arrays(ours, 6) if "averages/" in name
+    }

@@ -147,6 +147,32 @@ def test_another_architecture_is_refused(data, trained):
     assert (trained / "config.json").read_bytes() == config
 
 
+def test_averaged_weights_are_evaluated_and_kept(data, capsys):
+    changes = {"ema_decay": 0.9, "num_train_steps": 3, "learning_rate": 0.1, "num_warmup_steps": 0}
+    assert pretrain(str(data), "averaged", settings(**changes)) == 0
+    model_dir = data / "models" / "averaged"
+    evaluation = json.loads((model_dir / "eval.json").read_text())
+    checkpoint = model_dir / "checkpoints" / "step-00000003"
+    averages = read_weights(checkpoint)
+    name = "discriminator.embeddings.token_table"
+    backbone = keras_hub.models.Backbone.from_preset(str(model_dir / "preset"))
+    np.testing.assert_array_equal(backbone.embeddings.token_table, averages[name])
+    reader = tf.train.load_checkpoint(str(checkpoint / "state"))
+    key = f"weights/{name.replace('.', '..')}/.ATTRIBUTES/VARIABLE_VALUE"
+    assert (reader.get_tensor(key) != averages[name]).any()
+
+    # Whoever starts from the run has the averages, without training or averaging.
+    start = {"init_checkpoint": str(model_dir), "num_train_steps": 1, "learning_rate": 1e-30}
+    assert pretrain(str(data), "from_averages", settings(**start)) == 0
+    again = json.loads((data / "models" / "from_averages" / "eval.json").read_text())
+    assert again["loss"] == pytest.approx(evaluation["loss"], rel=1e-6)
+
+
+def test_averages_cannot_begin_in_the_middle(data, trained):
+    with pytest.raises(InputError, match=r"ema_decay 0.9: .*trained has not averaged its weights"):
+        pretrain(str(data), "trained", settings(ema_decay=0.9))
+
+
 def test_a_second_run_is_refused(data, trained):
     with training_in(trained), pytest.raises(InputError, match=r"another process is training in"):
         pretrain(str(data), "trained", settings(num_train_steps=8))

@@ -27,6 +27,7 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
         ({"adam_beta_1": 1.0}, "adam_beta_1: 1.0 is not allowed; use >= 0 and < 1"),
         ({"adam_beta_2": -0.1}, "adam_beta_2: -0.1 is not allowed; use >= 0 and < 1"),
         ({"adam_epsilon": 0}, "adam_epsilon: 0.0 is not allowed; use > 0"),
+        ({"ema_decay": 1.0}, "ema_decay: 1.0 is not allowed; use > 0 and < 1"),
         ({"clip_norm": 0}, "clip_norm: 0.0 is not allowed; use > 0"),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training import optimizer as optimizer_module
+from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "optimizer"
@@ -87,6 +88,7 @@ def test_schedule_warms_up_linearly_and_ends_at_zero():
 def test_settings_survive_serialisation():
     schedule = WarmupPolynomialDecay(0.1, 100, 10, 2.0)
     settings = {"weight_decay_rate": 0.3, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.1}
+    settings["ema_decay"] = 0.9
     copy = ReferenceAdam.from_config(ReferenceAdam(schedule, **settings).get_config())
     assert {name: getattr(copy, name) for name in settings} == settings
     assert copy._learning_rate.get_config() == schedule.get_config()
@@ -153,3 +155,34 @@ def test_variables_updated_together_are_updated_as_alone():
     ]
     for our, their in pairs:
         np.testing.assert_allclose(our.numpy(), their.numpy(), rtol=1e-6, err_msg=our.path)
+
+
+@pytest.mark.parametrize("large", [1, 1 << 16], ids=["compiled", "plain"])
+def test_weights_are_averaged_with_a_decay_that_grows(large, monkeypatch):
+    monkeypatch.setattr(optimizer_module, "_LARGE", large)
+    variables = [keras.Variable(np.ones(shape), dtype="float32") for shape in ((3, 2), (4,))]
+    plain = [keras.Variable(np.ones(shape), dtype="float32") for shape in ((3, 2), (4,))]
+    averaged, other = ReferenceAdam(0.1, ema_decay=0.4), ReferenceAdam(0.1)
+    averaged.build(variables)
+    other.build(plain)
+    expected = [variable.numpy().astype(np.float64) for variable in variables]
+    for step in range(8):
+        random = np.random.default_rng(step)
+        gradients = [tf.constant(random.normal(size=v.shape), tf.float32) for v in variables]
+        averaged.apply(gradients, variables)
+        other.apply(gradients, plain)
+        decay = min(0.4, (1 + step) / (10 + step))
+        for i, variable in enumerate(variables):
+            np.testing.assert_array_equal(variable, plain[i])  # averages change nothing else
+            expected[i] = decay * expected[i] + (1 - decay) * variable.numpy()
+            np.testing.assert_allclose(averaged.average_of(variable), expected[i], rtol=1e-6)
+    nan = [tf.fill(variable.shape, np.nan) for variable in variables]
+    averaged.update_together(nan, variables, tf.constant(0.1), only_if=tf.constant(False))
+    trained = [variable.numpy() for variable in variables]
+    averages = [averaged.average_of(variable).numpy() for variable in variables]
+    with averaged_weights(averaged):
+        for variable, average in zip(variables, averages, strict=True):
+            np.testing.assert_array_equal(variable, average)
+    for variable, weight, average in zip(variables, trained, averages, strict=True):
+        np.testing.assert_array_equal(variable, weight)
+        np.testing.assert_array_equal(averaged.average_of(variable), average)
