@@ -59,6 +59,8 @@ def pretrain(
     strategy = distribution.start_strategy(
         config.devices, strategy_name, virtual_devices, tpu, cli.say
     )
+    if config.deterministic:
+        distribution.make_deterministic()
     return run(config, vocabulary, strategy)
 
 

@@ -52,10 +52,12 @@ class LongRunHparams:
     """The hparams that matter to runs of days.
 
     Attributes:
+      deterministic: whether GPUs compute the same numbers in each run; see `make_deterministic`.
       max_hours: the hours after which the run saves and stops; None: it ends after the last step.
       max_skipped_steps, profile_steps: see `Schedule`.
     """
 
+    deterministic: bool = hparam(False, doc="the same numbers in each run on GPUs, more slowly")
     max_hours: float | None = hparam(
         None, POSITIVE, "save and stop after this time with exit code 143, as SIGTERM does"
     )

@@ -112,6 +112,12 @@ def make_strategy(
     return tf.distribute.get_strategy()
 
 
+def make_deterministic() -> None:
+    """Makes GPUs compute the same numbers in each run, at a cost in speed. CPUs do it anyway."""
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
 def compilation_of(
     strategy: tf.distribute.Strategy, jit_compile: bool | str = "auto"
 ) -> Compilation:

@@ -172,3 +172,12 @@ def test_batches_must_divide(replicas, train, parts, evaluation, message):
         return
     with pytest.raises(InputError, match=message):
         check_batch(Replicas(replicas), train, parts, evaluation)
+
+
+@pytest.mark.parametrize(("gpus", "calls"), [([], 0), (["GPU:0"], 1)])
+def test_only_gpus_need_to_be_made_deterministic(monkeypatch, gpus, calls):
+    made = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: made.append(1))
+    distribution.make_deterministic()
+    assert len(made) == calls
