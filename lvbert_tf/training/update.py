@@ -19,7 +19,7 @@ def apply_gradients(
     """Updates the variables and counts the step. It has to be called in a replica context.
 
     Keras's `optimizer.apply` sums gradients over replicas itself. These gradients were summed before
-    they were clipped, so with several replicas each variable is updated through the strategy.
+    they were clipped, so with several replicas the variables are updated through the strategy.
 
     Args:
       optimizer: built on (at least) these variables.
@@ -51,16 +51,14 @@ def apply_gradients(
         def local(value):
             return value if value is None else strategy.experimental_local_results(value)[0]
 
-        def update_one(variable, gradient, scale, only_if):
-            optimizer.update_together(
-                [gradient], [variable], optimizer.learning_rate, scale, only_if
-            )
-
         def update(gradients, variables):
-            for gradient, variable in zip(gradients, variables, strict=True):
-                strategy.extended.update(
-                    variable.value, update_one, args=(gradient, scale, only_if), group=False
-                )
+            def update_device(_, gradients, scale, only_if):
+                learning_rate = optimizer.learning_rate
+                optimizer.update_together(gradients, variables, learning_rate, scale, only_if)
+
+            # One call for all variables, so that small ones are one array on each device, too.
+            arguments = (gradients, scale, only_if)
+            strategy.extended.update(variables[0].value, update_device, arguments, group=False)
 
         update_in_groups(update, gradients, [local(c) for c in conditions])
 

@@ -149,8 +149,9 @@ def test_another_architecture_is_refused(data, trained):
 
 def test_averaged_weights_are_evaluated_and_kept(data, capsys):
     changes = {"ema_decay": 0.9, "num_train_steps": 3, "learning_rate": 0.1, "num_warmup_steps": 0}
-    assert pretrain(str(data), "averaged", settings(**changes)) == 0
+    assert pretrain(str(data), "averaged", settings(**changes, profile_steps="1:3")) == 0
     model_dir = data / "models" / "averaged"
+    assert list(model_dir.glob("tensorboard/plugins/profile/*/*.xplane.pb"))
     evaluation = json.loads((model_dir / "eval.json").read_text())
     checkpoint = model_dir / "checkpoints" / "step-00000003"
     averages = read_weights(checkpoint)
