@@ -60,12 +60,12 @@ def train_and_score(output_dir: Path, training: Alone | Shared, strings: Iterabl
 
     from lvbert_tf.pretraining.run import run
     from lvbert_tf.runs.initialization import load_pretrainer
-    from lvbert_tf.runs.token_table import fit_to_vocabulary
+    from lvbert_tf.runs.preparation import prepare
 
     result = result_path(output_dir, training)
     config = experiment.pretraining_config(output_dir, training)
     start = time.process_time()  # which other programs on the machine hardly change
-    if run(*fit_to_vocabulary(config), tf.distribute.get_strategy()):
+    if run(*prepare(config), tf.distribute.get_strategy()):
         raise InputError(f"{training.name} was stopped; the same command continues")
     trained = time.process_time() - start
     evaluator = _evaluator(output_dir, training, load_pretrainer(config.model_dir, print))

@@ -1,8 +1,8 @@
 """The networks of a pre-training run, with their objective, optimiser and training step."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,11 +13,13 @@ from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.pretraining.path_sampling import PathSampler
+from lvbert_tf.records.input_pipeline import training_dataset
+from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.parts import ObjectiveSettings, OptimisationSettings, StepSettings
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.distribution import worker_of
 from lvbert_tf.training.lamb import Lamb
 from lvbert_tf.training.loop import HostState
 from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights
@@ -37,6 +39,7 @@ class Learner:
       objective: computes the losses and metrics.
       learning_rate: the schedule of the learning rate.
       steps: runs training steps and counts them (`steps.step`); it holds the optimiser.
+      settings: batch size and seed of a step.
       precision: the number format of the layers.
       state: the state of the training loop that checkpoints save beside the weights.
     """
@@ -45,6 +48,7 @@ class Learner:
     objective: PretrainingObjective
     learning_rate: WarmupPolynomialDecay
     steps: TrainingStep
+    settings: StepSettings
     precision: str
     state: HostState = field(default_factory=HostState)
 
@@ -95,25 +99,27 @@ class Learner:
         steps = pretraining_step(
             strategy, pretrainer, optimizer, loss_scale, step, optimised, sampler
         )
-        return cls(pretrainer, optimised, learning_rate, steps, precision)
+        return cls(pretrainer, optimised, learning_rate, steps, step, precision)
 
     def evaluated_weights(self) -> contextlib.AbstractContextManager[None]:
         """While it is open, the weights are those to evaluate and to keep; see `averaged_weights`."""
         return averaged_weights(self.steps.optimizer)
 
-    def checkpoints(self, directory: Path, keep: int | None, writer: bool) -> Checkpoints:
-        """The checkpoints of the run; see `Checkpoints` for the arguments."""
+    def saved_state(self) -> dict[str, Any]:
+        """What checkpoints save, for the keywords of `Checkpoints`."""
         weights, optimizer = named_weights(self.pretrainer), self.steps.optimizer
-        state: dict[str, Any] = {}
+        state = {
+            "weights": weights,
+            "optimizer": optimizer,
+            "loss_scale": self.steps.loss_scale,
+            "host": self.state.variable,
+        }
         if optimizer.ema_decay:
             state["averages"] = {name: optimizer.average_of(w) for name, w in weights.items()}
-        return Checkpoints(
-            directory,
-            keep,
-            writer,
-            weights=weights,
-            optimizer=optimizer,
-            loss_scale=self.steps.loss_scale,
-            host=self.state.variable,
-            **state,
-        )
+        return state
+
+    def batches(self, records: RecordSet) -> Iterator[dict[str, tf.Tensor]]:
+        """This worker's part of the batches from the current step on, without an end."""
+        size, seed = self.settings.train_batch_size, self.settings.seed
+        worker = worker_of(self.steps.strategy)
+        return iter(training_dataset(records, size, seed, self.steps.step, worker))

@@ -8,27 +8,28 @@ from lvbert_tf.interop.reference_checkpoint import restore_reference_weights
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.runs.named_weights import named_weights
-from lvbert_tf.runs.open_model import BareCheckpoint, ReferenceCheckpoint, Run, open_model
+from lvbert_tf.runs.open_model import BareCheckpoint, ReferenceCheckpoint, Run, StoredModel
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
 
 
-def initialize(pretrainer: ElectraPretrainer, path: str, report: Callable[[str], None]) -> None:
+def initialize(
+    pretrainer: ElectraPretrainer, start: StoredModel, report: Callable[[str], None]
+) -> None:
     """Loads those weights of a checkpoint that fit a model; its other weights stay as they were drawn.
 
     Args:
       pretrainer: a built model, which is changed in place.
-      path: a model directory of ours (`models/NAME`), one of its `checkpoints/step-N`, or the
-        prefix or directory of a reference checkpoint.
+      start: a run of ours, one of its checkpoints, or a reference checkpoint.
       report: called with lines that say what was loaded, and list what was not.
 
     Raises:
       InputError: there is no checkpoint, it is damaged, or none of its weights fits.
     """
-    stored = open_model(path, Run, BareCheckpoint, ReferenceCheckpoint)
-    if isinstance(stored, ReferenceCheckpoint):
+    path = start.path
+    if isinstance(start, ReferenceCheckpoint):
         if isinstance(pretrainer.discriminator, Supernet):
             raise InputError(f"init_checkpoint {path}: the reference has no supernets")
-        report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, path)}")
+        report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, str(path))}")
         return
     saved, weights = read_weights(_readable(path, report)), named_weights(pretrainer)
     fitting = {

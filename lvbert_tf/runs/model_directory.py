@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.whole import new_directory, write_json
+from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -49,31 +50,37 @@ def read_config(model_dir: str | Path) -> PretrainingConfig | None:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def check_architecture(config: PretrainingConfig) -> None:
-    """Refuses to continue a run whose network is another one than that of a configuration.
+def check_architecture(model_dir: str | Path, networks: Networks, ema_decay: float | None) -> None:
+    """Refuses to continue the run in a model directory with other networks.
+
+    Args:
+      model_dir: the model directory, which may hold no run.
+      networks: the networks to continue with.
+      ema_decay: the decay of the averages of the weights to keep; None if there are none.
 
     Raises:
-      InputError: the networks differ, and the message says in what; or the configuration asks for
-        averaged weights, which the run has not kept so far.
+      InputError: the networks differ, and the message says in what; or averages are asked for,
+        and the run has kept none so far.
     """
-    saved = read_config(config.model_dir)
-    differences = config.networks.differences(saved.networks) if saved else []
+    saved = read_config(model_dir)
+    differences = networks.differences(saved.networks) if saved else []
     if differences:
         raise InputError(
-            f"{config.model_dir} holds another architecture ({'; '.join(differences)});"
+            f"{model_dir} holds another architecture ({'; '.join(differences)});"
             " use another --model_name, or the saved hparams"
         )
-    if saved and config.ema_decay and not saved.ema_decay:
+    if saved and ema_decay and not saved.ema_decay:
         raise InputError(
-            f"ema_decay {config.ema_decay}: {config.model_dir} has not averaged its weights so far;"
-            f" start another run with init_checkpoint {config.model_dir}"
+            f"ema_decay {ema_decay}: {model_dir} has not averaged its weights so far;"
+            f" start another run with init_checkpoint {model_dir}"
         )
 
 
 def write_config(directory: Path, config: PretrainingConfig, vocabulary: Vocabulary) -> None:
     """Writes config.json, with the hash of the vocabulary for `check_vocabulary`."""
-    known = {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
-    write_json(directory / "config.json", {**config.to_json_dict(), "vocabulary": known})
+    content = config.to_json_dict()
+    content["vocabulary"] = {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
+    write_json(directory / "config.json", content)
 
 
 def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -> None:

@@ -42,16 +42,6 @@ def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Voc
     return config, vocabulary
 
 
-def describe_token_table(config: PretrainingConfig, vocabulary: Vocabulary) -> str:
-    """A line for the user: the number of tokens and of rows."""
-    assert config.vocab_size is not None
-    spare = config.vocab_size - vocabulary.size
-    return (
-        f"{config.vocab_file}: {vocabulary.size:,} tokens; token table: {config.vocab_size:,} rows"
-        + (f", {spare:,} of them for no token" if spare else "")
-    )
-
-
 def as_begun(config: PretrainingConfig) -> PretrainingConfig:
     """Replaces a null `vocab_size` by the value of the run, if the run has begun.
 

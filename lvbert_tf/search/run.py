@@ -9,7 +9,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.pretraining import run as pretraining
 from lvbert_tf.pretraining.data import open_held_out
 from lvbert_tf.records.record_set import RecordSet
-from lvbert_tf.runs.model_directory import check_architecture
+from lvbert_tf.runs.preparation import prepare
 from lvbert_tf.runs.token_table import as_begun, fit_to_vocabulary
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
@@ -45,13 +45,12 @@ def run_search(
     experiment = Experiment.create(data_dir, search_name, load_hparams(hparams), storage_url)
     experiment = experiment.with_config(as_begun(experiment.config))
     if stage != "report":
-        config, vocabulary = fit_to_vocabulary(experiment.config)
+        config, vocabulary, start = prepare(experiment.config)
         experiment = experiment.with_config(config)
         strategy = distribution.start_strategy(
             config.devices, strategy_name, virtual_devices, tpu, cli.say
         )
         held_out = _open_held_out(experiment, vocabulary)
-        check_architecture(config)
         if stage != "supernet":
             _check_one_worker(strategy)
             # Before the supernet is trained: hours later is too late to find no database.
@@ -59,7 +58,7 @@ def run_search(
         # Strings are only ever scored with a trained supernet.
         if experiment.held_out_path.exists():
             _check_begun(experiment)
-        elif stage != "search" and (status := pretraining.run(config, vocabulary, strategy)):
+        elif stage != "search" and (status := pretraining.run(config, vocabulary, start, strategy)):
             return status
         if stage != "supernet" and (
             status := score_strings(experiment, vocabulary, strategy, held_out)

@@ -13,7 +13,7 @@ def check_combinations(config: "PretrainingConfig") -> None:
     """Refuses hparams that are legal one by one, but not together.
 
     Raises:
-      InputError: some are. One line names the hparams and their values.
+      InputError: some hparams exclude each other. One line names them and their values.
     """
     _check_run(config)
     _check_generator(config)

@@ -171,7 +171,7 @@ def discriminator_of(config: "PretrainingConfig") -> ModelConfig:
     """Derives the shape of the discriminator from the hparams.
 
     Raises:
-      InputError: there is no such encoder.
+      InputError: no encoder has this shape; see `ModelConfig`.
     """
     overrides, hidden_dim = config.model_hparam_overrides, config.hidden_dim
     return ModelConfig(
@@ -194,7 +194,7 @@ def generator_of(config: "PretrainingConfig") -> ModelConfig | None:
     """Derives the shape of the generator from the hparams; see `Networks.generator`.
 
     Raises:
-      InputError: there is no such encoder.
+      InputError: no encoder has this shape; see `ModelConfig`.
     """
     discriminator = discriminator_of(config)
     if config.uniform_generator:

@@ -13,9 +13,16 @@ from lvbert_tf.io.files import check_ordinary, expand_home, text_of
 def load_hparams(text: str) -> dict[str, Any]:
     """Reads hparams from inline JSON, a `.json` file or a `.toml` file.
 
+    Args:
+      text: the JSON or the path of the file. An empty text stands for no hparams.
+
+    Returns:
+      the values by name, neither converted nor checked.
+
     Raises:
-      InputError: there is no such file, or it is of another kind; the text is not JSON or TOML (the
-        error has the position); a name is given twice; or it is not a table of names and values.
+      InputError: the file does not exist, or its name ends in neither `.json` nor `.toml`; the text is
+        not JSON or TOML (the error has the position); a name is given twice; or the text is not a table
+        of names and values.
     """
     text = text.removeprefix("\ufeff").strip()  # a byte-order mark, as of --hparams "$(cat FILE)"
     if not text:
@@ -58,7 +65,7 @@ def expand_path(path: str, data_dir: str) -> str:
       data_dir: the data directory.
 
     Raises:
-      InputError: there is no such home directory.
+      InputError: `~` is followed by a name that no user has.
     """
     parts = path.split(",")
     expanded = (
@@ -71,11 +78,11 @@ def check_directory_name(what: str, name: str) -> None:
     """Refuses a name that is empty or a path.
 
     Args:
-      what: what has the name, for the error.
+      what: the thing that has the name, for the error.
       name: the name.
 
     Raises:
-      InputError: it is no name of a directory.
+      InputError: `name` is not the name of one directory.
     """
     if name in ("", "..") or Path(name).name != name:
         raise InputError(f"{what} {name!r}: expected one directory name")

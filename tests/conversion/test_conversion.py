@@ -19,6 +19,7 @@ from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.runs.initialization import initialize, load_pretrainer
 from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.runs.open_model import Run
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.checkpoints import Checkpoints
 
@@ -132,7 +133,7 @@ def test_a_converted_model_is_a_model_directory(presets, tiny_config, capsys):
     config = PretrainingConfig.from_json_dict(json.loads((directory / "config.json").read_text()))
     fresh = ElectraPretrainer.from_networks(config.networks)
     lines = []
-    initialize(fresh, str(directory), lines.append)
+    initialize(fresh, Run(directory), lines.append)
     (line,) = lines  # so nothing was left over on either side
     assert line.startswith(f"initialised {len(named_weights(fresh))} of")
 

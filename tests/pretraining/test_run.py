@@ -13,8 +13,9 @@ from tiny_run import LENGTH, hparams_json, make_data, saved_steps, vocabulary_si
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import training_in
 from lvbert_tf.pretraining.evaluation import Evaluator
-from lvbert_tf.pretraining.run import pretrain
+from lvbert_tf.pretraining.run import describe_token_table, pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
+from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from lvbert_tf.training.checkpoints import read_weights
 
 METRICS = (
@@ -47,6 +48,22 @@ def inputs():
         "segment_ids": np.zeros_like(ids),
         "padding_mask": np.ones_like(ids),
     }
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (40, "vocab.txt: 40 tokens; token table: 40 rows"),
+        (64, "vocab.txt: 40 tokens; token table: 64 rows, 24 of them for no token"),
+        (
+            30522,
+            "vocab.txt: 40 tokens; token table: 30,522 rows, 30,482 of them for no token",
+        ),
+    ],
+)
+def test_the_user_sees_the_size_of_the_token_table(rows, line):
+    vocabulary = Vocabulary((*SPECIAL_TOKENS, *map(str, range(40 - len(SPECIAL_TOKENS)))))
+    assert describe_token_table("vocab.txt", vocabulary, rows) == line
 
 
 def test_leaves_what_it_promises(trained):

@@ -6,7 +6,7 @@ import pytest
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.runs.model_directory import write_config
-from lvbert_tf.runs.token_table import as_begun, describe_token_table, fit_to_vocabulary
+from lvbert_tf.runs.token_table import as_begun, fit_to_vocabulary
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
@@ -37,21 +37,14 @@ def begin(directory, name, tokens=None, **hparams) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hparams", "rows", "words"),
-    [
-        ({}, 40, "40 tokens; token table: 40 rows"),
-        ({"vocab_size_multiple": 64}, 64, "token table: 64 rows, 24 of them for no token"),
-        ({"vocab_size": 100}, 100, "token table: 100 rows, 60 of them for no token"),
-        ({"vocab_size": 30522}, 30522, "token table: 30,522 rows, 30,482 of them"),
-    ],
+    ("hparams", "rows"),
+    [({}, 40), ({"vocab_size_multiple": 64}, 64), ({"vocab_size": 100}, 100)],
 )
-def test_rows_follow_the_vocabulary_unless_they_are_given(tmp_path, hparams, rows, words):
+def test_rows_follow_the_vocabulary_unless_they_are_given(tmp_path, hparams, rows):
     write_vocabulary(tmp_path)
     config, vocabulary = fit_to_vocabulary(config_of(tmp_path, **hparams))
     assert config.vocab_size == config.discriminator.vocabulary_size == rows
     assert vocabulary.size == TOKENS
-    assert describe_token_table(config, vocabulary).startswith(str(tmp_path / "vocab.txt"))
-    assert words in describe_token_table(config, vocabulary)
 
 
 def test_rows_that_are_too_few_or_no_multiple_are_refused(tmp_path):
