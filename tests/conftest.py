@@ -41,9 +41,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path in slow)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item, nextitem):
-    """Gives back, after a file's last test, what memory its models and traced functions took."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Gives back, after a file's last test, what memory its models and traced functions took.
+
+    In the tear-down the test would still have its fixtures.
+    """
     result = yield
     if nextitem is None or nextitem.path != item.path:
         _forget()

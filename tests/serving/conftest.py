@@ -1,4 +1,4 @@
-"""Models to export, made once for all tests."""
+"""Models to export, made once for the tests of a file, with which they go: they take memory."""
 
 import pytest
 import tensorflow as tf
@@ -12,13 +12,13 @@ from lvbert_tf.serving.servable_model import ServableModel, servable_task
 from lvbert_tf.text import Tokenizer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def models(randomize):
     """Of the tasks."""
     return make_models(randomize)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_pretrainer(tiny_config, randomize):
     """Makes networks with positions enough for the texts."""
     size = len(VOCABULARY.read_text(encoding="utf-8").splitlines())
@@ -32,13 +32,13 @@ def make_pretrainer(tiny_config, randomize):
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pretrainer(make_pretrainer):
     """As ELECTRA has them."""
     return make_pretrainer()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_towers(make_pretrainer):
     """As Electric has them: a generator that sees what is before a token, and one for what is after."""
     return make_pretrainer(
@@ -46,7 +46,7 @@ def two_towers(make_pretrainer):
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(models, pretrainer) -> dict[str, ServableModel]:
     """A model of every kind that is exported."""
     backbone = models["classifier"].backbone
@@ -68,7 +68,7 @@ def _pretrained(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> Servable
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ids_export(served, two_towers, tmp_path_factory):
     """Exports a model by its name, once, to take token ids; gives the directory of the version."""
     directory, versions = tmp_path_factory.mktemp("ids"), {}
@@ -83,7 +83,7 @@ def ids_export(served, two_towers, tmp_path_factory):
     return of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keras_answers(models, pretrainer, two_towers):
     """What the Keras models say: called with a name, a signature and inputs."""
 
