@@ -96,6 +96,7 @@ def test_the_winner_is_trained_from_scratch(data, searched):
 def test_more_generations_continue_a_search(data, searched):
     changes = {"num_generations": 3, "compare_with_random": False}
     copy = data / "searches" / "longer"
+    shutil.copytree(searched / "supernet", copy / "supernet")
     assert run_search(str(data), "longer", hparams_json(compare_with_random=False)) == 0
     first = rows(copy)
     assert run_search(str(data), "longer", hparams_json(**changes)) == 0
