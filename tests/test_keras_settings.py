@@ -43,11 +43,10 @@ def keras_home(directory, content: str) -> Path:
     "content",
     [
         json.dumps(OTHER),
-        json.dumps({"floatx": "float16", "backend": "torch"}),
         json.dumps({"floatx": "bfloat16"}),  # at which Keras itself stops
         "[]",
     ],
-    ids=["float64", "float16", "bfloat16", "damaged"],
+    ids=["float64", "bfloat16", "damaged"],
 )
 def test_programs_have_the_defaults_of_keras(tmp_path, content):
     code = (
