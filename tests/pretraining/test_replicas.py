@@ -23,6 +23,7 @@ SETTINGS = {
     "log_steps": 1,
     "eval_every_steps": 10,
     "save_checkpoints_steps": 100,
+    "ema_decay": 0.8,
     "model_hparam_overrides": NO_DROPOUT,
 }
 
