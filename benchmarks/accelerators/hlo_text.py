@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from lvbert_tf.errors import InputError
+
 _SIZES = {"pred": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "f16": 2, "bf16": 2}
 _SIZES |= {"s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\](?:\{([^}]*)\})?")
@@ -75,13 +77,13 @@ class Instruction:
       name: its name in the module.
       opcode: what XLA calls the operation.
       results: the arrays it returns.
-      operands: the names of what it takes; of a parameter its number.
+      operands: the names of what it takes; of a parameter its number, of a constant its value.
       attributes: the rest of its line.
       operation: the name of TensorFlow's operation that it comes from. An instruction that the compiler
         added, such as a copy, has the operation of its first operand.
       kind: `opcode`; for a fusion also what the fusion holds.
       read, written: the arrays of HBM that it reads and writes.
-      share: how often it runs in a step: below 1 in a branch of a conditional.
+      runs: how often it runs in a step: below 1 in a branch of a conditional.
     """
 
     name: str
@@ -93,22 +95,22 @@ class Instruction:
     kind: str = ""
     read: list[Array] = field(default_factory=list)
     written: list[Array] = field(default_factory=list)
-    share: float = 1.0
+    runs: float = 1.0
 
     @property
     def hbm_bytes(self) -> float:
         """Bytes between chip and HBM, with the padding of tiles."""
-        return self.share * sum(array.padded_bytes for array in (*self.read, *self.written))
+        return self.runs * sum(array.padded_bytes for array in (*self.read, *self.written))
 
     @property
     def unpadded_hbm_bytes(self) -> float:
-        return self.share * sum(array.bytes for array in (*self.read, *self.written))
+        return self.runs * sum(array.bytes for array in (*self.read, *self.written))
 
     @property
     def cycles(self) -> float:
         """The compiler's estimate; 0 where it wrote none."""
         found = re.search(r'"estimated_cycles":"(\d+)"', self.attributes)
-        return self.share * int(found[1]) if found else 0
+        return self.runs * int(found[1]) if found else 0
 
     @property
     def is_scalar(self) -> bool:
@@ -157,20 +159,58 @@ class Module:
     def executed(self) -> list[Instruction]:
         """The instructions that a step runs, in order, with kinds and bytes.
 
-        The body of a loop counts once, as it does in XLA's count of FLOPs. Of a conditional each branch
-        counts in equal shares.
+        The body of a loop counts as often as it runs. Of a conditional each branch counts in equal
+        shares.
         """
         return list(self._executed(self.entry, 1.0))
 
-    def _executed(self, name: str, share: float) -> Iterator[Instruction]:
+    def flops_of_repetitions(self) -> float:
+        """FLOPs of matrix products in the bodies of loops, except for the first time that each runs.
+
+        XLA's own count of FLOPs has them only once.
+        """
+        flops = 0.0
+        for name, runs in self._loops(self.entry):
+            for computation in [name, *self._called_by(name)]:
+                known = {each.name: each for each in self.computations[computation]}
+                for each in self.computations[computation]:
+                    if each.opcode == "convolution":  # what a TPU makes of matrix products, too
+                        flops += (runs - 1) * _convolution_flops(each, known)
+        return flops
+
+    def _loops(self, name: str) -> Iterator[tuple[str, int]]:
+        for each in self.computations[name]:
+            if each.opcode == "while":
+                yield each.called("body")[0], self._runs(each)
+
+    def _called_by(self, name: str) -> Iterator[str]:
+        for each in self.computations[name]:
+            for called in each.called("calls"):
+                yield called
+                yield from self._called_by(called)
+
+    def _runs(self, loop: Instruction) -> int:
+        """How often the body of a loop runs: what its condition compares a counter from 0 with."""
+        (name,) = loop.called("condition")
+        *_, root = self.computations[name]
+        known = {each.name: each for each in self.computations[name]}
+        limits = [known[each] for each in root.operands if known[each].opcode == "constant"]
+        if root.opcode != "compare" or "direction=LT" not in root.attributes or len(limits) != 1:
+            raise InputError(f"the number of rounds of {loop.name} is not a constant of the module")
+        return int(limits[0].operands[0])
+
+    def _executed(self, name: str, runs: float) -> Iterator[Instruction]:
         known = {each.name: each for each in self.computations[name]}
         for each in self.computations[name]:
-            inner = each.called("body", "to_apply") if each.opcode in ("while", "call") else []
             branches = each.called("branch_computations", "true_computation", "false_computation")
-            for called in inner:
-                yield from self._executed(called, share)
+            if each.opcode == "while":
+                for called in each.called("body"):
+                    yield from self._executed(called, runs * self._runs(each))
+            if each.opcode == "call":
+                for called in each.called("to_apply"):
+                    yield from self._executed(called, runs)
             for called in branches:
-                yield from self._executed(called, share / len(branches))
+                yield from self._executed(called, runs / len(branches))
             if each.opcode in _NAMES_A_BUFFER | _CALLS:
                 continue
             read, written = _traffic(each, known)
@@ -182,7 +222,7 @@ class Module:
                 kind=self._kind(each),
                 read=[array for array in read if array.in_hbm],
                 written=[array for array in written if array.in_hbm],
-                share=share,
+                runs=runs,
             )
 
     def _read_by_fusion(self, fusion: Instruction, known: dict[str, Instruction]) -> list[Array]:
@@ -227,6 +267,15 @@ class Module:
                 yield from self._opcodes(each)
 
 
+def _convolution_flops(convolution: Instruction, known: dict[str, Instruction]) -> float:
+    """Two for each multiplication: for each result as many as the kernel has numbers for it."""
+    kernel = known[convolution.operands[1]].results[0].dimensions
+    labels = re.search(r"dim_labels=\w+_(\w+)->", convolution.attributes)
+    assert labels is not None
+    outputs = kernel[labels[1].index("o")]
+    return 2.0 * math.prod(convolution.results[0].dimensions) * math.prod(kernel) / outputs
+
+
 def _is_asynchronous(opcode: str) -> bool:
     return opcode.endswith(("-start", "-done"))
 
@@ -243,7 +292,8 @@ def _instruction(line: str) -> Instruction | None:
     opening = end + call.end() - 1
     closing = _closing(line, opening)
     operands = re.sub(r"/\*.*?\*/", "", line[opening + 1 : closing - 1])
-    names = [operands] if call[1] == "parameter" else re.findall(r"%([\w.\-]+)", operands)
+    itself = call[1] in ("parameter", "constant")
+    names = [operands] if itself else re.findall(r"%([\w.\-]+)", operands)
     return Instruction(head[1], call[1], arrays(line[start:end]), names, line[closing:])
 
 

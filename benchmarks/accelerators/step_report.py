@@ -27,11 +27,13 @@ def report(step: Mapping[str, Any], target: str, compiled: Mapping[str, Any], te
     entry = module.instructions_that_work()
     hbm_bytes = sum(each.hbm_bytes for each in executed)
     cycles = sum(each.cycles for each in executed)
+    flops = compiled["flops"] + module.flops_of_repetitions()
     memory = ("argument_bytes", "output_bytes", "temporary_bytes", "code_bytes")
     return {
         **{name: value for name, value in step.items() if name != "sources"},
         **compiled,
         "target": target,
+        "flops": flops,
         "hbm_bytes": hbm_bytes,
         "unpadded_hbm_bytes": sum(each.unpadded_hbm_bytes for each in executed),
         "peak_bytes": sum(compiled[name] for name in memory) - compiled["alias_bytes"],
@@ -50,7 +52,7 @@ def report(step: Mapping[str, Any], target: str, compiled: Mapping[str, Any], te
                 "share_of_peak": roofline.share_of_peak,
             }
             for name, chip in CHIPS.items()
-            for roofline in [Roofline.of(chip, compiled["flops"], hbm_bytes)]
+            for roofline in [Roofline.of(chip, flops, hbm_bytes)]
         },
         "kinds": _grouped(executed, lambda each: each.kind),
         "sources": _grouped(executed, lambda each: source_of(each.operation, step["sources"])),

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.accelerators.hlo_text import Module, arrays
+from lvbert_tf.errors import InputError
 
 TEXT = """HloModule step, is_scheduled=true
 
@@ -107,3 +108,40 @@ def test_kinds_and_operations(executed):
 def test_instructions_of_the_entry_computation():
     names = [each.name for each in Module(TEXT).instructions_that_work()]
     assert names == ["start", "j", "done", "two", "turned", "rows", "looked_up", "either"]
+
+
+LOOP = """
+%condition (state: (s32[], f32[8,64])) -> pred[] {
+  %state = (s32[]{:T(128)}, f32[8,64]{1,0:T(8,128)}) parameter(0)
+  %limit = s32[]{:T(128)} constant(9)
+  %index = s32[]{:T(128)} get-tuple-element(%state), index=0
+  ROOT %more = pred[]{:T(512)} compare(%index, %limit), direction=LT
+}
+
+%body (state.1: (s32[], f32[8,64])) -> (s32[], f32[8,64]) {
+  %state.1 = (s32[]{:T(128)}, f32[8,64]{1,0:T(8,128)}) parameter(0)
+  %index.1 = s32[]{:T(128)} get-tuple-element(%state.1), index=0
+  %x = f32[8,64]{1,0:T(8,128)} get-tuple-element(%state.1), index=1
+  %kernel = f32[64,64]{1,0:T(8,128)S(1)} constant({...})
+  %product = f32[8,64]{1,0:T(8,128)} convolution(%x, %kernel), dim_labels=bf_io->bf
+  ROOT %next = (s32[]{:T(128)}, f32[8,64]{1,0:T(8,128)}) tuple(%index.1, %product)
+}
+
+ENTRY %main (start: (s32[], f32[8,64])) -> (s32[], f32[8,64]) {
+  %start = (s32[]{:T(128)}, f32[8,64]{1,0:T(8,128)}) parameter(0)
+  ROOT %loop = (s32[], f32[8,64]) while(%start), condition=%condition, body=%body
+}
+"""
+
+
+def test_the_body_of_a_loop_counts_as_often_as_it_runs():
+    module = Module(LOOP)
+    (product,) = module.executed()
+    assert product.hbm_bytes == 9 * 2 * 8 * 128 * 4
+    assert module.flops_of_repetitions() == (9 - 1) * 2 * 8 * 64 * 64
+
+
+def test_a_loop_of_unknown_length_is_refused():
+    endless = LOOP.replace("direction=LT", "direction=NE")
+    with pytest.raises(InputError, match="rounds of loop is not a constant"):
+        Module(endless).executed()
