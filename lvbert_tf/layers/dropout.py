@@ -1,12 +1,11 @@
 """Dropout whose randomness is an argument: every mask is a function of a seed.
 
-Inside `dropout_seed(seed)` the n-th dropout of a forward pass draws from `(seed, n)`, so a training
-step is a function of its inputs and can be replayed bit for bit. Outside such a context (`model.fit`
-in a notebook) each `Dropout` uses its own Keras seed generator.
+Inside `dropout_seed(seed)` the n-th dropout of a forward pass has the n-th seed of those that are drawn
+from `seed`, so a training step is a function of its inputs and can be replayed bit for bit. Outside such
+a context (`model.fit` in a notebook) each `Dropout` uses its own Keras seed generator.
 """
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Iterator
 
@@ -15,7 +14,34 @@ import tensorflow as tf
 
 from lvbert_tf.layers.kernels import Draw, keep_mask, keep_scale
 
+# Drawn at once, because a draw for each dropout was a third of the instructions of a step on a TPU.
+_SEEDS_AT_ONCE = 1024
+
 _active = threading.local()  # replicas of one process are traced in their own threads
+
+
+class _Seeds:
+    """The seeds of the dropouts of a forward pass, in order."""
+
+    def __init__(self, seed: tf.Tensor):
+        self._seed = tf.cast(seed, tf.int32)
+        self._count = 0
+        self._first = self._draw(
+            0
+        )  # here, because a branch of a conditional may ask for the next one
+
+    def next(self) -> tf.Tensor:
+        group, place = divmod(self._count, _SEEDS_AT_ONCE)
+        self._count += 1
+        seeds = self._first if group == 0 else self._draw(group)
+        return tf.bitcast(seeds[place], tf.uint32)
+
+    def _draw(self, group: int) -> tf.Tensor:
+        seed = tf.random.experimental.stateless_fold_in(self._seed, group, alg="philox")
+        # Signed integers, because TensorFlow cannot take a row of unsigned ones on a GPU.
+        return tf.random.stateless_uniform(
+            [_SEEDS_AT_ONCE, 2], seed, None, None, tf.int32, alg="philox"
+        )
 
 
 @contextlib.contextmanager
@@ -25,12 +51,12 @@ def dropout_seed(seed: tf.Tensor) -> Iterator[None]:
     Args:
         seed: integer tensor of shape (2,).
     """
-    outer = getattr(_active, "stream", None)
-    _active.stream = (tf.cast(seed, tf.int32), itertools.count())
+    outer = getattr(_active, "seeds", None)
+    _active.seeds = _Seeds(seed)
     try:
         yield
     finally:
-        _active.stream = outer
+        _active.seeds = outer
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -55,14 +81,8 @@ class Dropout(keras.layers.Layer):
         return Draw(self._next_seed(), self.rate) if training and self.rate > 0 else None
 
     def _next_seed(self) -> tf.Tensor:
-        stream = getattr(_active, "stream", None)
-        if stream is None:
-            seed, place = tf.cast(self.seed_generator.next(), tf.int32), 0
-        else:
-            seed, place = stream[0], next(stream[1])
-        seed = tf.random.experimental.stateless_fold_in(seed, place, alg="philox")
-        # The second number of what `fold_in` returns is the place as it is, which mixes badly.
-        return tf.random.stateless_uniform([2], seed, None, None, tf.uint32, alg="philox")
+        seeds = getattr(_active, "seeds", None)
+        return _Seeds(self.seed_generator.next()).next() if seeds is None else seeds.next()
 
     def call(self, inputs, training=None):
         draw = self.draw(training)

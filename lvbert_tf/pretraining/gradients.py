@@ -16,7 +16,9 @@ from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.step import TrainingStep
 
-_DROPOUT_STREAM = 1  # keeps the random numbers of dropout apart from those of masking
+# The first of the streams of random numbers for dropout, one for each replica and part of a batch.
+# Masking and the paths of a supernet have those before it.
+_DROPOUT_STREAMS = 4
 
 
 def pretraining_step(
@@ -115,9 +117,7 @@ class PretrainingGradients:
         )
         context = tf.distribute.get_replica_context()
         weights = context.all_reduce("SUM", loss_weights(masked, self.objective))
-        dropout = tf.random.experimental.stateless_fold_in(seed, _DROPOUT_STREAM, alg="philox")
-        dropout = tf.random.experimental.stateless_fold_in(dropout, replica, alg="philox")
-        return self._accumulate(masked, weights, dropout, drawn)
+        return self._accumulate(masked, weights, seed, replica, drawn)
 
     def gates(self, variables, drawn):
         if self._paths != 1 or drawn is None:  # several paths run every block
@@ -125,15 +125,16 @@ class PretrainingGradients:
         gate_of = self.pretrainer.discriminator.gates(drawn[0])
         return [gate_of.get(id(variable)) for variable in variables]
 
-    def _accumulate(self, masked, weights, seed, paths):
+    def _accumulate(self, masked, weights, seed, replica, paths):
         """Sums loss, metrics and gradients over the parts of a batch and the paths of each part."""
         count = self._parts * self._paths
 
         def part(index):
             chosen = {name: self._rows_of_part(value, index) for name, value in masked.items()}
-            fold = tf.random.experimental.stateless_fold_in(seed, index, alg="philox")
+            place = _DROPOUT_STREAMS + replica * count + index
+            dropout = tf.random.experimental.stateless_fold_in(seed, place, alg="philox")
             path = None if paths is None else paths[index % self._paths]
-            return self._part_gradients(chosen, weights, fold, path)
+            return self._part_gradients(chosen, weights, dropout, path)
 
         # The first part is outside the loop because it shows which variables have a gradient.
         first = part(0)
