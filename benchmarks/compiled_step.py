@@ -33,6 +33,9 @@ flags.DEFINE_string("config", "configs/lv_bert_small.toml", "Hparams of the pre-
 flags.DEFINE_string("hparams", "", "JSON of hparams that differ from --config.")
 flags.DEFINE_integer("batch", 128, "Sequences a step.", lower_bound=1)
 flags.DEFINE_enum("precision", "bfloat16", ("bfloat16", "float32"), "Of the layers' arithmetic.")
+flags.DEFINE_enum(
+    "compilation", "tpu", ("tpu", "whole"), "The mode to lower the step in: for TPUs or for GPUs."
+)
 flags.DEFINE_enum("target", "tpu-v5e", tuple(CHIPS), "The chip to compile for.")
 flags.DEFINE_string("json", None, "Also write everything that was found to this file.")
 flags.DEFINE_string("write", None, "Keep the lowered step as this .stablehlo file.")
@@ -88,7 +91,7 @@ def lower_step(hlo: Path, examples: Path | None) -> dict:
     hparams |= {"train_batch_size": FLAGS.batch, "jit_compile": True}
     config = PretrainingConfig.create("unused", "benchmark", hparams)
     vocabulary = pretraining_case.bert_vocabulary()
-    step = pretraining_case.build_step(config, vocabulary, FLAGS.precision)
+    step = pretraining_case.build_step(config, vocabulary, FLAGS.precision, FLAGS.compilation)
     batch = pretraining_case.random_batch(config)
     lowered = lowering.lower(step, batch)
     hlo.write_bytes(lowered.hlo)

@@ -3,16 +3,20 @@
 import tensorflow as tf
 
 from benchmarks.baselines import stepping
+from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.pretraining.learner import Learner
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.step import TrainingStep
 
 
-def build_step(config: PretrainingConfig, vocabulary: Vocabulary, precision: str) -> TrainingStep:
-    """The training step of a run with fresh weights, on one device."""
+def build_step(
+    config: PretrainingConfig, vocabulary: Vocabulary, precision: str, compilation: Compilation
+) -> TrainingStep:
+    """The training step of a run with fresh weights, on one device, as another device compiles it."""
+    strategy = tf.distribute.get_strategy()
     learner = Learner.build(
-        tf.distribute.get_strategy(),
+        strategy,
         vocabulary,
         config.networks,
         config.objective,
@@ -20,7 +24,16 @@ def build_step(config: PretrainingConfig, vocabulary: Vocabulary, precision: str
         config.step,
         precision,
     )
-    return learner.steps
+    return TrainingStep(
+        strategy,
+        learner.steps.gradients,
+        learner.steps.optimizer,
+        learner.steps.loss_scale,
+        config.seed,
+        config.train_batch_size,
+        compilation,
+        config.step.clip_norm,
+    )
 
 
 def bert_vocabulary() -> Vocabulary:

@@ -11,7 +11,7 @@ from lvbert_tf.layers.layer_norm import LayerNorm
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
 class MaskedLMHead(keras.layers.Layer):
-    """Token logits: dense to the embedding width, GELU, LayerNorm, times the embedding table.
+    """Vectors of the embeddings' width: dense, GELU, LayerNorm. `logits` compares them with all tokens.
 
     Args:
         vocabulary_size: number of tokens.
@@ -20,10 +20,9 @@ class MaskedLMHead(keras.layers.Layer):
 
     Call arguments:
         x: shape (batch, positions, width).
-        token_table: shape (vocabulary_size, embedding_dim).
 
     Returns:
-        logits of shape (batch, positions, vocabulary_size), in the compute precision.
+        shape (batch, positions, embedding_dim), in the compute precision.
     """
 
     def __init__(
@@ -36,24 +35,34 @@ class MaskedLMHead(keras.layers.Layer):
         self.dense = dense(embedding_dim, initializer_range, self.dtype_policy, "dense")
         self.layer_norm = LayerNorm(dtype=self.dtype_policy, name="layer_norm")
 
-    def build(self, x_shape, token_table_shape=None):
+    def build(self, x_shape):
         self.dense.build(x_shape)
         self.layer_norm.build((*x_shape[:-1], self.embedding_dim))
         self.output_bias = self.add_weight(
             shape=(self.vocabulary_size,), initializer="zeros", name="output_bias"
         )
 
-    def call(self, x, token_table):
+    def call(self, x):
         product, bias = self.dense.product(x)  # x W, b
-        x = self.layer_norm(bias_gelu(product, bias))  # (batch, positions, embedding_dim)
-        vectors = ops.reshape(x, (-1, self.embedding_dim))
-        table = ops.cast(token_table, x.dtype)
-        logits = tf.matmul(vectors, table, transpose_b=True)  # (batch x positions, vocabulary_size)
-        logits = add_bias(logits, self.output_bias)
-        return ops.reshape(logits, (*ops.shape(x)[:-1], self.vocabulary_size))
+        return self.layer_norm(bias_gelu(product, bias))
 
-    def compute_output_shape(self, x_shape, token_table_shape=None):
-        return (*x_shape[:-1], self.vocabulary_size)
+    def logits(self, vectors: tf.Tensor, token_table: tf.Tensor) -> tf.Tensor:
+        """The product with the embeddings of all tokens, plus a bias.
+
+        Args:
+            vectors: what a call returns, shape (batch, positions, embedding_dim).
+            token_table: the embeddings, shape (vocabulary_size, embedding_dim).
+
+        Returns:
+            shape (batch, positions, vocabulary_size), in the type of `vectors`.
+        """
+        rows = ops.reshape(vectors, (-1, self.embedding_dim))
+        logits = tf.matmul(rows, ops.cast(token_table, vectors.dtype), transpose_b=True)
+        logits = add_bias(logits, ops.convert_to_tensor(self.output_bias))
+        return ops.reshape(logits, (*ops.shape(vectors)[:-1], self.vocabulary_size))
+
+    def compute_output_shape(self, x_shape):
+        return (*x_shape[:-1], self.embedding_dim)
 
     def get_config(self):
         return {

@@ -97,22 +97,50 @@ class ElectraPretrainer(keras.Model):
             tower("right_to_left", "generator_right_to_left"),
         )
 
-    def masked_lm_logits(self, inputs, mask_positions, training=None):
-        """Computes the generator's logits of the tokens at masked positions.
+    def masked_lm_vectors(self, inputs, mask_positions, training=None):
+        """Computes what the generator predicts the tokens at masked positions from.
 
         Args:
             inputs: inputs whose `token_ids` have [MASK] at the masked positions.
             mask_positions: integers of shape (batch, masked).
 
         Returns:
-            logits of shape (batch, masked, vocabulary_size), in the compute precision.
+            shape (batch, masked, embedding_dim), in the compute precision.
         """
         sequence = self.generator(inputs, training=training)["sequence_output"]
         # A product with one-hot rows instead of a gather: its gradient is a product, not a scatter.
         selector = ops.one_hot(mask_positions, ops.shape(sequence)[1], dtype=sequence.dtype)
-        return self.masked_lm_head(
-            ops.matmul(selector, sequence), self.generator.embeddings.token_table, training=training
-        )
+        return self.masked_lm_head(ops.matmul(selector, sequence), training=training)
+
+    def cloze_vectors(self, inputs, training=None):
+        """Computes what the two towers predict every token from: all other tokens.
+
+        Args:
+            inputs: inputs without masked tokens.
+
+        Returns:
+            shape (batch, length, embedding_dim), in the compute precision.
+        """
+        before = self.generator(inputs, training=training)["sequence_output"]
+        after = self.right_to_left_generator(inputs, training=training)["sequence_output"]
+        # The token itself must not be seen, so a position gets the vectors of its two neighbours.
+        # TensorFlow Lite has no `roll`.
+        before = ops.concatenate([before[:, -1:], before[:, :-1]], axis=1)
+        after = ops.concatenate([after[:, 1:], after[:, :1]], axis=1)
+        context = ops.concatenate([before, after], axis=-1)
+        return self.masked_lm_head(context, training=training)
+
+    def masked_lm_logits(self, inputs, mask_positions, training=None):
+        """Computes the generator's logits of the tokens at masked positions.
+
+        Args:
+            inputs, mask_positions: see `masked_lm_vectors`.
+
+        Returns:
+            logits of shape (batch, masked, vocabulary_size), in the compute precision.
+        """
+        vectors = self.masked_lm_vectors(inputs, mask_positions, training)
+        return self.masked_lm_head.logits(vectors, self.generator.embeddings.token_table)
 
     def cloze_logits(self, inputs, training=None):
         """Computes the two towers' logits of every token given all other tokens.
@@ -123,16 +151,8 @@ class ElectraPretrainer(keras.Model):
         Returns:
             logits of shape (batch, length, vocabulary_size), in the compute precision.
         """
-        before = self.generator(inputs, training=training)["sequence_output"]
-        after = self.right_to_left_generator(inputs, training=training)["sequence_output"]
-        # The token itself must not be seen, so a position gets the vectors of its two neighbours.
-        # TensorFlow Lite has no `roll`.
-        before = ops.concatenate([before[:, -1:], before[:, :-1]], axis=1)
-        after = ops.concatenate([after[:, 1:], after[:, :1]], axis=1)
-        context = ops.concatenate([before, after], axis=-1)
-        return self.masked_lm_head(
-            context, self.generator.embeddings.token_table, training=training
-        )
+        vectors = self.cloze_vectors(inputs, training)
+        return self.masked_lm_head.logits(vectors, self.generator.embeddings.token_table)
 
     def replaced_token_logits(self, inputs, training=None):
         """Computes the discriminator's logits, which are positive where a token seems replaced.

@@ -15,7 +15,12 @@ from lvbert_tf.models.electra_pretrainer import ElectraPretrainer
 from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
-from lvbert_tf.pretraining.token_logits import TokenReading, read_token_logits, token_cross_entropy
+from lvbert_tf.pretraining.token_logits import (
+    TokenProjection,
+    TokenReading,
+    logits_of_tokens,
+    read_tokens,
+)
 from lvbert_tf.settings.parts import ObjectiveSettings
 
 # With it a batch without any prediction has the loss 0 and not NaN, as in the reference.
@@ -92,31 +97,44 @@ def read_generator(
         training: whether dropout is on.
 
     Returns:
-        losses, likeliest and sampled tokens of the slots, and the logits of every token if there are
-        two towers, else None.
+        losses, likeliest and sampled tokens of the slots, and `ElectraPretrainer.cloze_vectors` if there
+        are two towers, else None.
     """
     labels, noise = masked["mask_labels"], masked["sampling_noise"]
     if pretrainer.generator is None:
         vocabulary_size = pretrainer.discriminator.config.vocabulary_size
         disallowed = labels if objective.disallow_correct else None
+        log_partition = tf.fill(tf.shape(labels), math.log(vocabulary_size))
         reading = TokenReading(
-            losses=tf.fill(tf.shape(labels), math.log(vocabulary_size)),
+            losses=log_partition,
+            log_partition=log_partition,
             likeliest=tf.zeros_like(labels),
             sampled=sample_uniformly(noise, vocabulary_size, disallowed),
         )
         return reading, None
-    cloze_logits = None
+    cloze_vectors = None
     if pretrainer.right_to_left_generator is None:
-        logits = pretrainer.masked_lm_logits(
+        vectors = pretrainer.masked_lm_vectors(
             _inputs(masked, masked["masked_token_ids"]), masked["mask_positions"], training
         )
     else:
-        cloze_logits = pretrainer.cloze_logits(_inputs(masked, masked["token_ids"]), training)
-        logits = tf.gather(cloze_logits, masked["mask_positions"], batch_dims=1)
-    reading = read_token_logits(
-        logits, labels, noise, objective.temperature, objective.disallow_correct
+        cloze_vectors = pretrainer.cloze_vectors(_inputs(masked, masked["token_ids"]), training)
+        vectors = tf.gather(cloze_vectors, masked["mask_positions"], batch_dims=1)
+    reading = read_tokens(
+        vectors,
+        _projection(pretrainer),
+        labels,
+        noise,
+        objective.temperature,
+        objective.disallow_correct,
     )
-    return reading, cloze_logits
+    return reading, cloze_vectors
+
+
+def _projection(pretrainer: ElectraPretrainer) -> TokenProjection:
+    assert pretrainer.generator is not None and pretrainer.masked_lm_head is not None
+    table, bias = pretrainer.generator.embeddings.token_table, pretrainer.masked_lm_head.output_bias
+    return TokenProjection(tf.convert_to_tensor(table), tf.convert_to_tensor(bias))
 
 
 def pretraining_loss(
@@ -140,7 +158,7 @@ def pretraining_loss(
         up over the parts of the batch.
     """
     # === Generator ===
-    reading, cloze_logits = read_generator(pretrainer, objective, masked, training)
+    reading, cloze_vectors = read_generator(pretrainer, objective, masked, training)
     sums = metrics.masked_lm_sums(
         reading.losses,
         reading.likeliest,
@@ -148,13 +166,14 @@ def pretraining_loss(
         masked["mask_weights"],
         reading.sampled,
     )
-    if cloze_logits is None:
+    if cloze_vectors is None:
         generator_loss = sums["mlm_loss"] / (global_weights["masked_lm"] + _TINY_WEIGHT)
     else:
         candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
         candidates = tf.cast(candidates, tf.float32)
-        cloze_losses = token_cross_entropy(cloze_logits, masked["token_ids"])
-        sums["cloze_loss"] = tf.reduce_sum(cloze_losses * candidates)
+        tokens = masked["token_ids"]
+        cloze = read_tokens(cloze_vectors, _projection(pretrainer), tokens, tf.zeros(tokens.shape))
+        sums["cloze_loss"] = tf.reduce_sum(cloze.losses * candidates)
         sums["cloze_weight"] = tf.reduce_sum(candidates)
         generator_loss = sums["cloze_loss"] / (global_weights["cloze"] + _TINY_WEIGHT)
     loss = objective.gen_weight * generator_loss
@@ -166,7 +185,8 @@ def pretraining_loss(
         )
         fake_logits = pretrainer.replaced_token_logits(_inputs(masked, corrupted), training)
         if objective.electric:
-            log_likelihood = -token_cross_entropy(tf.stop_gradient(cloze_logits), corrupted)
+            logits = logits_of_tokens(cloze_vectors, _projection(pretrainer), corrupted)
+            log_likelihood = tf.stop_gradient(logits - cloze.log_partition)
             prior = objective.masking.mask_prob  # that a token is fake
             fake_logits += log_likelihood + math.log(prior / (1.0 - prior))
         sums |= metrics.replaced_token_sums(fake_logits, is_fake, masked["padding_mask"])

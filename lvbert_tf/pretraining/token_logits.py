@@ -1,18 +1,43 @@
-"""Cross-entropy, likeliest token and a sample of logits over the vocabulary, in few passes over them.
+"""Cross-entropy, likeliest token and a sample of the generator's predictions.
 
-The logits of a batch's masked slots are the largest tensor of a training step. The vocabulary is
-divided into blocks. One pass over the logits finds the largest logit of each block, and a second pass
-the probability mass of each block. All else is computed from these and from one block of each slot.
+The logits over the vocabulary are the largest tensor of a training step, many times the rest of its
+memory. On CPUs all are computed at once and read as few times as possible. On GPUs and TPUs the logits
+of some hundred slots are computed at a time: they fit into the fast memory of a chip and never leave it.
+The backward pass computes them again there, which is a matrix product with a short inner dimension.
+
+The vocabulary is divided into blocks. One pass over the logits finds the largest logit of each block,
+and a second pass the probability mass of each block. All else is computed from these and from one block
+of each slot.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from lvbert_tf.layers.kernels.compilation import compiled_without_gradient
-from lvbert_tf.layers.kernels.rows import max_in_rows, sum_in_rows
+from lvbert_tf.layers.kernels.compilation import Kernel, compiled_without_gradient
+from lvbert_tf.layers.kernels.rows import (
+    add_bias,
+    cumulative_sum,
+    max_in_rows,
+    part_of_rows,
+    sum_in_rows,
+)
 
 _BLOCK = 256
+# So many logits exist at a time on GPUs and TPUs: 16 MB in bfloat16.
+_LOGITS_AT_ONCE = 1 << 23
+
+
+class TokenProjection(NamedTuple):
+    """What turns the vector of a slot into logits: `vector . table[token] + bias[token]`.
+
+    Attributes:
+        table: a vector for each token, shape (vocabulary_size, width), float32.
+        bias: shape (vocabulary_size,), float32.
+    """
+
+    table: tf.Tensor
+    bias: tf.Tensor
 
 
 class TokenReading(NamedTuple):
@@ -20,30 +45,34 @@ class TokenReading(NamedTuple):
 
     Attributes:
         losses: -log softmax(logits)[label], float32. Only this tensor has a gradient.
+        log_partition: log sum exp(logits), float32.
         likeliest: the token with the largest logit, and the first of several equals, int32.
         sampled: a token drawn from softmax(logits / temperature), int32.
     """
 
     losses: tf.Tensor
+    log_partition: tf.Tensor
     likeliest: tf.Tensor
     sampled: tf.Tensor
 
 
-def read_token_logits(
-    logits: tf.Tensor,
+def read_tokens(
+    vectors: tf.Tensor,
+    projection: TokenProjection,
     labels: tf.Tensor,
     noise: tf.Tensor,
     temperature: float = 1.0,
     disallow_correct: bool = False,
 ) -> TokenReading:
-    """Reads the logits of the masked slots.
+    """Predicts the tokens of slots, and reads what pre-training needs from the logits.
 
     The reference samples by adding Gumbel noise to every logit. One uniform number for each slot and
     the inverse of the distribution function give samples of the same distribution with a fraction of
     the random numbers.
 
     Args:
-        logits: shape (batch, slots, vocabulary_size), any floating type.
+        vectors: shape (batch, slots, width), any floating type; the logits have the same type.
+        projection: from vectors to logits.
         labels: the right tokens, int32, shape (batch, slots).
         noise: float32, uniform in [0, 1), shape (batch, slots).
         temperature: temperature of the samples, above 0.
@@ -52,32 +81,138 @@ def read_token_logits(
     Returns:
         tensors of shape (batch, slots).
     """
-    rows = tf.reshape(logits, [-1, logits.shape[-1]])
-    row_labels = tf.reshape(labels, [-1])
-    log_partition, likeliest, sampled = _read(
-        tf.stop_gradient(rows),
-        row_labels,
+    read = read_rows(
+        tf.reshape(vectors, [-1, vectors.shape[-1]]),
+        projection.table,
+        projection.bias,
+        tf.reshape(labels, [-1]),
         tf.reshape(noise, [-1]),
         temperature=temperature,
         disallow_correct=disallow_correct,
     )
-    losses = _loss(rows, row_labels, log_partition)
-    return TokenReading(*(tf.reshape(x, tf.shape(labels)) for x in (losses, likeliest, sampled)))
+    return TokenReading(*(tf.reshape(value, tf.shape(labels)) for value in read))
 
 
-def token_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Computes -log softmax(logits)[label] in float32.
+def logits_of_tokens(
+    vectors: tf.Tensor, projection: TokenProjection, tokens: tf.Tensor
+) -> tf.Tensor:
+    """The logit of one token for each slot, without the logits of all others.
 
     Args:
-        logits: shape (..., vocabulary_size), any floating type.
-        labels: int32, shape (...).
+        vectors: shape (..., width).
+        projection: from vectors to logits.
+        tokens: integers, shape (...).
 
     Returns:
         float32, shape (...).
     """
-    rows, row_labels = tf.reshape(logits, [-1, logits.shape[-1]]), tf.reshape(labels, [-1])
-    log_partition = _log_partition(tf.stop_gradient(rows))
-    return tf.reshape(_loss(rows, row_labels, log_partition), tf.shape(labels))
+    rows = tf.cast(tf.gather(projection.table, tokens), vectors.dtype)
+    bias = tf.cast(tf.gather(projection.bias, tokens), vectors.dtype)
+    products = tf.cast(vectors, tf.float32) * tf.cast(rows, tf.float32)
+    return tf.reduce_sum(products, -1) + tf.cast(bias, tf.float32)
+
+
+@Kernel
+def read_rows(
+    vectors: tf.Tensor,
+    table: tf.Tensor,
+    bias: tf.Tensor,
+    labels: tf.Tensor,
+    noise: tf.Tensor,
+    *,
+    temperature: float,
+    disallow_correct: bool,
+) -> TokenReading:
+    """`read_tokens` of slots along one axis: shapes (slots, width) and (slots,)."""
+    logits = _logits(vectors, _in_whole_blocks(TokenProjection(table, bias), vectors.dtype))
+    log_partition, likeliest, sampled = _read(
+        tf.stop_gradient(logits),
+        labels,
+        noise,
+        temperature=temperature,
+        disallow_correct=disallow_correct,
+    )
+    return TokenReading(_loss(logits, labels, log_partition), log_partition, likeliest, sampled)
+
+
+@read_rows.in_mode("whole", "tpu")
+def _read_rows_in_parts(vectors, table, bias, labels, noise, *, temperature, disallow_correct):
+    @tf.custom_gradient
+    def read(vectors, table, bias):
+        projection = _in_whole_blocks(TokenProjection(table, bias), vectors.dtype)
+        size = _slots_at_once(vectors, projection)
+        parts = [_in_parts(values, size) for values in (vectors, labels, noise)]
+
+        def read_part(part):
+            some, some_labels, some_noise = part
+            return _read(
+                _logits(some, projection),
+                some_labels,
+                some_noise,
+                temperature=temperature,
+                disallow_correct=disallow_correct,
+            )
+
+        found = tf.map_fn(read_part, parts, fn_output_signature=(tf.float32, tf.int32, tf.int32))
+        log_partition, likeliest, sampled = (_joined(values, vectors) for values in found)
+        losses = log_partition - logits_of_tokens(vectors, TokenProjection(table, bias), labels)
+
+        def gradient(upstream, *_):
+            some, some_labels = parts[:2]
+            partitions, upstreams = (_in_parts(x, size) for x in (log_partition, upstream))
+
+            def add_part(index, of_vectors, of_table, of_bias):
+                of_logits = _loss_gradient(
+                    _logits(some[index], projection),
+                    some_labels[index],
+                    partitions[index],
+                    upstreams[index],
+                )
+                of_part = tf.matmul(of_logits, some[index], transpose_a=True)
+                return (
+                    index + 1,
+                    of_vectors.write(index, tf.matmul(of_logits, projection.table)),
+                    of_table + tf.cast(of_part, tf.float32),
+                    of_bias + tf.reduce_sum(tf.cast(of_logits, tf.float32), 0),
+                )
+
+            count = some.shape[0] if some.shape[0] is not None else tf.shape(some)[0]
+            _, of_vectors, of_table, of_bias = tf.while_loop(
+                lambda index, *_: index < count,
+                add_part,
+                (
+                    tf.constant(0),
+                    tf.TensorArray(vectors.dtype, count, element_shape=some.shape[1:]),
+                    tf.zeros(projection.table.shape),
+                    tf.zeros(projection.bias.shape),
+                ),
+                parallel_iterations=1,
+            )
+            tokens = table.shape[0]
+            return _joined(of_vectors.stack(), vectors), of_table[:tokens], of_bias[:tokens]
+
+        return (losses, log_partition, likeliest, sampled), gradient
+
+    return TokenReading(*read(vectors, table, bias))
+
+
+def _slots_at_once(vectors, projection):
+    """How many slots a part has: parts of about the same size, each a multiple of 8 slots."""
+    slots = vectors.shape[0] if vectors.shape[0] is not None else tf.shape(vectors)[0]
+    parts = slots // max(_LOGITS_AT_ONCE // projection.bias.shape[0], 1) + 1
+    return (slots // (8 * parts) + 1) * 8
+
+
+def _in_parts(values, size):
+    """Cuts the first axis into parts of `size`, the last filled up with zeros: (parts, size, ...)."""
+    length = values.shape[0] if values.shape[0] is not None else tf.shape(values)[0]
+    filling = [[0, -length % size], *([0, 0] for _ in values.shape[1:])]
+    return tf.reshape(tf.pad(values, filling), [-1, size, *values.shape[1:]])
+
+
+def _joined(parts, vectors):
+    """The reverse of `_in_parts`, with as many slots as `vectors`."""
+    return tf.reshape(parts, [-1, *parts.shape[2:]])[: tf.shape(vectors)[0]]
 
 
 @tf.custom_gradient
@@ -85,10 +220,22 @@ def _loss(logits, labels, log_partition):
     """The cross-entropy. Its gradient includes the part that goes through `log_partition`."""
 
     def gradient(upstream):
-        of_logits = _loss_gradient(logits, labels, log_partition, upstream)
-        return of_logits, None, None
+        return _loss_gradient(logits, labels, log_partition, upstream), None, None
 
     return log_partition - tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32), gradient
+
+
+def _in_whole_blocks(projection: TokenProjection, dtype) -> TokenProjection:
+    """The projection in a type, with impossible tokens after the last one to fill its block."""
+    filling = [0, -projection.bias.shape[0] % _BLOCK]
+    return TokenProjection(
+        tf.pad(tf.cast(projection.table, dtype), [filling, [0, 0]]),
+        tf.pad(tf.cast(projection.bias, dtype), [filling], constant_values=-float("inf")),
+    )
+
+
+def _logits(vectors, projection: TokenProjection):
+    return add_bias(tf.matmul(vectors, projection.table, transpose_b=True), projection.bias)
 
 
 @compiled_without_gradient
@@ -100,18 +247,14 @@ def _loss_gradient(logits, labels, log_partition, upstream):
 
 
 @compiled_without_gradient
-def _log_partition(logits):
-    top = tf.reduce_max(block_maxima(logits), -1)
-    return top + tf.math.log(tf.reduce_sum(_block_masses(logits, top, 1.0), -1))
-
-
-@compiled_without_gradient
 def _read(logits, labels, noise, *, temperature, disallow_correct):
-    """Log partition, likeliest and sampled token of each row of `logits` (rows, vocabulary_size)."""
+    """Log partition, likeliest and sampled token of each row of `logits` (rows, whole blocks)."""
     maxima = block_maxima(logits)
     top = tf.reduce_max(maxima, -1)
     masses = _block_masses(logits, top, 1.0)
-    log_partition = top + tf.math.log(tf.reduce_sum(masses, -1))
+    ends = cumulative_sum(masses)
+    # Not a sum of the masses: XLA would make a pass over all logits of it.
+    log_partition = top + tf.math.log(ends[:, -1])
     block = tf.argmax(maxima, -1, tf.int32)
     likeliest = block * _BLOCK + tf.argmax(_inside(logits, block), -1, tf.int32)
     if disallow_correct:
@@ -120,60 +263,45 @@ def _read(logits, labels, noise, *, temperature, disallow_correct):
         top = tf.reduce_max(block_maxima(logits), -1)
     if disallow_correct or temperature != 1.0:
         masses = _block_masses(logits, top, temperature)
-    return log_partition, likeliest, _sample(logits, top, masses, noise, temperature)
-
-
-def _sample(logits, top, masses, noise, temperature):
-    """Inverse transform sampling in two levels: a block of the vocabulary, then a token in it."""
-    target = noise * tf.reduce_sum(masses, -1)
-    block, before = _first_beyond(masses, target)
+        ends = cumulative_sum(masses)
+    # Inverse transform sampling in two levels: a block of the vocabulary, then a token in it.
+    target = noise * ends[:, -1]
+    block, before = _first_beyond(masses, ends, target)
     inside = tf.exp((_inside(logits, block) - top[:, tf.newaxis]) / temperature)
     # At the edge of a block rounding can put the target before the block, on a token without any mass.
-    token, _ = _first_beyond(inside, tf.maximum(target - before, 0.0))
-    return block * _BLOCK + token
+    rest = tf.maximum(target - before, 0.0)
+    token, _ = _first_beyond(inside, cumulative_sum(inside), rest)
+    return log_partition, likeliest, block * _BLOCK + token
 
 
-def _first_beyond(masses, target):
-    """The index of the first of `masses` whose cumulative sum exceeds `target`, and the sum before it.
+def _first_beyond(masses, ends, target):
+    """The index of the first of the cumulative sums `ends` that exceeds `target`, and the sum before it.
 
     Rounding can put the target at the very end. Then it is the last index with any mass.
     """
-    count = masses.shape[-1]
-    # A matrix product, because XLA's cumulative sum takes quadratic time on CPUs.
-    ends = tf.matmul(masses, tf.linalg.band_part(tf.ones([count, count]), 0, -1))
+    places = tf.range(masses.shape[-1])
     index = tf.reduce_sum(tf.cast(ends <= target[:, tf.newaxis], tf.int32), -1)
-    index = tf.minimum(index, count - 1 - tf.argmax(masses[:, ::-1] > 0, -1, tf.int32))
-    return index, tf.gather(ends - masses, index, batch_dims=1)
+    index = tf.minimum(index, tf.reduce_max(tf.where(masses > 0, places, 0), -1))
+    chosen = places == index[:, tf.newaxis]
+    return index, tf.reduce_sum(tf.where(chosen, ends - masses, 0.0), -1)
 
 
 def blocks_of_logits(logits):
-    """All whole blocks as a tensor (rows, blocks, _BLOCK), and the rest as one shorter block."""
-    whole = logits.shape[-1] // _BLOCK * _BLOCK
-    pieces = []
-    if whole:
-        pieces.append(tf.reshape(logits[:, :whole], [-1, whole // _BLOCK, _BLOCK]))
-    if whole < logits.shape[-1]:
-        pieces.append(logits[:, tf.newaxis, whole:])
-    return [tf.cast(piece, tf.float32) for piece in pieces]
+    """Divides rows of logits: (rows, whole blocks) to float32 (rows, blocks, _BLOCK)."""
+    return tf.cast(tf.reshape(logits, [-1, logits.shape[-1] // _BLOCK, _BLOCK]), tf.float32)
 
 
 def block_maxima(logits):
     """The largest logit of each block: (rows, blocks)."""
-    return tf.concat([max_in_rows(piece)[..., 0] for piece in blocks_of_logits(logits)], -1)
+    return max_in_rows(blocks_of_logits(logits))
 
 
 def _block_masses(logits, top, temperature):
     """Sums of exp((logits - top) / temperature) by block: (rows, blocks)."""
-    top = top[:, tf.newaxis, tf.newaxis]
-    masses = [
-        sum_in_rows(tf.exp((piece - top) / temperature)) for piece in blocks_of_logits(logits)
-    ]
-    return tf.concat(masses, 1)[:, :, 0]
+    blocks = blocks_of_logits(logits) - top[:, tf.newaxis, tf.newaxis]
+    return sum_in_rows(tf.exp(blocks / temperature))
 
 
 def _inside(logits, block):
-    """The logits of one block of each row, float32 (rows, _BLOCK), -inf beyond the vocabulary."""
-    tokens = block[:, tf.newaxis] * _BLOCK + tf.range(_BLOCK)
-    size = logits.shape[-1]
-    values = tf.gather(logits, tf.minimum(tokens, size - 1), batch_dims=1)
-    return tf.where(tokens < size, tf.cast(values, tf.float32), -float("inf"))
+    """The logits of one block of each row: float32 (rows, _BLOCK)."""
+    return part_of_rows(blocks_of_logits(logits), block)

@@ -135,7 +135,7 @@ def compilation_of(
         kinds = {device.device_type for device in tf.config.list_logical_devices()}
     accelerated = bool(kinds & {"GPU", "TPU"})
     if jit_compile is True or (jit_compile == "auto" and accelerated):
-        return "whole"
+        return "tpu" if "TPU" in kinds else "whole"
     return "plain" if accelerated else "stretches"
 
 

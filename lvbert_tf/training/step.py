@@ -148,7 +148,8 @@ class TrainingStep:
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._compiled_step: tf.types.experimental.PolymorphicFunction | None = None
         self._compilation: Compilation = compilation
-        if compilation == "whole" and not isinstance(strategy, tf.distribute.TPUStrategy):
+        whole = compilation in ("whole", "tpu")
+        if whole and not isinstance(strategy, tf.distribute.TPUStrategy):
             # A module compiled by XLA cannot contain the strategy's all-reduce. So with several replicas
             # XLA compiles the part between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:

@@ -47,7 +47,7 @@ def pretraining_case(precision="bfloat16", **changes):
     ids = np.random.default_rng(0).integers(5, VOCABULARY.size, shape).astype(np.int32)
     batch = {"input_ids": ids, "input_mask": np.ones_like(ids), "segment_ids": np.zeros_like(ids)}
     batch = {name: tf.constant(value) for name, value in batch.items()}
-    return build_step(config, VOCABULARY, precision), batch
+    return build_step(config, VOCABULARY, precision, "tpu"), batch
 
 
 def finetuning_case(name, data_dir):
@@ -63,7 +63,7 @@ def finetuning_case(name, data_dir):
     optimizer.build(model.trainable_variables)
     gradients = FinetuningGradients(objective, scale, batch_size=4, num_replicas=1)
     strategy = tf.distribute.get_strategy()
-    step = TrainingStep(strategy, gradients, optimizer, scale, 0, 4, "whole")
+    step = TrainingStep(strategy, gradients, optimizer, scale, 0, 4, "tpu")
     return step, objective.features(examples, "train").batch(tf.range(4), LENGTH)
 
 

@@ -60,7 +60,7 @@ CPU, GPU, TPU = (f"/job:worker/replica:0/task:0/device:{kind}:1" for kind in ("C
     [
         ([CPU, CPU], "stretches", "whole", "stretches"),
         ([GPU, GPU], "whole", "whole", "plain"),
-        ([TPU], "whole", "whole", "plain"),
+        ([TPU], "tpu", "tpu", "plain"),
     ],
 )
 def test_the_devices_decide_how_a_step_is_compiled(devices, automatic, compiled, not_compiled):

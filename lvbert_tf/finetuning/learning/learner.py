@@ -178,7 +178,7 @@ class Learner:
             lengths,
             self.objectives[name].model.preprocessor.sequence_length,
             settings.bucket_by_length and may_bucket(self.strategy),
-            compilation_price(passes, self.compilation == "whole"),
+            compilation_price(passes, self.compilation in ("whole", "tpu")),
         )
         return training_plan(lengths, settings.train_batch_size, steps, choices, seed)
 

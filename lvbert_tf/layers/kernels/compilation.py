@@ -1,22 +1,23 @@
 """The one switch: how a step is compiled, and which form of each kernel it runs.
 
-A kernel is a function with two forms. Its plain definition is the formula, in TensorFlow's own
-operations. Its fused form computes the same on a CPU in fewer passes over memory. The mode of
-compilation picks one:
+A kernel is a function with several forms. Its plain definition is the formula, in TensorFlow's own
+operations. Other forms compute the same, for certain devices in fewer passes over memory or with the
+units that these have. The mode of compilation picks one:
 
 - `stretches`, for training on CPUs: the fused forms. XLA compiles what lies between two matrix products,
   called a stretch here, into one loop. Without XLA, TensorFlow runs every element-wise operation as a
   pass of its own over memory, and a pre-training step takes 1.4 times as long
   (docs/performance.md). Compiling a stretch takes a fraction of a second for each shape; compiling a
   step of 24 layers as a whole takes minutes on a CPU.
-- `whole`, for GPUs and TPUs: the plain definitions, and XLA compiles the whole step around them.
+- `whole`, for GPUs: XLA compiles the whole step. Most kernels run their plain definition, which the
+  backward pass repeats.
+- `tpu`, the same for TPUs, where some kernels have forms of their own.
 - `plain`, for debugging, exports and all calls outside `compile_as`: the plain definitions, without XLA.
 
 The code that starts a computation chooses the mode once (`training.distribution.compilation_of`), around
 the call that is traced. No kernel and no layer asks which device there is.
 
-In prose a kernel is always such a function. The weights that Keras names `kernel`, those of `Dense` and
-of convolutions, are called weight matrices and taps.
+A `Kernel` in this sense is no weight matrix; the kernels of `Dense` and of convolutions are weights.
 """
 
 import contextlib
@@ -26,8 +27,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
-Compilation = Literal["stretches", "whole", "plain"]
+Compilation = Literal["stretches", "whole", "tpu", "plain"]
 
 # A stretch is compiled from this size of its largest argument, in elements. Smaller ones take
 # microseconds in either form.
@@ -56,30 +58,67 @@ def _mode() -> Compilation:
 
 
 class Kernel:
-    """A function with a plain definition, and a fused form that the mode `stretches` runs instead.
+    """A function with a plain definition, and other forms that certain modes run instead.
 
-    Both take the same arguments, tensors by position and everything else by name. Up to rounding they
+    All take the same arguments, tensors by position and everything else by name. Up to rounding they
     return the same values and have the same gradients. A call converts variables into tensors.
 
     Attributes:
-        plain: the definition.
-        fused: the fused form.
+        plain: the definition. In the modes that compile a whole step its backward pass repeats it; see
+            `repeated_in_backward_pass`.
+        forms: mode -> the form that it runs instead of the definition.
     """
-
-    fused: Callable[..., Any]
 
     def __init__(self, plain: Callable[..., Any]):
         functools.update_wrapper(self, plain)
         self.plain = plain
+        repeated = repeated_in_backward_pass(plain)
+        self.forms: dict[str, Callable[..., Any]] = {"whole": repeated, "tpu": repeated}
 
-    def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Makes a function the fused form; for use as a decorator."""
-        self.fused = function
-        return function
+    def in_mode(self, *modes: Compilation) -> Callable:
+        """Makes a function the form of these modes; for use as a decorator."""
+
+        def add(form: Callable[..., Any]) -> Callable[..., Any]:
+            self.forms |= dict.fromkeys(modes, form)
+            return form
+
+        return add
 
     def __call__(self, *tensors: Any, **options: Any) -> Any:
-        form = self.fused if _mode() == "stretches" else self.plain
+        form = self.forms.get(_mode(), self.plain)
         return form(*map(tf.convert_to_tensor, tensors), **options)
+
+
+def repeated_in_backward_pass(function: Callable) -> Callable:
+    """The function with a backward pass that computes it again from its arguments, for XLA.
+
+    What a forward pass leaves for the backward pass has to go through the memory of the chip. A kernel's
+    intermediate values are in float32, so they are several times as large as its arguments in 16 bits,
+    which are there anyway.
+
+    Args:
+        function: as for `compiled`.
+    """
+
+    @functools.wraps(function)
+    def call(*tensors, **options):
+        @tf.custom_gradient
+        def apply(*tensors):
+            def gradient(*upstream):
+                # Without the barrier XLA would see the same computation twice, and keep its results.
+                again = gen_xla_ops.xla_optimization_barrier(tensors)
+                floating = [tensor for tensor in again if tensor.dtype.is_floating]
+                with tf.GradientTape() as tape:
+                    tape.watch(floating)
+                    outputs = function(*again, **options)
+                gradients = iter(tape.gradient(outputs, floating, list(upstream)))
+                return [next(gradients) if t.dtype.is_floating else None for t in tensors]
+
+            return function(*tensors, **options), gradient
+
+        return apply(*tensors)
+
+    return call
 
 
 def compiled_without_gradient(function: Callable) -> Callable:

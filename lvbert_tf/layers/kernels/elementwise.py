@@ -10,7 +10,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.layers.kernels.compilation import Kernel, compiled
+from lvbert_tf.layers.kernels.compilation import (
+    Kernel,
+    compiled,
+    repeated_in_backward_pass,
+)
 from lvbert_tf.layers.kernels.dropout_mask import Draw, dropped
 from lvbert_tf.layers.kernels.rows import add_bias, normalize, softmax, with_gradient_of
 
@@ -46,7 +50,14 @@ def bias_gelu(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return gelu(add_bias.plain(x, bias))
 
 
-@bias_gelu.fuse
+@bias_gelu.in_mode("whole", "tpu")
+@repeated_in_backward_pass
+def _wide_bias_gelu(x, bias):
+    """In float32, which costs nothing there."""
+    return tf.cast(gelu(_wide(x) + _wide(bias)), x.dtype)
+
+
+@bias_gelu.in_mode("stretches")
 def _bias_gelu(x, bias):
     return _compiled_bias_gelu(*with_gradient_of(x, bias))
 
@@ -120,7 +131,7 @@ def gated_linear_unit(product: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor, *, w
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
 
-@gated_linear_unit.fuse
+@gated_linear_unit.in_mode("stretches")
 def _gated_linear_unit(product, bias, mask, *, window):
     product, bias = with_gradient_of(product, bias)
     return _compiled_gated_linear_unit(product, bias, mask, window=window)
@@ -170,7 +181,7 @@ def masked_softmax(
     return tf.cast(probabilities, scores.dtype)
 
 
-@masked_softmax.fuse
+@masked_softmax.in_mode("stretches")
 def _masked_softmax(scores, visible, *, scale, draw=None):
     if draw is None:
         return _compiled_softmax(scores, visible, scale=scale)
@@ -211,7 +222,7 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *, epsilon: floa
     return tf.cast(normal * _wide(gamma) + _wide(beta), x.dtype)
 
 
-@layer_norm.fuse
+@layer_norm.in_mode("stretches")
 @compiled
 def _layer_norm(x, gamma, beta, *, epsilon):
     return tf.cast(normalize(_wide(x), gamma, beta, epsilon), x.dtype)
@@ -243,7 +254,7 @@ def add_norm(
     return tf.cast(layer_norm.plain(total, gamma, beta, epsilon=epsilon), residual.dtype)
 
 
-@add_norm.fuse
+@add_norm.in_mode("stretches")
 def _add_norm(x, bias, residual, gamma, beta, *, epsilon, draw=None):
     x, bias = with_gradient_of(x, bias)
     if draw is None:

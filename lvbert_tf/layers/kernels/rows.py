@@ -6,6 +6,7 @@ adds up all rows to one row.
 - A sum written as a matrix product with ones runs at the speed of memory. XLA's own sums on CPUs do not:
   over the leading axes (the gradient of a bias) XLA adds bfloat16 element by element, and for a sum over
   the last axis it stores the summands first.
+- A cumulative sum is a product with a triangle of ones, because XLA's own takes quadratic time on CPUs.
 - For the maximum of a row, the row is cut into eight slices, whose elementwise maximum comes first. XLA
   makes vector instructions of that, but not of a maximum within one row. Without it the maxima of the
   generator's logits take 3.6 times as long (`python -m benchmarks.alternatives`).
@@ -20,11 +21,15 @@ from lvbert_tf.layers.kernels.compilation import Kernel
 
 @Kernel
 def sum_in_rows(x: tf.Tensor) -> tf.Tensor:
-    """The sum over the last axis, which stays with size 1: shape (..., width) to (..., 1)."""
-    return tf.reduce_sum(x, -1, keepdims=True)
+    """The sum over the last axis: shape (..., width) to (...)."""
+    return tf.reduce_sum(x, -1)
 
 
-@sum_in_rows.fuse
+@sum_in_rows.in_mode("stretches")
+def _sum_in_rows(x: tf.Tensor) -> tf.Tensor:
+    return product_with_ones(x)[..., 0]
+
+
 @tf.custom_gradient
 def product_with_ones(x: tf.Tensor):
     shape = tf.shape(x)
@@ -35,17 +40,49 @@ def product_with_ones(x: tf.Tensor):
 
 @Kernel
 def max_in_rows(x: tf.Tensor) -> tf.Tensor:
-    """The maximum over the last axis, which stays with size 1: shape (..., width) to (..., 1)."""
-    return tf.reduce_max(x, -1, keepdims=True)
+    """The maximum over the last axis: shape (..., width) to (...)."""
+    return tf.reduce_max(x, -1)
 
 
-@max_in_rows.fuse
+@max_in_rows.in_mode("stretches")
+def _max_in_rows(x: tf.Tensor) -> tf.Tensor:
+    return maximum_of_eight_slices(x)[..., 0]
+
+
 def maximum_of_eight_slices(x: tf.Tensor) -> tf.Tensor:
     width = x.shape[-1]
     if width is not None and width % 8 == 0:
         parts = [x[..., start : start + width // 8] for start in range(0, width, width // 8)]
         x = functools.reduce(tf.maximum, parts)
     return tf.reduce_max(x, -1, keepdims=True)
+
+
+@Kernel
+def cumulative_sum(x: tf.Tensor) -> tf.Tensor:
+    """Sums of the first values of each row, up to and including each of them: float32 (rows, width)."""
+    return tf.cumsum(x, -1)
+
+
+@cumulative_sum.in_mode("stretches")
+def product_with_triangle(x: tf.Tensor) -> tf.Tensor:
+    width = x.shape[-1]
+    return tf.matmul(x, tf.linalg.band_part(tf.ones([width, width]), 0, -1))
+
+
+@Kernel
+def part_of_rows(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """One part of each row: shapes (rows, parts, width) and (rows,) to (rows, width).
+
+    The plain form reads all parts, which compilers merge into a pass that reads them anyway. GPUs and
+    TPUs gather single numbers slowly.
+    """
+    chosen = tf.range(x.shape[1]) == index[:, tf.newaxis]
+    return tf.reduce_sum(tf.where(chosen[:, :, tf.newaxis], x, 0), 1)
+
+
+@part_of_rows.in_mode("stretches")
+def gathered_part(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    return tf.gather(x, index, batch_dims=1)
 
 
 @Kernel
@@ -57,7 +94,7 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return tf.nn.bias_add(x, tf.cast(bias, x.dtype))
 
 
-@add_bias.fuse
+@add_bias.in_mode("stretches")
 @tf.custom_gradient
 def add_bias_with_summed_gradient(x: tf.Tensor, bias: tf.Tensor):
     return add_bias.plain(x, bias), lambda upstream: (upstream, _sum_over_rows(upstream, bias))

@@ -1,4 +1,4 @@
-"""Comparing the two forms of a kernel: values and gradients, in float32 and bfloat16."""
+"""Comparing the forms of a kernel: values and gradients, in float32 and bfloat16."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def _scaled(value, expected):
 
 @pytest.fixture(scope="session")
 def forms_agree() -> Callable:
-    """Asserts that both forms of a kernel are the plain definition in float32, but for rounding.
+    """Asserts that all forms of a kernel are the plain definition in float32, but for rounding.
 
     Call it as `forms_agree(kernel, dtype, *tensors, **options)`, with the floating-point tensors in
     float32; `wide` names the indices of those that stay float32 whatever the dtype.
@@ -41,7 +41,7 @@ def forms_agree() -> Callable:
             tf.cast(n, tf.float32) if n.dtype.is_floating else n for n in narrow
         ]  # what the narrow tensors contain
         expected = run(kernel.plain, rounded, options)
-        for form in (kernel.plain, kernel.fused):
+        for form in (kernel.plain, *kernel.forms.values()):
             found = run(form, narrow, options)
             assert found[0].dtype == dtype
             for value, wanted in zip(found, expected, strict=True):

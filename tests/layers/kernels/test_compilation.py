@@ -20,7 +20,7 @@ def scaled_exponential(x, *, scale):
     return scale * tf.exp(x)
 
 
-@scaled_exponential.fuse
+@scaled_exponential.in_mode("stretches")
 @compiled
 def _scaled_exponential(x, *, scale):
     return tf.exp(x + tf.math.log(scale))
