@@ -39,6 +39,7 @@ class Checkpoints:
         self.keep = keep
         self.writer = writer
         self._checkpoint = tf.train.Checkpoint(**state)
+        self._damaged: list[int] = []  # steps whose checkpoints were passed over
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, oldest first."""
@@ -51,13 +52,24 @@ class Checkpoints:
     def save(self, step: int) -> Path:
         """Writes the state as the checkpoint of `step`, then removes the oldest ones beyond `keep`.
 
+        Damaged checkpoints that `restore_latest` passed over are renamed `damaged-step-...` before, so
+        that they neither count as one of `keep` nor stand in the way of a whole one.
+
         Raises:
           InputError: the checkpoint cannot be written, for example on a full disk; older ones stay.
         """
         path = self.path(step)
-        if not self.writer or path.exists():
+        if not self.writer:
             return path
         try:
+            for damaged in map(self.path, self._damaged):
+                shutil.rmtree(
+                    aside := damaged.with_name(f"damaged-{damaged.name}"), ignore_errors=True
+                )
+                damaged.rename(aside)
+            self._damaged.clear()
+            if path.exists():
+                return path
             # Drafts of all steps share one name, so that a save also removes the draft of another step
             # that a killed process left behind.
             with whole.draft(self.directory / "checkpoint") as temporary:
@@ -85,6 +97,7 @@ class Checkpoints:
             state of a run.
         """
         steps = self.steps()
+        self._damaged.clear()
         for step in reversed(steps):
             damage = find_damage(self.path(step))
             if damage is None:
@@ -98,6 +111,7 @@ class Checkpoints:
                     ) from error
                 return step
             report(f"checkpoint {self.path(step)} is damaged ({damage}); using an older one")
+            self._damaged.append(step)
         if steps:
             raise InputError(
                 f"no checkpoint in {self.directory} can be read; put a good copy back, or move"

@@ -140,6 +140,25 @@ def test_falls_back_from_a_damaged_checkpoint(tmp_path, damage, which):
     assert "step-00000002 is damaged" in run.messages[0]
 
 
+@pytest.mark.parametrize("keep", [0, 1])
+def test_saves_after_a_fallback_replace_the_damaged_checkpoint(tmp_path, keep):
+    run = Run(tmp_path)
+    run.save(2)
+    run.save(7)
+    damaged = run.save(9)
+    cut(data_file(damaged))
+    run = Run(tmp_path, keep)
+    assert run.restore() == 7
+    run.save(8)
+    assert run.checkpoints.steps() == ([8] if keep else [2, 7, 8])
+    run.save(9)
+    assert find_damage(damaged) is None
+    assert find_damage(tmp_path / "damaged-step-00000009")
+    run = Run(tmp_path)
+    assert run.restore() == 9
+    assert not run.messages
+
+
 def test_refuses_to_start_anew_when_all_are_damaged(tmp_path):
     run = Run(tmp_path)
     cut(data_file(run.save(1)))
