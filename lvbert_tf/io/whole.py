@@ -88,7 +88,14 @@ def _appearing_file(
 def _opened_alone(path: Path, mode: str, wait: float) -> Iterator[IO]:
     """Opens a file, locks it and empties it; see `locks.take` for `wait`."""
     while True:
-        with path.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+        try:
+            opened = path.open(mode, encoding=None if "b" in mode else "utf-8")
+        except PermissionError:
+            if not os.path.lexists(path):
+                raise
+            path.unlink()  # another user's, which a killed process left in a shared directory
+            continue
+        with opened as file:
             locks.take(file.fileno(), wait)
             if _is_at(path, file):
                 file.truncate(0)

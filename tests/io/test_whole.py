@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -190,6 +191,21 @@ def test_what_a_killed_writer_left_of_a_file_is_gone_after_the_next_write(tmp_pa
     assert names(tmp_path) == [".file.writing"]
     replace_file(path, "new")
     assert path.read_text() == "new" and names(tmp_path) == ["file"]
+
+
+def test_what_another_user_left_of_a_file_is_replaced(tmp_path, monkeypatch):
+    left = tmp_path / ".file.writing"
+    left.write_text("half")
+    theirs, open_path = left.stat().st_ino, Path.open
+
+    def refused_if_theirs(path, *arguments, **options):
+        if path.exists() and path.stat().st_ino == theirs:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refused_if_theirs)
+    replace_file(tmp_path / "file", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_of_many_writers_one_comes_last(tmp_path):
