@@ -57,8 +57,6 @@ def pretrain(
     strategy = distribution.start_strategy(
         config.devices, strategy_name, virtual_devices, tpu, cli.say
     )
-    if config.deterministic:
-        distribution.make_deterministic()
     return run(config, vocabulary, start, strategy)
 
 
@@ -85,6 +83,8 @@ def run(
     chief = distribution.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
     model_dir = Path(config.model_dir)
+    if config.deterministic:
+        distribution.make_deterministic()
 
     # === Open the data ===
     rows = config.networks.discriminator.vocabulary_size
@@ -264,7 +264,9 @@ def _train(
     def evaluate(step: int) -> bool:
         if held_out is None:
             return True
-        metrics = held_out.evaluate(step, stopped=lambda: agree(bool(stop), 0)[0])
+        metrics = held_out.evaluate(
+            step, stopped=lambda: agree(bool(stop) and not learner.state.failed_in_a_row, 0)[0]
+        )
         if metrics is not None:
             reporter.evaluated(step, metrics, comparison(metrics))
         return metrics is not None

@@ -1,8 +1,9 @@
 """What a run needs from its files before the devices are started and anything is computed."""
 
+import dataclasses
 from pathlib import Path
 
-from lvbert_tf.runs.model_directory import check_architecture
+from lvbert_tf.runs.model_directory import check_architecture, read_config
 from lvbert_tf.runs.open_model import (
     BareCheckpoint,
     ReferenceCheckpoint,
@@ -19,23 +20,27 @@ from lvbert_tf.training.checkpoints import step_paths
 def prepare(
     config: PretrainingConfig,
 ) -> tuple[PretrainingConfig, Vocabulary, StoredModel | None]:
-    """Reads the files that a run continues or starts from, and refuses what does not fit them.
+    """Reads what a run continues or starts from, and refuses a configuration that does not fit it.
 
     Args:
       config: the configuration of the run.
 
     Returns:
-      the configuration with its `vocab_size`; the vocabulary; and the model of `init_checkpoint`, or
-      None if the run does not need it, because it has checkpoints of its own or does not train.
+      the configuration with `vocab_size` filled in, and if it only evaluates, the run's `ema_decay`;
+      the vocabulary; and the model to start from, or None if `init_checkpoint` is not given, or the run
+      has checkpoints of its own or does not train.
 
     Raises:
-      InputError: see `fit_to_vocabulary` and `check_architecture`; or `init_checkpoint` is no model that
-        a run can start from.
+      InputError: see `fit_to_vocabulary` and `check_architecture`; or `init_checkpoint` is neither a run
+        nor a checkpoint of one nor one of the reference.
     """
+    saved = read_config(config.model_dir)
+    if saved and not config.do_train:  # whether there are averages to evaluate is known
+        config = dataclasses.replace(config, ema_decay=saved.ema_decay)
     config, vocabulary = fit_to_vocabulary(config)
     check_architecture(config.model_dir, config.networks, config.ema_decay)
-    begun = step_paths(Path(config.model_dir) / "checkpoints")
-    start = None
-    if config.init_checkpoint and config.do_train and not begun:
-        start = open_model(config.init_checkpoint, Run, BareCheckpoint, ReferenceCheckpoint)
-    return config, vocabulary, start
+    checkpoints = step_paths(Path(config.model_dir) / "checkpoints")
+    initial_model = None
+    if config.init_checkpoint and config.do_train and not checkpoints:
+        initial_model = open_model(config.init_checkpoint, Run, BareCheckpoint, ReferenceCheckpoint)
+    return config, vocabulary, initial_model

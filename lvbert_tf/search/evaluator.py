@@ -58,7 +58,7 @@ def corrupt_held_out(
     def corrupt_rows(batch, index):
         masked = mask_for_evaluation(batch, index, objective.masking)
         if pretrainer.replaced_token_head is not None:
-            with compile_as(compilation_of(strategy)):
+            with compile_as(compilation_of(strategy, jit_compile=False)):
                 reading, _ = read_generator(pretrainer, objective, masked, training=False)
             token_ids, is_fake = corrupt(masked, reading.sampled)
             masked = {
@@ -192,7 +192,7 @@ class CandidateEvaluator:
 
     def _masked_lm_sums(self, masked: Features) -> dict[str, tf.Tensor]:
         weights = loss_weights(masked, self.objective)
-        with compile_as(compilation_of(self.strategy)):
+        with compile_as(compilation_of(self.strategy, jit_compile=False)):
             _, sums = pretraining_loss(
                 self.pretrainer, self.objective, masked, weights, training=False
             )

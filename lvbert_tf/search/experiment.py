@@ -15,8 +15,11 @@ from lvbert_tf.search.study import open_study
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.settings.user_hparams import check_directory_name
 
-# What is of the supernet and not of the model that is trained from scratch afterwards.
-_SUPERNET_ONLY = ("layer_types", "path_sampling", "init_checkpoint")
+# What is of the supernet's training and not of the model that is trained from scratch afterwards.
+_SUPERNET_ONLY = (
+    *("layer_types", "path_sampling", "init_checkpoint"),
+    *("max_hours", "profile_steps"),  # of one process
+)
 
 
 @dataclass(frozen=True)

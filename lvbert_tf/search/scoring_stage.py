@@ -46,14 +46,14 @@ def score_strings(
     Each of them only as far as it is not done yet. Several processes may do this at the same time.
 
     Returns:
-      0 done; 143 or 130 stopped by SIGTERM or SIGINT, with all scores kept.
+      0 done; 143 or 130 stopped by SIGTERM, `max_hours` or SIGINT, with all scores kept.
 
     Raises:
       InputError: the supernet is not trained; the held-out set or a study is damaged or was made
         with something else.
     """
     check_batch(strategy, strategy.num_replicas_in_sync, 1, experiment.config.eval_batch_size)
-    with StopRequest() as stop:
+    with StopRequest(experiment.config.max_hours) as stop:
         pretrainer, step = _load_supernet(experiment, strategy)
         objective = PretrainingObjective.from_settings(
             experiment.config.objective,

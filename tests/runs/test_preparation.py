@@ -48,3 +48,15 @@ def test_a_run_with_other_networks_is_refused(config_of, tmp_path):
         InputError, match=r"run holds another architecture \(layer_string: C here, F"
     ):
         prepare(config_of(custom_layer_list="C"))
+
+
+def test_a_run_is_evaluated_with_its_averages_whether_or_not_they_are_asked_for(
+    config_of, tmp_path
+):
+    model_dir = tmp_path / "models" / "run"
+    model_dir.mkdir(parents=True)
+    write_config(model_dir, *prepare(config_of(ema_decay=0.9))[:2])
+    evaluated, *_ = prepare(config_of(do_train=False, do_eval=True))
+    assert evaluated.ema_decay == 0.9
+    continued, *_ = prepare(config_of())
+    assert continued.ema_decay is None
