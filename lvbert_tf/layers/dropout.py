@@ -26,22 +26,21 @@ class _Seeds:
     def __init__(self, seed: tf.Tensor):
         self._seed = tf.cast(seed, tf.int32)
         self._count = 0
-        self._first = self._draw(
-            0
-        )  # here, because a branch of a conditional may ask for the next one
+        # Now, because the next dropout may be in a branch of a conditional.
+        self._first = _draw_seeds(self._seed)
 
     def next(self) -> tf.Tensor:
         group, place = divmod(self._count, _SEEDS_AT_ONCE)
         self._count += 1
-        seeds = self._first if group == 0 else self._draw(group)
-        return tf.bitcast(seeds[place], tf.uint32)
-
-    def _draw(self, group: int) -> tf.Tensor:
+        if group == 0:
+            return self._first[place]
         seed = tf.random.experimental.stateless_fold_in(self._seed, group, alg="philox")
-        # Signed integers, because TensorFlow cannot take a row of unsigned ones on a GPU.
-        return tf.random.stateless_uniform(
-            [_SEEDS_AT_ONCE, 2], seed, None, None, tf.int32, alg="philox"
-        )
+        return _draw_seeds(seed)[place]
+
+
+def _draw_seeds(seed):
+    shape = [_SEEDS_AT_ONCE, 2]
+    return tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
 
 
 @contextlib.contextmanager

@@ -104,12 +104,12 @@ def mask_tokens(
     def uniform(stream, columns):
         stream_seed = tf.random.experimental.stateless_fold_in(seed, stream, alg="philox")
         # Integers, because only TensorFlow's random words are the same whether XLA compiles them or not.
-        # Signed ones, because TensorFlow cannot slice others on a GPU.
         words = tf.random.stateless_uniform(
-            [whole, columns], stream_seed, None, None, tf.int32, alg="philox"
+            [whole, columns], stream_seed, None, None, tf.uint32, alg="philox"
         )
-        words = tf.bitcast(tf.slice(words, [offset, 0], [rows, columns]), tf.uint32)
-        return tf.cast(tf.bitwise.right_shift(words, 8), tf.float32) * 2.0**-24
+        numbers = tf.cast(tf.bitwise.right_shift(words, 8), tf.float32) * 2.0**-24
+        # Not of the words, of which TensorFlow cannot take a part on a GPU.
+        return tf.slice(numbers, [offset, 0], [rows, columns])
 
     candidates = candidate_mask(token_ids, padding_mask, spec)
     # The largest of independent uniform keys are a uniform draw without replacement.

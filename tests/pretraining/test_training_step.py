@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 from tiny_run import LENGTH, NO_DROPOUT, hparams
 
+from lvbert_tf.layers.kernels import compile_as
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.gradients import pretraining_step
 from lvbert_tf.pretraining.masking import MaskingSpec
@@ -131,6 +133,34 @@ def test_the_seeds_of_all_dropouts_are_drawn_at_once():
         assert sum(each.outputs[0].shape == (1024, 2) for each in draws) == 1
         counts.append(len(draws))
     assert counts[0] == counts[1]
+
+
+def has_kernel_on_gpu(node) -> bool:
+    """Whether TensorFlow has a kernel of this operation, with its types, that runs on GPUs."""
+
+    def allows(constraint):
+        return node.attr[constraint.name].type in constraint.allowed_values.list.type
+
+    found = kernels.get_registered_kernels_for_op(node.op).kernel
+    return any(
+        each.device_type in ("GPU", "DEFAULT") and all(map(allows, each.constraint))
+        for each in found
+    )
+
+
+def test_every_operation_has_a_kernel_on_gpus():
+    """Without one, a step that XLA does not compile would wait for copies to the CPU and back."""
+    gradients = make_step().gradients
+
+    @tf.function(autograph=False)
+    def step(batch):
+        with compile_as("plain"):
+            return gradients.compute(batch, tf.constant([1, 2]), 0, None)
+
+    graph = step.get_concrete_function(next(batches())).graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    functions = {each.signature.name for each in graph.library.function}
+    assert {n.op for n in nodes if n.op not in functions and not has_kernel_on_gpu(n)} == set()
 
 
 def test_gradients_are_clipped_by_their_global_norm(plain):
