@@ -133,7 +133,7 @@ class Evaluator:
     def _replica_sums(self, batch, index):
         masked = mask_for_evaluation(batch, index, self.objective.masking)
         weights = loss_weights(masked, self.objective)
-        with compile_as(compilation_of(self.strategy)):
+        with compile_as(compilation_of(self.strategy, jit_compile=False)):
             _, sums = pretraining_loss(
                 self.pretrainer, self.objective, masked, weights, training=False
             )

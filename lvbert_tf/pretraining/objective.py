@@ -16,10 +16,10 @@ from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.corruption import corrupt, sample_uniformly
 from lvbert_tf.pretraining.masking import Features, MaskingSpec, candidate_mask
 from lvbert_tf.pretraining.token_logits import (
+    TokenPrediction,
     TokenProjection,
-    TokenReading,
     logits_of_tokens,
-    read_tokens,
+    predict_tokens,
 )
 from lvbert_tf.settings.parts import ObjectiveSettings
 
@@ -87,7 +87,7 @@ def _inputs(masked: Features, token_ids: tf.Tensor) -> Features:
 
 def read_generator(
     pretrainer: ElectraPretrainer, objective: PretrainingObjective, masked: Features, training: bool
-) -> tuple[TokenReading, tf.Tensor | None]:
+) -> tuple[TokenPrediction, tf.Tensor | None]:
     """Predicts the tokens of the masked slots, and samples their replacements.
 
     Args:
@@ -105,7 +105,7 @@ def read_generator(
         vocabulary_size = pretrainer.discriminator.config.vocabulary_size
         disallowed = labels if objective.disallow_correct else None
         log_partition = tf.fill(tf.shape(labels), math.log(vocabulary_size))
-        reading = TokenReading(
+        reading = TokenPrediction(
             losses=log_partition,
             log_partition=log_partition,
             likeliest=tf.zeros_like(labels),
@@ -120,7 +120,7 @@ def read_generator(
     else:
         cloze_vectors = pretrainer.cloze_vectors(_inputs(masked, masked["token_ids"]), training)
         vectors = tf.gather(cloze_vectors, masked["mask_positions"], batch_dims=1)
-    reading = read_tokens(
+    reading = predict_tokens(
         vectors,
         _projection(pretrainer),
         labels,
@@ -172,7 +172,9 @@ def pretraining_loss(
         candidates = candidate_mask(masked["token_ids"], masked["padding_mask"], objective.masking)
         candidates = tf.cast(candidates, tf.float32)
         tokens = masked["token_ids"]
-        cloze = read_tokens(cloze_vectors, _projection(pretrainer), tokens, tf.zeros(tokens.shape))
+        cloze = predict_tokens(
+            cloze_vectors, _projection(pretrainer), tokens, tf.zeros(tokens.shape)
+        )
         sums["cloze_loss"] = tf.reduce_sum(cloze.losses * candidates)
         sums["cloze_weight"] = tf.reduce_sum(candidates)
         generator_loss = sums["cloze_loss"] / (global_weights["cloze"] + _TINY_WEIGHT)

@@ -1,13 +1,14 @@
-"""Cross-entropy, likeliest token and a sample of the generator's predictions.
+"""Cross-entropy, log partition, likeliest token and a sample of the generator's predictions.
 
-The logits over the vocabulary are the largest tensor of a training step, many times the rest of its
-memory. On CPUs all are computed at once and read as few times as possible. On GPUs and TPUs the logits
-of some hundred slots are computed at a time: they fit into the fast memory of a chip and never leave it.
-The backward pass computes them again there, which is a matrix product with a short inner dimension.
+The logits over the vocabulary are the largest single tensor of a training step. The modes `plain` and
+`stretches` compute all of them at once, and `stretches` reads them as few times as possible. The modes
+`whole` and `tpu` compute the logits of a few hundred slots at a time, which are small enough to stay
+in the fast memory of a chip. The backward pass computes them again, which is cheap: the matrix product
+has a short inner dimension.
 
 The vocabulary is divided into blocks. One pass over the logits finds the largest logit of each block,
-and a second pass the probability mass of each block. All else is computed from these and from one block
-of each slot.
+and a second pass the probability mass of each block. The likeliest token and the sample then need only
+one block of each slot each. `disallow_correct` or a temperature repeat the passes for the sample.
 """
 
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from lvbert_tf.layers.kernels.rows import (
 )
 
 _BLOCK = 256
-# So many logits exist at a time on GPUs and TPUs: 16 MB in bfloat16.
+# About this many logits exist at a time in the modes `whole` and `tpu`: 16 MB in bfloat16.
 _LOGITS_AT_ONCE = 1 << 23
 
 
@@ -40,8 +41,8 @@ class TokenProjection(NamedTuple):
     bias: tf.Tensor
 
 
-class TokenReading(NamedTuple):
-    """What is read from the logits of each slot.
+class TokenPrediction(NamedTuple):
+    """What is predicted of each slot.
 
     Attributes:
         losses: -log softmax(logits)[label], float32. Only this tensor has a gradient.
@@ -56,15 +57,15 @@ class TokenReading(NamedTuple):
     sampled: tf.Tensor
 
 
-def read_tokens(
+def predict_tokens(
     vectors: tf.Tensor,
     projection: TokenProjection,
     labels: tf.Tensor,
     noise: tf.Tensor,
     temperature: float = 1.0,
     disallow_correct: bool = False,
-) -> TokenReading:
-    """Predicts the tokens of slots, and reads what pre-training needs from the logits.
+) -> TokenPrediction:
+    """Predicts the tokens of slots: what pre-training needs of their logits.
 
     The reference samples by adding Gumbel noise to every logit. One uniform number for each slot and
     the inverse of the distribution function give samples of the same distribution with a fraction of
@@ -81,7 +82,7 @@ def read_tokens(
     Returns:
         tensors of shape (batch, slots).
     """
-    read = read_rows(
+    predicted = predict_rows(
         tf.reshape(vectors, [-1, vectors.shape[-1]]),
         projection.table,
         projection.bias,
@@ -90,13 +91,15 @@ def read_tokens(
         temperature=temperature,
         disallow_correct=disallow_correct,
     )
-    return TokenReading(*(tf.reshape(value, tf.shape(labels)) for value in read))
+    return TokenPrediction(*(tf.reshape(value, tf.shape(labels)) for value in predicted))
 
 
 def logits_of_tokens(
     vectors: tf.Tensor, projection: TokenProjection, tokens: tf.Tensor
 ) -> tf.Tensor:
     """The logit of one token for each slot, without the logits of all others.
+
+    It is rounded to the type of the vectors, as all logits are.
 
     Args:
         vectors: shape (..., width).
@@ -109,11 +112,11 @@ def logits_of_tokens(
     rows = tf.cast(tf.gather(projection.table, tokens), vectors.dtype)
     bias = tf.cast(tf.gather(projection.bias, tokens), vectors.dtype)
     products = tf.cast(vectors, tf.float32) * tf.cast(rows, tf.float32)
-    return tf.reduce_sum(products, -1) + tf.cast(bias, tf.float32)
+    return tf.cast(tf.cast(tf.reduce_sum(products, -1), vectors.dtype) + bias, tf.float32)
 
 
 @Kernel
-def read_rows(
+def predict_rows(
     vectors: tf.Tensor,
     table: tf.Tensor,
     bias: tf.Tensor,
@@ -122,30 +125,30 @@ def read_rows(
     *,
     temperature: float,
     disallow_correct: bool,
-) -> TokenReading:
-    """`read_tokens` of slots along one axis: shapes (slots, width) and (slots,)."""
+) -> TokenPrediction:
+    """`predict_tokens` of slots along one axis: shapes (slots, width) and (slots,)."""
     logits = _logits(vectors, _in_whole_blocks(TokenProjection(table, bias), vectors.dtype))
-    log_partition, likeliest, sampled = _read(
+    log_partition, likeliest, sampled = _predict(
         tf.stop_gradient(logits),
         labels,
         noise,
         temperature=temperature,
         disallow_correct=disallow_correct,
     )
-    return TokenReading(_loss(logits, labels, log_partition), log_partition, likeliest, sampled)
+    return TokenPrediction(_loss(logits, labels, log_partition), log_partition, likeliest, sampled)
 
 
-@read_rows.in_mode("whole", "tpu")
-def _read_rows_in_parts(vectors, table, bias, labels, noise, *, temperature, disallow_correct):
+@predict_rows.in_mode("whole", "tpu")
+def _predict_rows_in_parts(vectors, table, bias, labels, noise, *, temperature, disallow_correct):
     @tf.custom_gradient
-    def read(vectors, table, bias):
+    def predict(vectors, table, bias):
         projection = _in_whole_blocks(TokenProjection(table, bias), vectors.dtype)
         size = _slots_at_once(vectors, projection)
         parts = [_in_parts(values, size) for values in (vectors, labels, noise)]
 
-        def read_part(part):
+        def predict_part(part):
             some, some_labels, some_noise = part
-            return _read(
+            return _predict(
                 _logits(some, projection),
                 some_labels,
                 some_noise,
@@ -153,7 +156,7 @@ def _read_rows_in_parts(vectors, table, bias, labels, noise, *, temperature, dis
                 disallow_correct=disallow_correct,
             )
 
-        found = tf.map_fn(read_part, parts, fn_output_signature=(tf.float32, tf.int32, tf.int32))
+        found = tf.map_fn(predict_part, parts, fn_output_signature=(tf.float32, tf.int32, tf.int32))
         log_partition, likeliest, sampled = (_joined(values, vectors) for values in found)
         losses = log_partition - logits_of_tokens(vectors, TokenProjection(table, bias), labels)
 
@@ -193,20 +196,21 @@ def _read_rows_in_parts(vectors, table, bias, labels, noise, *, temperature, dis
 
         return (losses, log_partition, likeliest, sampled), gradient
 
-    return TokenReading(*read(vectors, table, bias))
+    return TokenPrediction(*predict(vectors, table, bias))
 
 
 def _slots_at_once(vectors, projection):
-    """How many slots a part has: parts of about the same size, each a multiple of 8 slots."""
+    """The number of slots of each part, a multiple of 8; the last part is filled up."""
     slots = vectors.shape[0] if vectors.shape[0] is not None else tf.shape(vectors)[0]
-    parts = slots // max(_LOGITS_AT_ONCE // projection.bias.shape[0], 1) + 1
-    return (slots // (8 * parts) + 1) * 8
+    count = slots // max(_LOGITS_AT_ONCE // projection.bias.shape[0], 1) + 1
+    return (slots // (8 * count) + 1) * 8
 
 
 def _in_parts(values, size):
     """Cuts the first axis into parts of `size`, the last filled up with zeros: (parts, size, ...)."""
     length = values.shape[0] if values.shape[0] is not None else tf.shape(values)[0]
-    filling = [[0, -length % size], *([0, 0] for _ in values.shape[1:])]
+    missing = (-length) % size
+    filling = [[0, missing], *([0, 0] for _ in values.shape[1:])]
     return tf.reshape(tf.pad(values, filling), [-1, size, *values.shape[1:]])
 
 
@@ -226,7 +230,7 @@ def _loss(logits, labels, log_partition):
 
 
 def _in_whole_blocks(projection: TokenProjection, dtype) -> TokenProjection:
-    """The projection in a type, with impossible tokens after the last one to fill its block."""
+    """The projection cast to `dtype`, padded to whole blocks with tokens of probability 0."""
     filling = [0, -projection.bias.shape[0] % _BLOCK]
     return TokenProjection(
         tf.pad(tf.cast(projection.table, dtype), [filling, [0, 0]]),
@@ -247,17 +251,18 @@ def _loss_gradient(logits, labels, log_partition, upstream):
 
 
 @compiled_without_gradient
-def _read(logits, labels, noise, *, temperature, disallow_correct):
+def _predict(logits, labels, noise, *, temperature, disallow_correct):
     """Log partition, likeliest and sampled token of each row of `logits` (rows, whole blocks)."""
     maxima = block_maxima(logits)
     top = tf.reduce_max(maxima, -1)
     masses = _block_masses(logits, top, 1.0)
     ends = cumulative_sum(masses)
-    # Not a sum of the masses: XLA would make a pass over all logits of it.
+    # Not a sum of the masses: XLA would turn it into another pass over all logits.
     log_partition = top + tf.math.log(ends[:, -1])
     block = tf.argmax(maxima, -1, tf.int32)
     likeliest = block * _BLOCK + tf.argmax(_inside(logits, block), -1, tf.int32)
     if disallow_correct:
+        # -1000 after the division by the temperature.
         off = tf.one_hot(labels, logits.shape[-1], -1000.0 * temperature, 0.0)
         logits = tf.cast(logits, tf.float32) + off
         top = tf.reduce_max(block_maxima(logits), -1)
@@ -268,7 +273,8 @@ def _read(logits, labels, noise, *, temperature, disallow_correct):
     target = noise * ends[:, -1]
     block, before = _first_beyond(masses, ends, target)
     inside = tf.exp((_inside(logits, block) - top[:, tf.newaxis]) / temperature)
-    # At the edge of a block rounding can put the target before the block, on a token without any mass.
+    # Rounding can make `target` smaller than `before`. A negative rest would select the first token of
+    # the block even if it has no mass.
     rest = tf.maximum(target - before, 0.0)
     token, _ = _first_beyond(inside, cumulative_sum(inside), rest)
     return log_partition, likeliest, block * _BLOCK + token
@@ -277,7 +283,11 @@ def _read(logits, labels, noise, *, temperature, disallow_correct):
 def _first_beyond(masses, ends, target):
     """The index of the first of the cumulative sums `ends` that exceeds `target`, and the sum before it.
 
-    Rounding can put the target at the very end. Then it is the last index with any mass.
+    Rounding can put the target at the very end. Then the result is the last index with any mass.
+
+    Args:
+        masses, ends: shape (rows, count).
+        target: shape (rows,).
     """
     places = tf.range(masses.shape[-1])
     index = tf.reduce_sum(tf.cast(ends <= target[:, tf.newaxis], tf.int32), -1)

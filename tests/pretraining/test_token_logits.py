@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from lvbert_tf.layers.kernels.compilation import compile_as
 from lvbert_tf.pretraining import token_logits
-from lvbert_tf.pretraining.token_logits import TokenProjection, logits_of_tokens, read_tokens
+from lvbert_tf.pretraining.token_logits import TokenProjection, logits_of_tokens, predict_tokens
 
 DRAWS = 8000
 EVEN_NOISE = ((np.arange(DRAWS, dtype=np.float32) + 0.5) / DRAWS)[None]
@@ -51,7 +51,9 @@ def sample(logits, noise, temperature=1.0, disallowed=None):
     vectors, projection = projection_to(logits)
     vectors = tf.broadcast_to(vectors, (*noise.shape, vectors.shape[-1]))
     noise = tf.constant(noise)
-    reading = read_tokens(vectors, projection, labels, noise, temperature, disallowed is not None)
+    reading = predict_tokens(
+        vectors, projection, labels, noise, temperature, disallowed is not None
+    )
     assert reading.sampled.dtype == tf.int32
     return reading.sampled.numpy()
 
@@ -70,7 +72,7 @@ def test_losses_and_gradients(value_and_gradients, monkeypatch, dtype, slots):
 
     def ours(vectors, table, bias):
         projection = TokenProjection(table, bias)
-        return read_tokens(vectors, projection, labels, tf.zeros(labels.shape)).losses
+        return predict_tokens(vectors, projection, labels, tf.zeros(labels.shape)).losses
 
     def theirs(vectors, table, bias):
         logits = tf.einsum("bsw,tw->bst", vectors, table) + bias
@@ -93,7 +95,7 @@ def test_the_number_of_slots_may_be_unknown():
         input_signature=[tf.TensorSpec([None, None, 6]), tf.TensorSpec([None, None], tf.int32)]
     )
     def losses(vectors, labels):
-        return read_tokens(vectors, projection, labels, tf.zeros(tf.shape(labels))).losses
+        return predict_tokens(vectors, projection, labels, tf.zeros(tf.shape(labels))).losses
 
     expected = tf.nn.sparse_softmax_cross_entropy_with_logits(LABELS, LOGITS)
     np.testing.assert_allclose(losses(vectors, LABELS), expected, rtol=1e-5, atol=1e-5)
@@ -101,7 +103,7 @@ def test_the_number_of_slots_may_be_unknown():
 
 def test_log_partition_and_logits_of_tokens_give_the_likelihood_of_any_token():
     vectors, projection = projection_to(LOGITS)
-    reading = read_tokens(vectors, projection, tf.constant(LABELS), tf.zeros(LABELS.shape))
+    reading = predict_tokens(vectors, projection, tf.constant(LABELS), tf.zeros(LABELS.shape))
     others = tf.constant((LABELS + 1) % 11)
     found = logits_of_tokens(vectors, projection, others) - reading.log_partition
     expected = -tf.nn.sparse_softmax_cross_entropy_with_logits(others, LOGITS)
@@ -111,7 +113,7 @@ def test_log_partition_and_logits_of_tokens_give_the_likelihood_of_any_token():
 def test_losses_of_extreme_logits():
     vectors, projection = projection_to(np.array([1e4, 0.0, -1e9], np.float32))
     for label, expected in ((0, 0.0), (1, 1e4), (2, 1e9 + 1e4)):
-        reading = read_tokens(vectors, projection, tf.constant([[label]]), tf.zeros((1, 1)))
+        reading = predict_tokens(vectors, projection, tf.constant([[label]]), tf.zeros((1, 1)))
         assert reading.losses.numpy() == pytest.approx(expected)
 
 
@@ -122,7 +124,7 @@ def test_the_likeliest_token_is_the_first_of_the_largest(size):
     for dtype in (tf.float32, tf.bfloat16):
         vectors, projection = projection_to(logits)
         labels = tf.zeros((3, 50), tf.int32)
-        reading = read_tokens(tf.cast(vectors, dtype), projection, labels, tf.zeros((3, 50)))
+        reading = predict_tokens(tf.cast(vectors, dtype), projection, labels, tf.zeros((3, 50)))
         np.testing.assert_array_equal(reading.likeliest, logits.argmax(-1))
 
 
@@ -187,7 +189,7 @@ def test_impossible_tokens_are_never_drawn_at_the_edge_of_a_block():
 def test_low_precision_logits_are_sampled_too():
     vectors, projection = projection_to(np.array([0.0, 30.0, 1.0], np.float32))
     vectors = tf.cast(vectors, tf.bfloat16)
-    reading = read_tokens(vectors, projection, tf.zeros((1, 1), tf.int32), tf.fill((1, 1), 0.5))
+    reading = predict_tokens(vectors, projection, tf.zeros((1, 1), tf.int32), tf.fill((1, 1), 0.5))
     assert reading.sampled.numpy() == 1
 
 
@@ -196,7 +198,9 @@ def test_compiles_to_the_same():
     noise = tf.constant([[0.1, 0.9, 0.4], [0.5, 0.0, 0.7]])
 
     def function(vectors, noise):
-        return read_tokens(vectors, projection, tf.constant(LABELS), noise, disallow_correct=True)
+        return predict_tokens(
+            vectors, projection, tf.constant(LABELS), noise, disallow_correct=True
+        )
 
     ours = tf.function(function, jit_compile=True)(vectors, noise)
     expected = function(vectors, noise)
@@ -214,8 +218,8 @@ def test_all_forms_read_the_same():
     labels = tf.constant(random.integers(0, 700, (1, 400)), tf.int32)
     noise = tf.constant(random.random((1, 400)), tf.float32)
     with compile_as("plain"):
-        plain = read_tokens(vectors, projection, labels, noise)
-    reading = read_tokens(vectors, projection, labels, noise)
+        plain = predict_tokens(vectors, projection, labels, noise)
+    reading = predict_tokens(vectors, projection, labels, noise)
     np.testing.assert_allclose(reading.losses, plain.losses, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(reading.likeliest, plain.likeliest)
     np.testing.assert_array_equal(reading.sampled, plain.sampled)
@@ -233,7 +237,7 @@ def test_the_logits_of_all_slots_never_exist_at_once(monkeypatch, mode):
         with compile_as(mode), tf.GradientTape() as tape:
             tape.watch([vectors, table])
             projection = TokenProjection(table, bias)
-            losses = read_tokens(vectors, projection, labels, tf.zeros(labels.shape)).losses
+            losses = predict_tokens(vectors, projection, labels, tf.zeros(labels.shape)).losses
         return tape.gradient(losses, [vectors, table])
 
     text = gradients.experimental_get_compiler_ir(vectors, table)(stage="hlo")

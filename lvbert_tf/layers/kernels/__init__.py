@@ -1,4 +1,4 @@
-"""What layers compute between matrix products: for each kernel a plain definition and a fused form.
+"""What layers compute between matrix products: for each kernel a plain definition and other forms.
 
 `compilation.py` explains which form runs when. Layers only call kernels and do not choose the form.
 """

@@ -1,17 +1,17 @@
 """The one switch: how a step is compiled, and which form of each kernel it runs.
 
-A kernel is a function with several forms. Its plain definition is the formula, in TensorFlow's own
-operations. Other forms compute the same, for certain devices in fewer passes over memory or with the
-units that these have. The mode of compilation picks one:
+A kernel has a plain definition, the formula in TensorFlow's own operations, and for some modes of
+compilation another form. The forms compute the same, in fewer passes over memory, or on units that only
+certain devices have. The modes are:
 
-- `stretches`, for training on CPUs: the fused forms. XLA compiles what lies between two matrix products,
-  called a stretch here, into one loop. Without XLA, TensorFlow runs every element-wise operation as a
-  pass of its own over memory, and a pre-training step takes 1.4 times as long
-  (docs/performance.md). Compiling a stretch takes a fraction of a second for each shape; compiling a
-  step of 24 layers as a whole takes minutes on a CPU.
+- `stretches`, for training and evaluation on CPUs: the fused forms. XLA compiles what lies between two
+  matrix products, called a stretch here, into one loop. Without XLA, TensorFlow runs every element-wise
+  operation as a pass of its own over memory, and a step of LV-BERT-small in bfloat16 takes 1.4 times
+  as long (docs/performance.md). Compiling a stretch takes a fraction of a second for each shape;
+  compiling a step of 24 layers as a whole takes minutes on a CPU.
 - `whole`, for GPUs: XLA compiles the whole step. Most kernels run their plain definition, which the
   backward pass repeats.
-- `tpu`, the same for TPUs, where some kernels have forms of their own.
+- `tpu`: the same for TPUs, where other kernels have forms of their own than on GPUs.
 - `plain`, for debugging, exports and all calls outside `compile_as`: the plain definitions, without XLA.
 
 The code that starts a computation chooses the mode once (`training.distribution.compilation_of`), around
@@ -60,8 +60,9 @@ def _mode() -> Compilation:
 class Kernel:
     """A function with a plain definition, and other forms that certain modes run instead.
 
-    All take the same arguments, tensors by position and everything else by name. Up to rounding they
-    return the same values and have the same gradients. A call converts variables into tensors.
+    All take the same arguments: tensors by position, and options, a `Draw` among them, by name. Up to
+    rounding they return the same values and have the same gradients. Arguments may be variables; a call
+    converts them.
 
     Attributes:
         plain: the definition. In the modes that compile a whole step its backward pass repeats it; see
@@ -92,12 +93,13 @@ class Kernel:
 def repeated_in_backward_pass(function: Callable) -> Callable:
     """The function with a backward pass that computes it again from its arguments, for XLA.
 
-    What a forward pass leaves for the backward pass has to go through the memory of the chip. A kernel's
-    intermediate values are in float32, so they are several times as large as its arguments in 16 bits,
-    which are there anyway.
+    What a forward pass leaves for the backward pass has to go through the memory of the chip. The
+    arguments are kept in any case, and in 16 bits they are several times smaller than the intermediate
+    values in float32.
 
     Args:
-        function: as for `compiled`.
+        function: takes tensors as positional arguments, and options by name; returns a tensor or a tuple
+            of tensors. Its floating-point tensors get gradients.
     """
 
     @functools.wraps(function)
@@ -105,7 +107,8 @@ def repeated_in_backward_pass(function: Callable) -> Callable:
         @tf.custom_gradient
         def apply(*tensors):
             def gradient(*upstream):
-                # Without the barrier XLA would see the same computation twice, and keep its results.
+                # Without the barrier XLA would merge the two equal computations, and so keep the
+                # intermediate values.
                 again = gen_xla_ops.xla_optimization_barrier(tensors)
                 floating = [tensor for tensor in again if tensor.dtype.is_floating]
                 with tf.GradientTape() as tape:
@@ -124,17 +127,18 @@ def repeated_in_backward_pass(function: Callable) -> Callable:
 def compiled_without_gradient(function: Callable) -> Callable:
     """Makes XLA compile a function in the mode `stretches`; in other modes it stays as it is.
 
-    In that mode the function has no gradient. Calls with small tensors are not compiled.
+    Do not differentiate it in that mode; callers stop the gradient. Calls with small tensors are not
+    compiled.
 
     Args:
-        function: takes tensors as positional arguments, and numbers and flags by name; returns a tensor
-            or a tuple of tensors.
+        function: takes tensors (no variables) as positional arguments, and numbers and flags by name;
+            returns a tensor or a tuple of tensors.
     """
-    merged = tf.function(function, jit_compile=True, autograph=False)
+    in_one_loop = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
-    def call(*tensors, **constants):
-        return (merged if _is_stretch(tensors) else function)(*tensors, **constants)
+    def call(*tensors, **options):
+        return (in_one_loop if _is_stretch(tensors) else function)(*tensors, **options)
 
     return call
 
@@ -146,31 +150,31 @@ def compiled(function: Callable) -> Callable:
     intermediate values and read them back.
 
     Args:
-        function: as for `compiled_without_gradient`; its floating-point tensors get gradients.
+        function: as for `repeated_in_backward_pass`.
     """
     forward = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.partial(tf.function, jit_compile=True, autograph=False)
-    def backward(tensors, upstream, constants):
+    def backward(tensors, upstream, options):
         floating = [tensor for tensor in tensors if tensor.dtype.is_floating]
         with tf.GradientTape() as tape:
             tape.watch(floating)
-            outputs = function(*tensors, **constants)
+            outputs = function(*tensors, **options)
         return tape.gradient(outputs, floating, upstream)
 
     @functools.wraps(function)
-    def call(*arguments, **constants):
+    def call(*arguments, **options):
         tensors = [tf.convert_to_tensor(argument) for argument in arguments]
         if not _is_stretch(tensors):
-            return function(*tensors, **constants)
+            return function(*tensors, **options)
 
         @tf.custom_gradient
         def apply(*tensors):
             def gradient(*upstream):
-                gradients = iter(backward(_local(tensors), upstream, constants))
+                gradients = iter(backward(_local(tensors), upstream, options))
                 return [next(gradients) if t.dtype.is_floating else None for t in tensors]
 
-            return forward(*_local(tensors), **constants), gradient
+            return forward(*_local(tensors), **options), gradient
 
         return apply(*tensors)
 
@@ -178,7 +182,7 @@ def compiled(function: Callable) -> Callable:
 
 
 def _is_stretch(tensors) -> bool:
-    """Whether XLA should compile a function of these tensors by itself."""
+    """Whether XLA should compile a function of these tensors as a module of its own."""
     if _mode() != "stretches":
         return False
     sizes = [tensor.shape.num_elements() for tensor in tensors]
@@ -188,7 +192,7 @@ def _is_stretch(tensors) -> bool:
 def _local(tensors):
     """Copies of the tensors that belong to the graph that is being built.
 
-    TensorFlow loses a tensor from a branch of a conditional if a function that XLA compiles and one that
-    it does not compile both capture it. `tf.identity` makes a copy that is local to the graph at hand.
+    TensorFlow loses a tensor of a conditional's branch that is captured both by a function that XLA
+    compiles and by one that it does not compile. `tf.identity` makes a copy that is local to the graph.
     """
     return [tf.identity(tensor) for tensor in tensors]

@@ -45,8 +45,8 @@ def _convolve(padded, filters):
 @repeated_in_backward_pass
 def sum_of_shifted(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Products and sums, which XLA merges into one loop: GPUs have no fast grouped convolution."""
-    wide, taps = tf.cast(padded, tf.float32), kernel.shape[0]
-    length = ops.shape(padded)[1] - taps + 1
+    taps, length = kernel.shape[0], ops.shape(padded)[1] - kernel.shape[0] + 1
+    wide, kernel = tf.cast(padded, tf.float32), tf.cast(kernel, tf.float32)
     return tf.cast(sum(wide[:, k : k + length] * kernel[k] for k in range(taps)), padded.dtype)
 
 
