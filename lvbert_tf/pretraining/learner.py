@@ -1,6 +1,7 @@
 """The networks of a pre-training run, with their objective, optimiser and training step."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +105,13 @@ class Learner:
     def evaluated_weights(self) -> contextlib.AbstractContextManager[None]:
         """While it is open, the weights are those to evaluate and to keep; see `averaged_weights`."""
         return averaged_weights(self.steps.optimizer)
+
+    def weights_digest(self) -> bytes:
+        """A hash of all weights: equal on workers that have restored the same checkpoint."""
+        digest = hashlib.sha256()
+        for weight in self.pretrainer.trainable_variables:
+            digest.update(weight.numpy().tobytes())
+        return digest.digest()
 
     def saved_state(self) -> dict[str, Any]:
         """What checkpoints save, for the keywords of `Checkpoints`."""

@@ -139,6 +139,16 @@ def run(
     ):
         # === Restore ===
         _restore(start, learner, checkpoints, say)
+        settings = (config.objective, config.optimisation, config.step, config.schedule)
+        distribution.check_alike(
+            strategy,
+            {
+                "hparams": repr((*settings, config.evaluation)).encode(),
+                "records": str(records.num_examples).encode(),
+                "step": str(learner.steps.step).encode(),
+                "weights": learner.weights_digest(),
+            },
+        )
         if chief:
             write_config(model_dir, config, vocabulary)
 

@@ -1,11 +1,14 @@
 """Where training runs: one device, several, several machines, or a TPU."""
 
 import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
@@ -169,22 +172,58 @@ def agreement(strategy: tf.distribute.Strategy) -> Callable[[bool, int], tuple[b
     index, workers = worker_of(strategy)
     if workers == 1:
         return lambda stop, steps: (stop, steps)
-    replicas_here = strategy.num_replicas_in_sync // workers
-
-    def sum_over_replicas(votes):
-        # An argument has no device yet; the reduction needs to know the replica's.
-        return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(votes))
-
-    @tf.function(autograph=False)
-    def count(votes):
-        results = strategy.run(sum_over_replicas, args=(votes,))
-        return strategy.experimental_local_results(results)[0]
+    sum_over_workers = _sum_over_workers(strategy)
 
     def agree(stop: bool, steps: int) -> tuple[bool, int]:
-        votes = count(tf.constant([float(stop), steps if index == 0 else 0.0])).numpy()
-        return bool(votes[0] > 0), round(votes[1] / replicas_here)
+        votes = sum_over_workers([float(stop), steps if index == 0 else 0.0])
+        return bool(votes[0] > 0), round(votes[1])
 
     return agree
+
+
+def check_alike(strategy: tf.distribute.Strategy, facts: Mapping[str, bytes]) -> None:
+    """Refuses to let workers train together that do not begin alike.
+
+    Args:
+      strategy: where to compute.
+      facts: what has to be the same on all workers, by name. All workers must call this with the same
+        names.
+
+    Raises:
+      InputError: on every worker; it names the first worker that differs from worker 0, and in what.
+    """
+    index, workers = worker_of(strategy)
+    if workers == 1:
+        return
+    # Four bytes of a hash, as two numbers that float32 holds exactly.
+    hashes = [hashlib.sha256(fact).digest()[:4] for fact in facts.values()]
+    table = np.zeros([workers, len(facts), 2], np.float32)
+    table[index] = [np.frombuffer(each, np.uint16) for each in hashes]
+    table = _sum_over_workers(strategy)(table)
+    for worker in range(1, workers):
+        differs = np.any(table[worker] != table[0], axis=-1)
+        if differs.any():
+            names = [name for name, differ in zip(facts, differs, strict=True) if differ]
+            raise InputError(
+                f"worker {worker} differs from worker 0 in {', '.join(names)}: start all workers with"
+                " the same hparams, and let all see the same records and the same model directory"
+            )
+
+
+def _sum_over_workers(strategy) -> Callable[[npt.ArrayLike], np.ndarray]:
+    """A function that adds up what the workers call it with."""
+    replicas_here = strategy.num_replicas_in_sync // worker_of(strategy)[1]
+
+    def sum_over_replicas(values):
+        # An argument has no device yet; the reduction needs to know the replica's.
+        return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(values))
+
+    @tf.function(autograph=False)
+    def total(values):
+        results = strategy.run(sum_over_replicas, args=(values,))
+        return strategy.experimental_local_results(results)[0]
+
+    return lambda values: total(tf.constant(values, tf.float32)).numpy() / replicas_here
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:

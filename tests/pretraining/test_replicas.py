@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -125,13 +126,16 @@ def test_two_replicas_of_a_supernet_equal_one_device(data, path_sampling, layer_
 WORKERS = {"custom_layer_list": "F", "generator_layer_list": "F"}
 
 
-def start_workers(data, **changes):
+def clusters():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    clusters = [
+    return [
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         for index in range(2)
     ]
-    return [start(data, "workers", cluster=c, **WORKERS, **changes) for c in clusters]
+
+
+def start_workers(data, **changes):
+    return [start(data, "workers", cluster=c, **WORKERS, **changes) for c in clusters()]
 
 
 def finish(workers):
@@ -188,3 +192,25 @@ def test_two_workers_killed_stopped_and_continued_equal_one_device(data, start_a
     assert "written to /" not in outputs[1]
     assert pretrain(str(data), "alone", hparams_json(**{**SETTINGS, **WORKERS})) == 0
     check_equal(lines(data, "workers"), lines(data, "alone"))
+
+
+@pytest.mark.slow
+def test_workers_that_begin_differently_refuse_to_train_together(data, tmp_path):
+    """One sees the run's checkpoint, the other one an empty model directory, and half as many steps."""
+    begun = {**SETTINGS, **WORKERS, "num_train_steps": 2, "eval_every_steps": 2}
+    assert pretrain(str(data), "begun", hparams_json(**begun)) == 0
+    other = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("models"))
+    first, second = clusters()
+    workers = [
+        start(data, "begun", cluster=first, **WORKERS),
+        start(other, "begun", cluster=second, **WORKERS, train_batch_size=16),
+    ]
+    codes, outputs = finish(workers)
+    assert codes == [2, 2], "\n".join(outputs)
+    for output in outputs:
+        assert "Traceback" not in output
+        message = (
+            "error: worker 1 differs from worker 0 in hparams, step, weights: start all workers"
+        )
+        assert output.splitlines()[-1].startswith(message)
+    assert not list(other.glob("models/begun/metrics.jsonl"))
