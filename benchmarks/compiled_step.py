@@ -10,6 +10,7 @@ numbers of instructions, and the least time of a step on several chips. The leas
 than the target are computed from the FLOPs and bytes of the module for the target.
 
 `--write step.stablehlo` keeps the lowered step, for `--reuse step.stablehlo` and for other compilers.
+For a GPU, lower it with `--compilation whole`: some kernels have other forms on TPUs.
 With `--examples` the step is also run here, for `benchmarks/stablehlo_runner.py`.
 """
 
