@@ -75,7 +75,7 @@ def define_device_flags() -> None:
         "auto",
         STRATEGIES,
         "Where to compute; auto takes what the machine has: a TPU that is named, the workers of"
-        " TF_CONFIG, all GPUs, or the one device.",
+        " TF_CONFIG or of Slurm, all GPUs, or the one device.",
     )
     flags.DEFINE_integer("virtual_devices", 0, "Split the CPU into this many devices, for tests.")
     flags.DEFINE_string("tpu", None, "Name or address of a TPU; `local` on a TPU VM.")

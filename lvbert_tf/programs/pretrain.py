@@ -12,7 +12,8 @@ The same command continues a run that was stopped or killed. It starts from the 
 checkpoint, else from init_checkpoint, else from random weights. SIGTERM and SIGINT save and leave
 with 143 or 130. To evaluate only: --hparams '{..., "do_train": false, "do_eval": true}'.
 
-Several machines: start the command on each with TF_CONFIG set; DATA must be a shared directory.
+Several machines: start the command on each with TF_CONFIG set, or on all with Slurm's srun; DATA must be
+a shared directory.
 Exit codes: 0 done, 1 loss or gradient not finite in too many steps in a row, 2 bad input, 143
 stopped after saving.
 """

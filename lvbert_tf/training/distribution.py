@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.python.distribute.cluster_resolver import slurm_cluster_resolver
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
+
+_SLURM_STEP = ("JOB_ID", "PROCID", "STEP_NODELIST", "STEP_NUM_TASKS", "STEP_TASKS_PER_NODE")
+_SLURM_PORT = 20_000
 
 
 @dataclass(frozen=True)
@@ -82,17 +86,21 @@ def make_strategy(
 
     Args:
       name: one of `STRATEGIES`. `auto` takes what the machine has: the TPU that is named, else the
-        workers of TF_CONFIG, else all GPUs or virtual devices, else the one device.
+        workers of TF_CONFIG or the tasks of Slurm's step, else all GPUs or virtual devices, else the one
+        device.
       virtual_devices: if positive, splits the CPU into this many logical devices (for tests).
       tpu: for the `tpu` strategy.
 
     Raises:
-      InputError: unknown name, contradicting choices, malformed TF_CONFIG, no such TPU.
+      InputError: unknown name, contradicting choices, malformed TF_CONFIG or variables of Slurm, no
+        such TPU.
     """
     if name not in STRATEGIES:
         raise InputError(f"--strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
     if virtual_devices < 0:
         raise InputError(f"--virtual_devices {virtual_devices}: expected 0 or more")
+    if name in ("auto", "multi_worker") and tpu is None and not os.environ.get("TF_CONFIG"):
+        _take_cluster_of_slurm()
     name = _automatic(virtual_devices, tpu) if name == "auto" else name
     if tpu is not None and name != "tpu":
         raise InputError(f"a TPU is named ({tpu.name}) but --strategy is {name}; expected tpu")
@@ -294,6 +302,34 @@ def _keep_gpu_memory_growing() -> None:
     """Takes GPU memory as needed, so that two programs can share a card."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _take_cluster_of_slurm() -> None:
+    """Sets TF_CONFIG if this process is one of several tasks that `srun` has started."""
+    step = {name: os.environ.get(f"SLURM_{name}", "") for name in _SLURM_STEP}
+    if step["STEP_NUM_TASKS"] in ("", "1"):
+        return
+    try:
+        hosts = slurm_cluster_resolver.expand_hostlist(step["STEP_NODELIST"])
+        tasks = slurm_cluster_resolver.expand_tasks_per_node(step["STEP_TASKS_PER_NODE"])
+        # Jobs that share a node get different ports.
+        port = _SLURM_PORT + int(step["JOB_ID"]) % 1250 * 8
+        workers = [
+            f"{host}:{port + place}"
+            for host, count in zip(hosts, tasks, strict=True)
+            for place in range(count)
+        ]
+        index = int(step["PROCID"])
+        if len(workers) != int(step["STEP_NUM_TASKS"]) or not 0 <= index < len(workers):
+            raise ValueError
+    except ValueError:
+        given = ", ".join(f"SLURM_{name}={value!r}" for name, value in step.items())
+        raise InputError(
+            f"no cluster can be made of Slurm's variables ({given}): set TF_CONFIG, or name another"
+            " --strategy"
+        ) from None
+    task = {"type": "worker", "index": index}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
 
 
 def _check_tf_config() -> None:

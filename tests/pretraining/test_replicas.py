@@ -39,13 +39,13 @@ def lines(data, name):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def start(data, name, *flags, cluster=None, **changes):
+def start(data, name, *flags, cluster=None, environment=None, **changes):
     command = [sys.executable, "run_pretraining.py", "--data_dir", str(data), "--model_name", name]
-    environment = {**os.environ, "TF_CONFIG": json.dumps(cluster)} if cluster else None
+    environment = {"TF_CONFIG": json.dumps(cluster)} if cluster else environment or {}
     return subprocess.Popen(
         [*command, "--hparams", hparams_json(**{**SETTINGS, **changes}), *flags],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -126,16 +126,13 @@ def test_two_replicas_of_a_supernet_equal_one_device(data, path_sampling, layer_
 WORKERS = {"custom_layer_list": "F", "generator_layer_list": "F"}
 
 
-def clusters():
+def start_workers(data, **changes):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    return [
+    clusters = [
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         for index in range(2)
     ]
-
-
-def start_workers(data, **changes):
-    return [start(data, "workers", cluster=c, **WORKERS, **changes) for c in clusters()]
+    return [start(data, "workers", cluster=c, **WORKERS, **changes) for c in clusters]
 
 
 def finish(workers):
@@ -196,14 +193,20 @@ def test_two_workers_killed_stopped_and_continued_equal_one_device(data, start_a
 
 @pytest.mark.slow
 def test_workers_that_begin_differently_refuse_to_train_together(data, tmp_path):
-    """One sees the run's checkpoint, the other one an empty model directory, and half as many steps."""
+    """Of two tasks of Slurm, one sees the run's checkpoint, the other one an empty model directory."""
     begun = {**SETTINGS, **WORKERS, "num_train_steps": 2, "eval_every_steps": 2}
     assert pretrain(str(data), "begun", hparams_json(**begun)) == 0
     other = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("models"))
-    first, second = clusters()
+    step = {
+        "SLURM_JOB_ID": str(os.getpid()),  # the ports follow from it
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_TASKS_PER_NODE": "2",
+    }
+    first, second = ({**step, "SLURM_PROCID": str(index)} for index in range(2))
     workers = [
-        start(data, "begun", cluster=first, **WORKERS),
-        start(other, "begun", cluster=second, **WORKERS, train_batch_size=16),
+        start(data, "begun", environment=first, **WORKERS),
+        start(other, "begun", environment=second, **WORKERS, train_batch_size=16),
     ]
     codes, outputs = finish(workers)
     assert codes == [2, 2], "\n".join(outputs)

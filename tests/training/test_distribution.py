@@ -105,6 +105,51 @@ def test_a_cluster_from_a_windows_file(monkeypatch):
     assert make_strategy("multi_worker") == config
 
 
+STEP = {
+    "SLURM_JOB_ID": "1251",
+    "SLURM_PROCID": "3",
+    "SLURM_STEP_NODELIST": "gpu[08-09],login",
+    "SLURM_STEP_NUM_TASKS": "5",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2),1",
+}
+
+
+def test_the_tasks_of_a_slurm_step_are_workers(monkeypatch):
+    for name, value in STEP.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TF_CONFIG", "")  # also removes afterwards what is set
+    monkeypatch.setattr(
+        tf.distribute, "MultiWorkerMirroredStrategy", lambda: json.loads(os.environ["TF_CONFIG"])
+    )
+    assert make_strategy() == {
+        "cluster": {
+            "worker": ["gpu08:20008", "gpu08:20009", "gpu09:20008", "gpu09:20009", "login:20008"]
+        },
+        "task": {"type": "worker", "index": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PROCID": "5"},
+        {"PROCID": ""},
+        {"JOB_ID": "none"},
+        {"STEP_NODELIST": "gpu[08-"},
+        {"STEP_TASKS_PER_NODE": "2(x2)"},
+        {"STEP_NUM_TASKS": "6"},
+    ],
+)
+def test_malformed_variables_of_slurm(monkeypatch, changes):
+    for name, value in STEP.items():
+        monkeypatch.setenv(name, value)
+    for name, value in changes.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("TF_CONFIG", "")
+    with pytest.raises(InputError, match=r"Slurm's variables \(SLURM_JOB_ID='.*set TF_CONFIG"):
+        make_strategy()
+
+
 def test_auto_takes_the_cluster(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "worker")
     with pytest.raises(InputError, match=r"multi_worker: TF_CONFIG is 'worker'"):
