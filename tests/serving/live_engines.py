@@ -38,7 +38,7 @@ def with_onnx_runtime(path):
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def onnx_file(ids_export, tmp_path_factory):
     """Converts a signature of an exported model, once; gives the path of the file."""
     directory, files = tmp_path_factory.mktemp("onnx"), {}
