@@ -57,12 +57,7 @@ def _forget():
     if "tensorflow" not in sys.modules:
         return
     import keras
-    from tensorflow.python.framework import ops
 
-    # TensorFlow never forgets the gradient of a `tf.custom_gradient` in a graph, nor the graph with it.
-    gradients = ops.gradient_registry._registry
-    for name in [name for name in gradients if name.startswith("CustomGradient-")]:
-        del gradients[name]
     keras.backend.clear_session()
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # of glibc
         libc.malloc_trim(0)
