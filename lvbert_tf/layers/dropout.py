@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from lvbert_tf.layers.kernels import Draw, keep_mask, keep_scale
 
-# Drawn at once, because a draw for each dropout was a third of the instructions of a step on a TPU.
+# Drawn at once, because a draw for each dropout was half of the instructions of a step on a TPU.
 _SEEDS_AT_ONCE = 1024
 
 _active = threading.local()  # replicas of one process are traced in their own threads

@@ -97,6 +97,6 @@ def _check_begun(experiment: Experiment) -> None:
 def _check_one_worker(strategy: tf.distribute.Strategy) -> None:
     if distribution.worker_of(strategy)[1] > 1:
         raise InputError(
-            "workers of TF_CONFIG train a supernet together (--stage supernet), but score strings"
-            " each by itself: start --stage search on each machine, without TF_CONFIG"
+            "workers of TF_CONFIG or Slurm train a supernet together (--stage supernet), but score"
+            " strings each by itself: start --stage search on each with --strategy one_device"
         )

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tensorflow.python.distribute.cluster_resolver import slurm_cluster_resolver
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
-
-_SLURM_STEP = ("JOB_ID", "PROCID", "STEP_NODELIST", "STEP_NUM_TASKS", "STEP_TASKS_PER_NODE")
-_SLURM_PORT = 20_000
+from lvbert_tf.training import cluster
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def make_strategy(
     if virtual_devices < 0:
         raise InputError(f"--virtual_devices {virtual_devices}: expected 0 or more")
     if name in ("auto", "multi_worker") and tpu is None and not os.environ.get("TF_CONFIG"):
-        _take_cluster_of_slurm()
+        cluster.take_tasks_of_slurm()
     name = _automatic(virtual_devices, tpu) if name == "auto" else name
     if tpu is not None and name != "tpu":
         raise InputError(f"a TPU is named ({tpu.name}) but --strategy is {name}; expected tpu")
@@ -112,7 +108,7 @@ def make_strategy(
     if name == "tpu":
         return _tpu_strategy(tpu)
     if name == "multi_worker":
-        _check_tf_config()
+        cluster.check_tf_config()
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         kind = "CPU" if virtual_devices or not tf.config.list_physical_devices("GPU") else "GPU"
@@ -302,49 +298,6 @@ def _keep_gpu_memory_growing() -> None:
     """Takes GPU memory as needed, so that two programs can share a card."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-
-
-def _take_cluster_of_slurm() -> None:
-    """Sets TF_CONFIG if this process is one of several tasks that `srun` has started."""
-    step = {name: os.environ.get(f"SLURM_{name}", "") for name in _SLURM_STEP}
-    if step["STEP_NUM_TASKS"] in ("", "1"):
-        return
-    try:
-        hosts = slurm_cluster_resolver.expand_hostlist(step["STEP_NODELIST"])
-        tasks = slurm_cluster_resolver.expand_tasks_per_node(step["STEP_TASKS_PER_NODE"])
-        # Jobs that share a node get different ports.
-        port = _SLURM_PORT + int(step["JOB_ID"]) % 1250 * 8
-        workers = [
-            f"{host}:{port + place}"
-            for host, count in zip(hosts, tasks, strict=True)
-            for place in range(count)
-        ]
-        index = int(step["PROCID"])
-        if len(workers) != int(step["STEP_NUM_TASKS"]) or not 0 <= index < len(workers):
-            raise ValueError
-    except ValueError:
-        given = ", ".join(f"SLURM_{name}={value!r}" for name, value in step.items())
-        raise InputError(
-            f"no cluster can be made of Slurm's variables ({given}): set TF_CONFIG, or name another"
-            " --strategy"
-        ) from None
-    task = {"type": "worker", "index": index}
-    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
-
-
-def _check_tf_config() -> None:
-    text = os.environ["TF_CONFIG"] = os.environ.get("TF_CONFIG", "").removeprefix("\ufeff")
-    example = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
-    try:
-        value = json.loads(text)
-        cluster, task = value["cluster"], value["task"]
-        members, index = cluster[task["type"]], task["index"]
-        known = isinstance(index, int) and 0 <= index < len(members)
-        legal = task["type"] in ("chief", "worker") and set(cluster) <= {"chief", "worker"}
-    except (ValueError, KeyError, TypeError):
-        known = legal = False
-    if not (known and legal):
-        raise InputError(f"--strategy multi_worker: TF_CONFIG is {text!r}; expected {example}")
 
 
 def _tpu_strategy(tpu: TpuAddress | None) -> tf.distribute.Strategy:

@@ -123,7 +123,7 @@ def test_the_whole_step_compiles(plain):
 
 
 def test_the_seeds_of_all_dropouts_are_drawn_at_once():
-    """A draw costs a TPU a hundred instructions, so their number must not grow with the layers."""
+    """A draw costs a TPU many scalar instructions, so draws must not grow with the layers."""
     counts = []
     for layers in ("CAF", "CAFCAF"):
         step = make_step(jit_compile=True, custom_layer_list=layers)
