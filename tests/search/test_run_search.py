@@ -99,6 +99,8 @@ def test_more_generations_continue_a_search(data, searched):
     shutil.copytree(searched / "supernet", copy / "supernet")
     assert run_search(str(data), "longer", hparams_json(compare_with_random=False)) == 0
     first = rows(copy)
+    assert run_search(str(data), "longer", hparams_json(**changes, max_hours=1e-9)) == 143
+    assert rows(copy) == first
     assert run_search(str(data), "longer", hparams_json(**changes)) == 0
     assert len(rows(copy)) == CANDIDATES + 4
     by_number = {row["number"]: row for row in rows(copy)}
