@@ -106,6 +106,9 @@ for _name in BaseStorage.__abstractmethods__:
 def _is_connection_loss(error: Exception) -> bool:
     """Whether the database may answer if it is asked again."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    # Optuna takes a lost connection for a query that is too long, and tries a shorter one on it.
+    if isinstance(cause, sqlalchemy.exc.PendingRollbackError):
+        return True
     # Drivers raise these two when the server does not answer.
     if not isinstance(cause, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)):
         return False

@@ -151,6 +151,22 @@ def test_an_operation_outlasts_a_server_that_is_started_again(server, tmp_path):
     starting.join()
 
 
+def test_an_operation_outlasts_a_server_that_goes_away_between_its_statements(server, tmp_path):
+    study, _ = open_synthetic(tmp_path, make_settings(), server.url)
+    study.ask()
+    engine, stopped = study._storage._backend.engine, []
+
+    def stop(connection, cursor, statement, *rest):
+        if "FROM trials" in statement and "ORDER BY" in statement and not stopped:
+            server.stop()
+            stopped.append(threading.Timer(1.0, server.start))
+            stopped[0].start()
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", stop)
+    assert len(study.get_trials()) == 1
+    stopped[0].join()
+
+
 def test_a_server_that_stays_away_is_one_line_after_the_time_that_is_stated(
     server, tmp_path, monkeypatch
 ):
