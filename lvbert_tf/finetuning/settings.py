@@ -178,9 +178,7 @@ class FinetuningConfig(TpuHparams):
 
     # Speed
     precision: str = hparam(
-        "auto",
-        PRECISIONS,
-        "of the layers' arithmetic; auto: bfloat16 where the hardware has it",
+        "auto", PRECISIONS, "number format of the layers; auto: the hardware's fastest one"
     )
     bucket_by_length: bool = hparam(True, doc="pad a batch to its own length, not the longest")
     jit_compile: bool | str = hparam(

@@ -144,6 +144,7 @@ def run(
             strategy,
             {
                 "hparams": repr((*settings, config.evaluation)).encode(),
+                "precision": learner.precision.encode(),  # `auto` depends on a worker's GPUs
                 "records": str(records.num_examples).encode(),
                 "step": str(learner.steps.step).encode(),
                 "weights": learner.weights_digest(),
@@ -218,6 +219,7 @@ def _restore(
     """
     if checkpoints.restore_latest(say) is not None:
         learner.state.load()
+        learner.steps.loss_scale.continue_restored()
     elif start is not None:
         initialize(learner.pretrainer, start, say)
         learner.steps.optimizer.restart_averages()

@@ -143,7 +143,7 @@ class PretrainingConfig(TpuHparams, LongRunHparams, OptimizerHparams):
 
     # Speed
     precision: str = hparam(
-        "auto", PRECISIONS, "number format of the layers; auto: bfloat16 where the hardware has it"
+        "auto", PRECISIONS, "number format of the layers; auto: the hardware's fastest one"
     )
     jit_compile: bool | str = hparam(
         "auto",

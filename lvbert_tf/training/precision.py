@@ -1,6 +1,7 @@
-"""Number formats: which one the hardware computes fastest in, and loss scaling for float16."""
+"""Number formats: the one that the hardware computes fastest in, and loss scaling for float16."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,32 +19,36 @@ _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 def resolve_precision(name: str) -> str:
     """Turns the hparam into `float32`, `bfloat16` or `float16`.
 
-    `auto` means bfloat16 only where the hardware multiplies in it: on a TPU, on a GPU of compute
-    capability 8 or more, and on a CPU with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, and
-    slower than float32.
+    `auto` means what the matrix units of the devices multiply in: bfloat16 on a TPU, on GPUs of compute
+    capability 8 or more, and on a CPU with AVX512-BF16 or AMX; float16, with loss scaling, on GPUs of
+    compute capability 7 (V100, T4), which have no bfloat16. Of several GPUs the oldest one decides.
+    Everywhere else both are emulated or as slow as float32, and `auto` means float32.
 
     Raises:
-      InputError: unknown name.
+      InputError: the name is not known.
     """
     if name in POLICIES:
         return name
     if name != "auto":
         raise InputError(f"precision {name!r}: expected auto, {', '.join(POLICIES)}")
-    return "bfloat16" if _hardware_has_bfloat16() else "float32"
-
-
-def _hardware_has_bfloat16() -> bool:
     if tf.config.list_logical_devices("TPU"):
-        return True
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
-        return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
-    return bool(_CPU_FLAGS & cpu_flags())
+        return "bfloat16"
+    if gpus := tf.config.list_physical_devices("GPU"):
+        return _fastest_on_gpus(gpus)
+    return "bfloat16" if _CPU_FLAGS & cpu_flags() else "float32"
+
+
+def _fastest_on_gpus(gpus: Sequence[tf.config.PhysicalDevice]) -> str:
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+    # TensorFlow lists none for GPUs that are not NVIDIA's.
+    oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
+    if oldest >= (8, 0):
+        return "bfloat16"
+    return "float16" if oldest >= (7, 0) else "float32"
 
 
 def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
-    """The instruction sets of the processor; empty where the system does not list them."""
+    """The names of the processor's instruction sets; empty where the system does not list them."""
     path = Path(cpuinfo)
     if not path.exists():
         return set()
@@ -54,13 +59,18 @@ def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
 class LossScale(tf.Module):
     """Dynamic loss scaling (Micikevicius et al. 2018, section 3.2).
 
-    The scale doubles after `growth_steps` steps with finite gradients. It halves, down to 1, after a
-    step whose gradients are not finite. Outside float16 it is constantly 1.
+    The smallest gradients would be zero in float16, so the gradient of the loss times a scale is
+    computed, and divided by the scale in float32. The scale doubles after `growth_steps` steps in a row
+    with finite gradients. It halves, down to 1, after a step whose gradients are not finite. Such a step
+    is skipped as any step that is not finite is; see `TrainingStep`. Outside float16 the scale is
+    constantly 1.
+
+    Checkpoints save the scale, so that a run continues exactly as it would have gone on.
 
     Args:
       dynamic: whether to scale at all.
-      initial: first scale.
-      growth_steps: finite steps between doublings.
+      initial: the first scale.
+      growth_steps: the number of finite steps between doublings.
     """
 
     def __init__(self, dynamic: bool, initial: float = 2.0**15, growth_steps: int = 2000):
@@ -84,8 +94,22 @@ class LossScale(tf.Module):
         self.scale.assign(self.initial)
         self.finite_steps.assign(0)
 
+    def continue_restored(self) -> None:
+        """Begins to scale after a checkpoint was restored that a run in another precision wrote.
+
+        Such a run leaves the scale at 1 and counts no steps. From there the scale would need thousands
+        of steps to become large enough.
+        """
+        if self.dynamic and float(self.scale) == 1.0 and int(self.finite_steps) == 0:
+            self.reset()
+
     def update(self, finite: tf.Tensor) -> None:
-        """Adjusts the scale after a step; `finite` is a boolean scalar, equal on all replicas."""
+        """Adjusts the scale after a step.
+
+        Args:
+          finite: whether loss and gradients of the step are finite, a boolean scalar, equal on all
+            replicas.
+        """
         if not self.dynamic:
             return
         steps = tf.where(finite, self.finite_steps + 1, 0)

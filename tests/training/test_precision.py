@@ -22,13 +22,30 @@ def test_auto_follows_the_processor(monkeypatch, tmp_path, flags, expected):
 
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
-    [([(8, 0), (9, 0)], "bfloat16"), ([(9, 0), (7, 5)], "float32"), ([None], "float32")],
+    [
+        ([(6, 1)], "float32"),
+        ([(7, 0)], "float16"),
+        ([(7, 5)], "float16"),
+        ([(8, 0)], "bfloat16"),
+        ([(9, 0)], "bfloat16"),
+        ([(8, 0), (9, 0)], "bfloat16"),
+        ([(9, 0), (7, 5)], "float16"),
+        ([(7, 5), (6, 1)], "float32"),
+        ([None], "float32"),
+    ],
 )
-def test_auto_follows_the_slowest_gpu(monkeypatch, capabilities, expected):
+def test_auto_follows_the_oldest_gpu(monkeypatch, capabilities, expected):
     details = [{"compute_capability": pair} if pair else {} for pair in capabilities]
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: details)
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: gpu)
     assert resolve_precision("auto") == expected
+
+
+def test_auto_is_bfloat16_on_a_tpu(monkeypatch):
+    monkeypatch.setattr(precision, "cpu_flags", set)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["TPU:0"])
+    assert resolve_precision("auto") == "bfloat16"
 
 
 def test_unknown_processor_is_safe(tmp_path):
@@ -54,3 +71,17 @@ def test_loss_scale_is_one_outside_float16():
     scale = LossScale(dynamic=False, growth_steps=1)
     scale.update(tf.constant(True))
     assert float(scale.scale) == 1.0
+
+
+def test_a_run_that_did_not_scale_continues_with_the_first_scale():
+    scale = LossScale(dynamic=True, initial=8.0, growth_steps=3)
+    scale.update(tf.constant(True))
+    scale.continue_restored()
+    assert (float(scale.scale), int(scale.finite_steps)) == (8.0, 1)
+    scale.scale.assign(1.0)
+    scale.finite_steps.assign(0)
+    scale.continue_restored()
+    assert float(scale.scale) == 8.0
+    unscaled = LossScale(dynamic=False)
+    unscaled.continue_restored()
+    assert float(unscaled.scale) == 1.0

@@ -84,6 +84,7 @@ class Trainer:
         step = checkpoints.restore_latest(run.say)
         if step is not None:
             state.load()
+            learner.loss_scale.continue_restored()
             run.say(f"trial {directory.trial} continues from step {step} of {learner.total_steps}")
         schedule = Schedule(
             num_train_steps=learner.total_steps,
