@@ -38,7 +38,13 @@ def main() -> None:
     claim(output_dir, experiment.settings())
     if not FLAGS.report_only:
         with JobRunner(output_dir, FLAGS.jobs) as runner:
-            train_all(runner, Path(FLAGS.sources).resolve())
+            train_all(
+                runner,
+                Path(FLAGS.sources).resolve(),
+                experiment.TASKS,
+                experiment.pretrainings(),
+                experiment.finetunings(),
+            )
     print(report(output_dir, Path(FLAGS.plots_dir)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -27,6 +28,13 @@ class Estimate:
         """For a table, e.g. `0.63 (0.42 to 0.81)`."""
         value, low, high = (f"{number:.{digits}f}" for number in (self.value, self.low, self.high))
         return f"{value} ({low} to {high})"
+
+
+def mean_estimate(values: Sample) -> Estimate:
+    """The mean of at least two values with Student's interval."""
+    mean, error = np.mean(values), stats.sem(values)
+    margin = error * stats.t.ppf((1 + CONFIDENCE) / 2, np.size(values) - 1)
+    return Estimate(float(mean), float(mean - margin), float(mean + margin))
 
 
 def bootstrap(statistic: Callable[..., float], *columns: Sample, seed: int = 0) -> Estimate:

@@ -96,6 +96,27 @@ TASKS = (
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """The pre-training of a model.
+
+    Args:
+      model: the encoder, a key of `MODELS`.
+    """
+
+    model: str
+
+    @property
+    def model_name(self) -> str:
+        """The name of its model directory."""
+        return self.model
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """The hyperparameters for run_pretraining.py."""
+        return {**PRETRAINING, "custom_layer_list": MODELS[self.model]}
+
+
+@dataclass(frozen=True)
 class Finetuning:
     """The trials of a model on a task from one start.
 
@@ -108,6 +129,7 @@ class Finetuning:
     task: TaskPlan
     model: str
     start: str
+    num_trials: int = NUM_TRIALS
 
     @property
     def name(self) -> str:
@@ -129,6 +151,11 @@ class Finetuning:
             "task_names": [self.task.name],
             "init_checkpoint": f"{{data_dir}}/models/{self.model}",
         }
+
+
+def pretrainings() -> list[Pretraining]:
+    """The pre-trainings of all models."""
+    return [Pretraining(model) for model in MODELS]
 
 
 def finetunings() -> list[Finetuning]:

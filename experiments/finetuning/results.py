@@ -4,16 +4,43 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from experiments.evidence.jobs import processor_seconds
-from experiments.finetuning.experiment import NUM_TRIALS, Finetuning
+from experiments.finetuning.experiment import TaskPlan
 
 
-def trial_file(output_dir: Path, finetuning: Finetuning, trial: int) -> Path:
+class Trials(Protocol):
+    """The trials of one run of run_finetuning.py.
+
+    Attributes:
+      name: the name of the run's log.
+      model_name: the directory of the trials under models/.
+      task: what is learned.
+      num_trials: how many trials there are.
+      hparams: the hyperparameters.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def task(self) -> TaskPlan: ...
+
+    @property
+    def num_trials(self) -> int: ...
+
+    @property
+    def hparams(self) -> dict[str, Any]: ...
+
+
+def trial_file(output_dir: Path, trials: Trials, trial: int) -> Path:
     """The file that run_finetuning.py writes when a trial is complete. Trials are counted from 1."""
-    directory = output_dir / "models" / finetuning.model_name / "finetuning_models"
-    return directory / f"{finetuning.task.name}_{trial}" / "result.json"
+    directory = output_dir / "models" / trials.model_name / "finetuning_models"
+    return directory / f"{trials.task.name}_{trial}" / "result.json"
 
 
 @dataclass(frozen=True)
@@ -26,13 +53,12 @@ class FinetuningResults:
 
     output_dir: Path
 
-    def metric_values(self, finetuning: Finetuning, metric: str) -> list[float]:
+    def metric_values(self, trials: Trials, metric: str) -> list[float]:
         """A metric of the dev set, a value for each trial that is complete."""
-        files = [
-            trial_file(self.output_dir, finetuning, trial) for trial in range(1, NUM_TRIALS + 1)
-        ]
+        numbers = range(1, trials.num_trials + 1)
+        files = [trial_file(self.output_dir, trials, number) for number in numbers]
         found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-        return [trial["figures"][finetuning.task.name]["dev"][metric] for trial in found]
+        return [trial["figures"][trials.task.name]["dev"][metric] for trial in found]
 
     def held_out(self, model: str) -> dict[str, Any]:
         """The held-out metrics of a pre-trained model, by name."""

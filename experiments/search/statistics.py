@@ -49,13 +49,6 @@ def choose(predicted: np.ndarray, losses: np.ndarray) -> Choice:
     )
 
 
-def mean_estimate(values: Sample) -> Estimate:
-    """The mean of at least two values with Student's interval."""
-    mean, error = np.mean(values), stats.sem(values)
-    margin = error * stats.t.ppf((1 + CONFIDENCE) / 2, np.size(values) - 1)
-    return Estimate(float(mean), float(mean - margin), float(mean + margin))
-
-
 def difference_estimate(a: Sample, b: Sample) -> Estimate:
     """Mean of `a` minus mean of `b` with Welch's interval, which lets their variances differ."""
     interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(CONFIDENCE)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.evidence.estimates import Estimate, bootstrap
+from experiments.evidence.estimates import Estimate, bootstrap, mean_estimate
 from experiments.evidence.tables import markdown
 from experiments.search import experiment, statistics
 from experiments.search.results import SearchResults
@@ -111,7 +111,7 @@ def samplers(curves: Mapping[str, Mapping[str, np.ndarray]], best: Mapping[str, 
     rows = []
     for label, by_sampler in curves.items():
         for sampler, runs in by_sampler.items():
-            final = statistics.mean_estimate(runs[:, -1]).shown(5)
+            final = mean_estimate(runs[:, -1]).shown(5)
             found = np.mean(runs[:, -1] <= best[label])
             means = [f"{runs[:, milestone - 1].mean():.5f}" for milestone in MILESTONES[:-1]]
             rows.append((label, sampler, *means, final, f"{found:.0%}"))
@@ -132,7 +132,7 @@ def comparison(results: SearchResults, compared: Mapping[str, str]) -> str:
         row = [what, string, f"{space.parameters(LayerString(string)):,}"]
         row.append(f"{space.flops(LayerString(string)) / 1e6:.1f}")
         for metric in results.fitness:
-            row.append(statistics.mean_estimate(results.alone(string, metric)).shown(4))
+            row.append(mean_estimate(results.alone(string, metric)).shown(4))
         pair = [results.alone(s, results.fitness[0]) for s in (string, baseline)]
         gain = statistics.difference_estimate(*pair)
         row.append("" if string == baseline else gain.shown(4))
@@ -141,7 +141,7 @@ def comparison(results: SearchResults, compared: Mapping[str, str]) -> str:
     means = (
         np.array([np.mean(results.alone(s, metric)) for s in drawn]) for metric in results.fitness
     )
-    estimates = [statistics.mean_estimate(values).shown(4) for values in means]
+    estimates = [mean_estimate(values).shown(4) for values in means]
     rows.append(["strings drawn at random", str(len(drawn)), "", "", *estimates, ""])
     header = ("", "string", "parameters", "MFLOPs", *results.fitness)
     return markdown((*header, f"{results.fitness[0]}, minus A and F in turn"), rows)

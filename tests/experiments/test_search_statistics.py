@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.evidence.estimates import Estimate, bootstrap
+from experiments.evidence.estimates import Estimate, bootstrap, mean_estimate
 from experiments.search import experiment, statistics
 
 
@@ -59,7 +59,7 @@ def test_choice():
 def test_mean_and_difference():
     """By hand: means 3 and 6, variances 2.5 and 10 of 5 values; t of 4 and 5.882 degrees of freedom."""
     a, b = [1.0, 2, 3, 4, 5], [2.0, 4, 6, 8, 10]
-    found = statistics.mean_estimate(a)
+    found = mean_estimate(a)
     assert (found.low, found.high) == pytest.approx((3 - 1.9634, 3 + 1.9634), abs=1e-3)
     found = statistics.difference_estimate(a, b)
     assert found.value == -3

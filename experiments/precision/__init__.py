@@ -1,0 +1,1 @@
+"""The parts of `precision_quality.py`: the experiment and its report."""
