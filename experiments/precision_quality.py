@@ -4,7 +4,7 @@
 
 With the project's own programs, at a width that 2 cores can train:
 
-- pre-trains a model of 12 layers in both precisions, two seeds each, on the State of the Union
+- pre-trains a model of 6 layers in both precisions, two seeds each, on the State of the Union
   addresses and Wikipedia's leads;
 - fine-tunes one of these models on parts of speech and SST-2 in both precisions, ten seeds each. Seed
   by seed, both precisions start from the same weights and see the same rows and dropout masks.

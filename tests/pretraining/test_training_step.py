@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -161,6 +163,48 @@ def test_every_operation_has_a_kernel_on_gpus():
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
     functions = {each.signature.name for each in graph.library.function}
     assert {n.op for n in nodes if n.op not in functions and not has_kernel_on_gpu(n)} == set()
+
+
+# The logits, the logits again in the backward pass, and the gradients of vectors and table.
+LOGITS = ["map/while/MatMul", *(f"while/MatMul{number}" for number in ("", "_1", "_2"))]
+# The vectors of the masked positions, and its gradients.
+SELECTION = ["MatMul", "gradient_tape/MatMul/MatMul", "gradient_tape/MatMul/MatMul_1"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "expected"),
+    [
+        ("whole", {"disallow_correct": True, "temperature": 0.7}, [*LOGITS, *SELECTION]),
+        ("tpu", {"electric_objective": True}, [*LOGITS, "map_1/while/MatMul"]),
+    ],
+    ids=["whole", "tpu"],
+)
+def test_losses_and_samples_are_sums_of_the_logits(mode, changes, expected):
+    """GPUs and TPUs round the factors of float32 products to 10 bits or 7, but add in float32.
+
+    So masks, losses, samples and metrics must not use products.
+    """
+    step = make_step(jit_compile=True, custom_layer_list="F", **changes)
+    parts = (step.strategy, step.gradients, step.optimizer, step.loss_scale)
+    function, arguments = TrainingStep(*parts, 0, BATCH, mode).compiled_call(next(batches()))
+    module = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
+    products = re.findall(r" (?:dot|convolution)\(.* op_name=\"(.*?)\"", module)
+    networks = re.compile("generator|discriminator|head")
+    assert any(map(networks.search, products))
+    others = [name for name in products if not networks.search(name)]
+    assert sorted(others) == sorted(expected)
+
+
+def test_a_step_in_bfloat16_computes_in_float32_between_products():
+    """LayerNorm, softmax, GELU, losses and all sums over more than two terms are float32."""
+    step = make_step("bfloat16", jit_compile=True)
+    function, arguments = step.compiled_call(next(batches()))
+    module = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
+    operations = set(re.findall(r" = bf16\[\S+ ([a-z-]+)\(", module))
+    moves = {"reshape", "transpose", "broadcast", "slice", "dynamic-slice", "dynamic-update-slice"}
+    moves |= {"convert", "get-tuple-element", "constant", "pad", "select", "concatenate"}
+    # Multiplied are the dropout masks of embeddings; added are biases and pairs of gradients.
+    assert operations - moves == {"dot", "add", "multiply"}
 
 
 def test_gradients_are_clipped_by_their_global_norm(plain):
