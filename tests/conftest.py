@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import sys
@@ -41,6 +42,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path in slow)
 
 
+def pytest_collection_finish():
+    """Lets TensorFlow give graphs back, where a test file imports it; freezes what was imported."""
+    if "tensorflow" in sys.modules:
+        from graph_gradients import leave_gradients_to_graphs
+
+        leave_gradients_to_graphs()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item, nextitem):
     """Gives back, after a file's last test, what memory its models and traced functions took.
@@ -58,7 +68,11 @@ def _forget():
         return
     import keras
 
+    # Keras collects garbage for each attribute that a layer loses, as it does when it is quantised. So
+    # what stays is frozen: a collection need not look at it.
+    gc.unfreeze()
     keras.backend.clear_session()
+    gc.freeze()
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # of glibc
         libc.malloc_trim(0)
 
