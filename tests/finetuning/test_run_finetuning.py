@@ -125,6 +125,20 @@ def test_several_tasks_share_an_encoder(data):
     assert sorted(path.name for path in presets.iterdir()) == ["sst", "sts"]
 
 
+def test_it_learns_in_float16(data):
+    """Each trial begins with a loss scale that is too high, and skips steps until it has come down."""
+    hparams = settings("pos", num_trials=2, precision="float16", num_train_epochs=4)
+    model = data / "models" / "half"
+    shutil.copytree(data / "models" / NAME / "preset", model / "preset")
+    assert finetune(str(data), "half", hparams) == 0
+    for trial in (1, 2):
+        assert result(model, "pos", trial)["figures"]["pos"]["dev"]["accuracy"] >= 90.0
+        path = model / "finetuning_models" / f"pos_{trial}" / "metrics.jsonl"
+        first = json.loads(path.read_text().splitlines()[0])
+        assert 1 <= first["skipped_steps"] <= 8
+        assert first["loss_scale"] == 2.0 ** (15 - first["skipped_steps"])
+
+
 def test_others_work_beside_a_run(data, trained, tmp_path, monkeypatch):
     """While sst is learned, in the middle of it: another task is, and what is there is used."""
     copy = tmp_path / "data"
