@@ -100,7 +100,7 @@ class LossScale(tf.Module):
         Such a run leaves the scale at 1 and counts no steps. From there the scale would need thousands
         of steps to become large enough.
         """
-        if self.dynamic and float(self.scale) == 1.0 and int(self.finite_steps) == 0:
+        if self.dynamic and self.scale.numpy() == 1.0 and self.finite_steps.numpy() == 0:
             self.reset()
 
     def update(self, finite: tf.Tensor) -> None:
