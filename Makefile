@@ -8,11 +8,13 @@ DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
 TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
+TPU_STACK := $(VENV)/tpu-stack/requirements-tpu.txt
+TPU_STACK_TESTS := $(addprefix tests/,layers models text records training pretraining serving)
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help install demo demo-search test test-interop test-engines test-compiled lint format \
-  typecheck lock clean
+.PHONY: help install demo demo-search test test-interop test-engines test-compiled test-tpu-stack \
+  lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +25,7 @@ help:
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
 	@echo "make test-compiled compile training steps for a TPU, which needs none"
+	@echo "make test-tpu-stack test TensorFlow's build for TPUs, and all else with its version (4.7 GB, not in CI)"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
 	@echo "make typecheck    check the type hints"
 	@echo "make lock         pin the newest dependencies in requirements*.txt"
@@ -52,6 +55,16 @@ test-engines: $(DEVELOPMENT) $(ENGINES)
 # In an environment of its own: libtpu's compiler, which runs on any CPU, and JAX to drive it.
 test-compiled: $(DEVELOPMENT) $(TPU_COMPILE)
 	@$(PYTHON) -m pytest tests/benchmarks/live_compiled_steps.py $(PYTEST_ARGS)
+
+# The TPU's TensorFlow is installed as on a TPU, and tested as far as it works without one: it cannot
+# compile for a CPU. So the tests of the package run with the plain TensorFlow of the same version.
+# The variables: do not ask Google's cloud for a TPU, and load libtpu though another process has.
+test-tpu-stack: export TPU_SKIP_MDS_QUERY := 1
+test-tpu-stack: export ALLOW_MULTIPLE_LIBTPU_LOAD := 1
+test-tpu-stack: $(DEVELOPMENT) $(TPU_STACK)
+	@$(VENV)/tpu-stack/bin/python -m pytest tests/live_tpu_installation.py
+	@PYTHONPATH=$(VENV)/tpu-stack/plain $(VENV)/tpu-stack/bin/python -m pytest -m "not slow" \
+	  $(TPU_STACK_TESTS) $(PYTEST_ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff format --check .
@@ -121,14 +134,29 @@ $(TPU_COMPILE): requirements-tpu-compile.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+# The tools of the tests need no TensorFlow, so that pip resolves them as usual.
+$(TPU_STACK): requirements-tpu.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/tpu-stack"; \
+	  $(PYTHON) -m venv --clear $(VENV)/tpu-stack && \
+	  pip="$(VENV)/tpu-stack/bin/python -m pip install --disable-pip-version-check --quiet" && \
+	  $$pip --use-pep517 --no-deps -r $< && \
+	  version=$$(sed -n 's/^tensorflow-tpu==//p' $<) && \
+	  $$pip --no-deps --target $(VENV)/tpu-stack/plain "tensorflow==$$version" && \
+	  $$pip --constraint requirements-dev.txt hypothesis mlflow-skinny pandas pytest && \
+	  cp $< $@; \
+	fi
+
 # libtpu has no build for manylinux_2_28. uv resolves; what it writes is installed with plain pip.
 lock: $(DEVELOPMENT)
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
+	@echo tensorflow > $(VENV)/lock/excluded
 	@for name in requirements requirements-dev requirements-interop requirements-engines \
-	    requirements-tpu-compile; do \
-	  case $$name in *-interop|*-engines) deps=--no-deps;; *) deps=;; esac; \
-	  case $$name in *-tpu-compile) platform=manylinux_2_31;; *) platform=manylinux_2_28;; esac; \
+	    requirements-tpu requirements-tpu-compile; do \
+	  case $$name in *-interop|*-engines) deps=--no-deps;; *-tpu) deps="--excludes $(VENV)/lock/excluded";; \
+	    *) deps=;; esac; \
+	  case $$name in *-tpu*) platform=manylinux_2_31;; *) platform=manylinux_2_28;; esac; \
 	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade $$deps --python-version 3.11 \
 	    --python-platform x86_64-$$platform --no-emit-index-url \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \

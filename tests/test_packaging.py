@@ -38,6 +38,17 @@ def wheel(tmp_path_factory):
     return built
 
 
+def pins_of(name: str) -> dict[str, str]:
+    """The versions in a lock file, by package."""
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(
+        line.split("==") for line in lines if "==" in line and not line.startswith((" ", "#"))
+    )
+
+
+TPU_PINS = pins_of("requirements-tpu.txt")
+
+
 def run(*command, cwd="/") -> str:
     """What a command prints, which must do well; it finds no checkout."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -81,23 +92,19 @@ def test_the_wheel_has_every_file_of_the_package(wheel):
 
 
 def test_what_is_installed_was_tested_and_has_bounds(commands):
-    """The pinned packages are within the bounds of what is published."""
+    """The pinned packages are within the bounds of what is published, those for TPUs as well."""
     code = "from importlib.metadata import requires; print(*requires('lvbert_tf'), sep='\\n')"
-    pins = dict(
-        line.split("==")
-        for name in ("requirements-dev.txt", "requirements-engines.txt")
-        for line in (ROOT / name).read_text().splitlines()
-        if "==" in line and not line.startswith((" ", "#"))
-    )
+    pins = pins_of("requirements-dev.txt") | pins_of("requirements-engines.txt")
     published = [Requirement(line) for line in run(commands / "python", "-c", code).splitlines()]
-    assert {"gpu", "beam", "onnx", "openvino", "postgres"} == {
-        str(each.marker).split('"')[1] for each in published if each.marker
-    }
-    for each in published:
+    extras = [str(each.marker).split('"')[1] if each.marker else "" for each in published]
+    assert {"", "gpu", "tpu", "beam", "onnx", "openvino", "postgres"} == {*extras}
+    for each, extra in zip(published, extras, strict=True):
         assert {part.operator for part in each.specifier} == {">=", "<"}, each
         name = each.name.replace("_", "-").lower()
-        assert name in pins or each.marker, each
-        assert name not in pins or pins[name] in each.specifier, each
+        assert name in pins or extra, each
+        tested = TPU_PINS if extra == "tpu" else pins
+        assert name not in tested or tested[name] in each.specifier, each
+        assert extra or name not in TPU_PINS or TPU_PINS[name] in each.specifier, each
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def make_strategy(
 
     Raises:
       InputError: unknown name, contradicting choices, malformed TF_CONFIG or variables of Slurm, no
-        such TPU.
+        such TPU, or a build of TensorFlow that cannot compute there.
     """
     if name not in STRATEGIES:
         raise InputError(f"--strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
@@ -102,6 +102,11 @@ def make_strategy(
         raise InputError(f"a TPU is named ({tpu.name}) but --strategy is {name}; expected tpu")
     if name != "mirrored" and virtual_devices > 1:
         raise InputError(f"strategy {name} contradicts --virtual_devices {virtual_devices}")
+    if name != "tpu" and tf.config.list_physical_devices("TPU_SYSTEM"):
+        raise InputError(
+            f"--strategy {name}: this TensorFlow is the build for TPUs, whose XLA compiles for nothing"
+            " else; name the TPU with --tpu local, or use an environment with the plain TensorFlow"
+        )
     _keep_gpu_memory_growing()
     if virtual_devices:
         _split_cpu(virtual_devices)
@@ -303,6 +308,12 @@ def _keep_gpu_memory_growing() -> None:
 def _tpu_strategy(tpu: TpuAddress | None) -> tf.distribute.Strategy:
     if tpu is None:
         raise InputError("--strategy tpu: name the TPU with --tpu (`local` on a TPU VM)")
+    if tpu.name == "local" and not tf.config.list_physical_devices("TPU_SYSTEM"):
+        raise InputError(
+            "--tpu local: TensorFlow has not loaded libtpu; another process uses the TPU, or this is not"
+            " TensorFlow's build for TPUs, whose files those of the package tensorflow replace if pip"
+            " installs it later (docs/accelerators.md)"
+        )
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu=tpu.name,

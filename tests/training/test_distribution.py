@@ -192,6 +192,14 @@ def test_unreachable_tpu_is_refused():
         make_strategy(tpu=TpuAddress("nowhere"))
 
 
+def test_the_build_of_tensorflow_has_to_suit_the_strategy(monkeypatch):
+    with pytest.raises(InputError, match="--tpu local: TensorFlow has not loaded libtpu"):
+        make_strategy(tpu=TpuAddress("local"))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    with pytest.raises(InputError, match=r"--strategy one_device: .* build for TPUs.*--tpu local"):
+        make_strategy("one_device")
+
+
 def test_why_a_tpu_is_unreachable_is_one_line(monkeypatch):
     def refuse(**address):
         raise RuntimeError("no\n  answer")
