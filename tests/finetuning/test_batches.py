@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from lvbert_tf.finetuning.learning.batches import (
     batches,
-    compilation_price,
     padded_lengths,
     prediction_plan,
     training_plan,
@@ -32,8 +31,8 @@ def features(lengths):
 )
 def test_lengths_that_cost_nothing_are_all_even_ones(lengths, max_seq_length, expected):
     lengths = np.array(lengths)
-    assert padded_lengths(lengths, max_seq_length, bucket=True).tolist() == expected
-    assert padded_lengths(lengths, max_seq_length, bucket=False).tolist() == [max_seq_length]
+    assert padded_lengths(lengths, max_seq_length, True, "stretches").tolist() == expected
+    assert padded_lengths(lengths, max_seq_length, False, "stretches").tolist() == [max_seq_length]
 
 
 @pytest.mark.parametrize("price", [1, 10, 60, 300, 10_000])
@@ -44,7 +43,7 @@ def test_no_other_lengths_cost_less(price):
         choices = np.array(choices)
         return choices[np.searchsorted(choices, lengths)].sum() + price * len(choices)
 
-    chosen = padded_lengths(lengths, 32, True, price)
+    chosen = padded_lengths(lengths, 32, True, "stretches", passes=3_000 / price)
     shorter = sorted(set(lengths.tolist()) - {32})
     others = [
         [*some, 32] for count in range(len(shorter) + 1) for some in combinations(shorter, count)
@@ -54,17 +53,28 @@ def test_no_other_lengths_cost_less(price):
 
 def test_longer_training_has_more_lengths():
     counts = [
-        len(padded_lengths(LENGTHS, 64, True, compilation_price(passes, whole_step=False)))
-        for passes in (1, 10, 100)
+        len(padded_lengths(LENGTHS, 64, True, "stretches", passes)) for passes in (1, 10, 100)
     ]
     assert counts == sorted(set(counts))
-    step = compilation_price(10, whole_step=True)
-    assert len(padded_lengths(LENGTHS, 64, True, step)) < counts[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "mean", "max_seq_length", "most"),
+    [(8_500, 11, 128, 1), (400_000, 40, 128, 3), (130_000, 160, 512, 4)],
+)
+def test_a_step_that_is_compiled_as_a_whole_has_few_lengths(rows, mean, max_seq_length, most):
+    """Data sets of about the size of CoLA, MNLI and SQuAD."""
+    lengths = np.random.default_rng(0).gamma(4, mean / 4, rows).astype(int) + 3
+    lengths = np.minimum(lengths, max_seq_length)
+    chosen = padded_lengths(lengths, max_seq_length, True, "whole", passes=3)
+    assert 1 <= len(chosen) <= most
+    assert (chosen % 8 == 0).all()
+    assert len(padded_lengths(lengths, max_seq_length, True, "stretches", passes=3)) > 2 * most
 
 
 @pytest.mark.parametrize("bucket", [True, False])
 def test_an_epoch_has_every_row_once(bucket):
-    choices = padded_lengths(LENGTHS, 64, bucket)
+    choices = padded_lengths(LENGTHS, 64, bucket, "stretches")
     plan = training_plan(LENGTHS, 8, 250, choices, seed=3)
     rows = plan.rows.reshape(-1)
     # 2,000 rows are two epochs; a run of sorted batches may have rows of both.
@@ -74,17 +84,17 @@ def test_an_epoch_has_every_row_once(bucket):
 
 
 def test_no_row_is_cut_and_buckets_save_padding():
-    choices = padded_lengths(LENGTHS, 64, bucket=True)
+    choices = padded_lengths(LENGTHS, 64, True, "stretches")
     plan = training_plan(LENGTHS, 8, 125, choices, seed=3)
     longest = LENGTHS[plan.rows].max(axis=1)
     assert (plan.lengths >= longest).all()
     assert (plan.lengths - longest < 16).all()
-    plain = training_plan(LENGTHS, 8, 125, padded_lengths(LENGTHS, 64, bucket=False), seed=3)
+    plain = training_plan(LENGTHS, 8, 125, padded_lengths(LENGTHS, 64, False, "stretches"), seed=3)
     assert plan.lengths.sum() < 0.7 * plain.lengths.sum()
 
 
 def test_the_order_depends_on_the_seed_and_on_nothing_else():
-    choices = padded_lengths(LENGTHS, 64, bucket=True)
+    choices = padded_lengths(LENGTHS, 64, True, "stretches")
     plan = training_plan(LENGTHS, 8, 125, choices, seed=3)
     again = training_plan(LENGTHS, 8, 125, choices, seed=3)
     other = training_plan(LENGTHS, 8, 125, choices, seed=4)
@@ -116,7 +126,7 @@ def test_a_batch_is_its_rows_padded():
 
 
 def test_a_run_continues_where_it_was_and_workers_share_a_batch():
-    choices = padded_lengths(LENGTHS, 64, bucket=True)
+    choices = padded_lengths(LENGTHS, 64, True, "stretches")
     plan = training_plan(LENGTHS, 8, 12, choices, seed=3)
     whole = list(batches(features(LENGTHS), plan))
     later = list(batches(features(LENGTHS), plan, start=10))

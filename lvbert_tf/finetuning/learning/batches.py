@@ -7,16 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.finetuning.objectives.features import TaskFeatures
+from lvbert_tf.layers.kernels import Compilation
 
 # How many batches have their rows sorted by length together: enough for a batch to have rows of like
 # lengths, and few enough to leave the order of rows random.
 _BATCHES_SORTED_TOGETHER = 50
-# Even lengths suit the processor's vectors, and twice as many rows share a length.
-_LENGTH_MULTIPLE = 2
-# What it costs XLA to compile for one more length, in tokens of padding. Compiling the stretches of a
-# step takes half a second, in which 2 cores train a small model on this many tokens; compiling a whole
-# step takes minutes.
-_TOKENS_TO_COMPILE = {"stretches": 3_000, "step": 500_000}
+# Lengths are multiples of this. Even ones suit the vectors of a processor, and twice as many rows share
+# a length. The matrix units of GPUs read eight 16-bit values at once.
+_LENGTH_MULTIPLES: dict[Compilation, int] = {"stretches": 2, "whole": 8, "plain": 8}
+# What it costs to compile a training step for one more length, in tokens of padding. Compiling the
+# stretches of a step takes half a second, in which 2 cores train a small model on this many tokens.
+# Compiling a whole step takes a minute, in which a GPU trains a small model on about this many; that is
+# an estimate.
+_TOKENS_TO_COMPILE: dict[Compilation, float] = {"stretches": 3e3, "whole": 2e7, "plain": 0.0}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,11 @@ class BatchPlan:
 
 
 def padded_lengths(
-    lengths: np.ndarray, max_seq_length: int, bucket: bool, price: float = 0.0
+    lengths: np.ndarray,
+    max_seq_length: int,
+    bucket: bool,
+    compilation: Compilation,
+    passes: float | None = None,
 ) -> np.ndarray:
     """The lengths that batches may have, in rising order, chosen so that the total cost is lowest.
 
@@ -44,12 +51,16 @@ def padded_lengths(
       lengths: tokens of each row.
       max_seq_length: the greatest length of a batch.
       bucket: whether there may be several lengths; if not, `max_seq_length` is the only one.
-      price: the cost of each length, in tokens of padding over a pass; see `compilation_price`.
+      compilation: how the computation is compiled, which decides the price of a length.
+      passes: the number of passes over the rows (epochs), among which training divides the price; None
+        for predictions, which are not compiled.
     """
     if not bucket:
         return np.array([max_seq_length], np.int32)
-    even = np.ceil(lengths / _LENGTH_MULTIPLE).astype(np.int64) * _LENGTH_MULTIPLE
-    candidates, counts = np.unique(np.minimum(even, max_seq_length), return_counts=True)
+    price = 0.0 if passes is None else _TOKENS_TO_COMPILE[compilation] / passes
+    multiple = _LENGTH_MULTIPLES[compilation]
+    rounded = np.ceil(lengths / multiple).astype(np.int64) * multiple
+    candidates, counts = np.unique(np.minimum(rounded, max_seq_length), return_counts=True)
     rows = np.concatenate([[0], np.cumsum(counts)])  # how many rows the first n candidates cover
     costs = np.zeros(len(candidates) + 1)  # the lowest cost of those rows
     before = np.zeros(
@@ -64,16 +75,6 @@ def padded_lengths(
         chosen.append(candidates[end - 1])
         end = before[end]
     return np.array(chosen[::-1], np.int32)
-
-
-def compilation_price(passes: float, whole_step: bool) -> float:
-    """The cost of compiling for one more length, per pass over the rows, for `padded_lengths`.
-
-    Args:
-      passes: the number of passes over the rows (epochs).
-      whole_step: whether XLA compiles the whole step or only stretches of it.
-    """
-    return _TOKENS_TO_COMPILE["step" if whole_step else "stretches"] / passes
 
 
 def may_bucket(strategy: tf.distribute.Strategy) -> bool:

@@ -9,7 +9,6 @@ import tensorflow as tf
 from lvbert_tf.finetuning.learning.batches import (
     BatchPlan,
     batches,
-    compilation_price,
     may_bucket,
     padded_lengths,
     training_plan,
@@ -178,7 +177,8 @@ class Learner:
             lengths,
             self.objectives[name].model.preprocessor.sequence_length,
             settings.bucket_by_length and may_bucket(self.strategy),
-            compilation_price(passes, self.compilation in ("whole", "tpu")),
+            self.compilation,
+            passes,
         )
         return training_plan(lengths, settings.train_batch_size, steps, choices, seed)
 

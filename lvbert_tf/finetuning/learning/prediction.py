@@ -17,6 +17,7 @@ from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
 from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
+from lvbert_tf.training.distribution import compilation_of
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class Predictor:
         """
         bucket = self.settings.bucket_by_length and may_bucket(self.strategy)
         longest = self.objective.model.preprocessor.sequence_length
-        choices = padded_lengths(features.lengths, longest, bucket)
+        compilation = compilation_of(self.strategy, jit_compile=False)
+        choices = padded_lengths(features.lengths, longest, bucket, compilation)
         plan = prediction_plan(features.lengths, self.settings.eval_batch_size, choices)
         found: dict[str, list] = {}
         iterator = batches(features, plan)
