@@ -10,18 +10,20 @@ from pathlib import Path
 import pytest
 from tiny_tuning import NAME, make_data, settings
 
+from lvbert_tf.finetuning.run import finetune
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds, for a busy machine
 LAYERS = "A"  # with both kinds of dropout
-# Steps enough, one a call, that a signal finds the run under way.
-HPARAMS = settings(
-    *("sst", "sts"),
-    num_trials=2,
-    num_train_epochs=30,
-    save_checkpoints_steps=50,
-    iterations_per_loop=1,
-    learning_rate=1e-3,
-)
+TASKS = ("sst", "sts")
+SETTINGS = {
+    "num_trials": 2,
+    "num_train_epochs": 10,
+    "save_checkpoints_steps": 50,
+    "learning_rate": 1e-3,
+}
+# One step a call, so that a signal finds the run under way; the numbers must not depend on it.
+HPARAMS = settings(*TASKS, **SETTINGS, iterations_per_loop=1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ class Program:
         while not any(int(path.name[5:]) >= step for path in checkpoints.glob("step-*")):
             assert self._process.poll() is None, self.end()
             assert time.monotonic() < deadline
-            time.sleep(0.002)
+            time.sleep(0.01)
         self._process.send_signal(number)
         return self.end()
 
@@ -66,21 +68,20 @@ def results(data):
 
 
 @pytest.mark.slow
-def test_killed_in_either_trial_and_stopped_politely(data, tmp_path):
+def test_killed_in_one_trial_and_stopped_politely_in_the_other(data, tmp_path):
     whole = make_data(tmp_path / "whole", LAYERS)
-    status, said = Program(whole).end()
-    assert status == 0, said
+    assert finetune(str(whole), NAME, settings(*TASKS, **SETTINGS)) == 0
     expected = results(whole)
     total = expected[0][1]
+    assert total > 500  # far more than when the signals come
 
     models = data / "models" / NAME / "finetuning_models"
     first, second = (models / f"sst,sts_{trial}" / "checkpoints" for trial in (1, 2))
     status, _ = Program(data).signal_after(first, 100, signal.SIGKILL)
     assert status == -signal.SIGKILL
-    status, said = Program(data).signal_after(first, 300, signal.SIGTERM)
+    status, said = Program(data).signal_after(second, 100, signal.SIGTERM)
     assert status == 143 and "continues" in said
-    status, said = Program(data).signal_after(second, 100, signal.SIGKILL)
-    assert status == -signal.SIGKILL and "trial 1 continues from step " in said
+    assert "trial 1 continues from step 1" in said
     status, said = Program(data).end()
     assert status == 0, said
     assert "trial 2 continues from step 1" in said and f"of {total}" in said
