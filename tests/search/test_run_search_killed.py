@@ -52,7 +52,7 @@ def send_when(process, happened, number) -> int:
     while not happened():
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.send_signal(number)
     return finish(process)
 
@@ -71,36 +71,29 @@ def outcome(directory: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_killed_in_each_stage_equals_never_killed(data, never_killed):
+def test_killed_stopped_and_shared_equals_never_killed(data, never_killed):
+    """A kill in each stage, a termination, and two processes at one search, of which one is killed."""
     # Of the same name, as the report has it.
     other = make_data(data.parent / "other")
     directory = other / "searches" / "whole"
-    moments = {
-        "training the supernet": lambda: bool(saved_steps(directory / "supernet")),
-        "searching": lambda: scored(directory / "study.journal") > 3,
-        "searching at random": lambda: scored(directory / "random" / "study.journal") > 2,
-    }
-    for moment, happened in moments.items():
-        assert send_when(start(other, "whole"), happened, signal.SIGKILL) == -9, moment
-    assert finish(start(other, "whole")) == 0
-    assert outcome(directory) == outcome(never_killed)
+    searching, at_random = directory / "study.journal", directory / "random" / "study.journal"
 
+    def trained():
+        return saved_steps(directory / "supernet")
 
-@pytest.mark.slow
-def test_a_terminated_search_says_143_and_two_processes_continue_it(data, never_killed):
-    directory = data / "searches" / "stopped"
-    shutil.copytree(never_killed / "supernet", directory / "supernet")
-    process = start(data, "stopped", "--stage", "search")
+    assert send_when(start(other, "whole"), trained, signal.SIGKILL) == -9
+
     # The first string takes longest, as scoring is traced then.
     begun = (directory / "held_out.npz").exists
-    assert send_when(process, begun, signal.SIGTERM) == 143
-    assert scored(directory / "study.journal") < CANDIDATES
-    two = [start(data, "stopped", "--stage", "search") for _ in range(2)]
-    assert [finish(process) for process in two] == [0, 0]
-    assert run_search(str(data), "stopped", hparams_json(), stage="report") == 0
-    ours, theirs = outcome(directory), outcome(never_killed)
-    for name in ("candidates", "references.json"):
-        assert ours[name] == theirs[name]
+    assert send_when(start(other, "whole"), begun, signal.SIGTERM) == 143
+    assert scored(searching) < CANDIDATES
+
+    one, two = (start(other, "whole", "--stage", "search") for _ in range(2))
+    assert send_when(one, lambda: scored(searching) > 3, signal.SIGKILL) == -9
+    assert send_when(two, lambda: scored(at_random) > 2, signal.SIGKILL) == -9
+
+    assert finish(start(other, "whole")) == 0
+    assert outcome(directory) == outcome(never_killed)
 
 
 @pytest.mark.slow
