@@ -1,12 +1,12 @@
 """Training steps of a supernet: what moves, what they equal, and that nothing is traced again."""
 
 import itertools
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from compiled_step import Compiled
 from tiny_run import LENGTH, NO_DROPOUT, hparams
 
 from lvbert_tf.models import ElectraPretrainer
@@ -24,20 +24,22 @@ MASK, SPECIAL, VOCABULARY = 4, (2, 3, 4), 60
 BATCH, TYPES = 12, "CAF"
 
 
-@dataclass(frozen=True)
 class Fixed:
-    """Draws one string at steps 0, 2, 4... and another at the others."""
+    """Draws one string at steps 0, 2, 4... and another at the others; `draw` says which."""
 
-    even: str
-    odd: str
-    types: str = TYPES
-    num_paths: int = 1
+    num_paths = 1
+
+    def __init__(self, even: str, odd: str, types: str = TYPES):
+        self._types = types
+        self._paths = tf.Variable(tf.zeros([2, len(even)], tf.int32))
+        self.draw(even, odd)
+
+    def draw(self, even: str, odd: str) -> None:
+        strings = [[self._types.index(letter) for letter in string] for string in (even, odd)]
+        self._paths.assign(strings)
 
     def sample(self, seed):
-        paths = tf.constant(
-            [[self.types.index(letter) for letter in string] for string in (self.even, self.odd)]
-        )
-        return paths[seed[1] % 2][None]
+        return self._paths[seed[1] % 2][None]
 
 
 def make_config(**changes):
@@ -110,9 +112,15 @@ def moved_by_steps(step, steps):
     return [moved(*pair) for pair in itertools.pairwise(states)]
 
 
-def test_only_selected_blocks_move():
+@pytest.fixture(scope="module")
+def compiled():
+    return Compiled(make_step(Fixed("CAF", "CFA")))
+
+
+def test_only_selected_blocks_move(compiled):
     """From the second step on the other blocks have momentum, and all would decay."""
-    step = make_step(Fixed("CAF", "CFA"))
+    step = compiled.fresh()
+    step.gradients.path_sampler.draw("CAF", "CFA")
     assert moved_by_steps(step, 4) == [set(enumerate("CAF")), set(enumerate("CFA"))] * 2
     assert step.num_traces == 1
 
@@ -135,8 +143,9 @@ def test_the_whole_step_compiles(path_sampling, expected):
     assert step.run(batches(), 1).loss[0] == pytest.approx(np.log(VOCABULARY), rel=0.1)
 
 
-def test_a_step_is_that_of_the_encoder_alone():
-    supernet = make_step(Fixed("FCA", "FCA"))
+def test_a_step_is_that_of_the_encoder_alone(compiled):
+    supernet = compiled.fresh()
+    supernet.gradients.path_sampler.draw("FCA", "FCA")
     alone = make_step(custom_layer_list="FCA", layer_types=None)
     networks, single = supernet.gradients.pretrainer, alone.gradients.pretrainer
     single.discriminator.set_weights(networks.discriminator.extract("FCA").get_weights())

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from compiled_step import Compiled
 from tensorflow.python.framework import kernels
 from tiny_run import LENGTH, NO_DROPOUT, hparams
 
@@ -50,31 +51,13 @@ def weights(step):
     return [variable.numpy() for variable in step.gradients.pretrainer.trainable_variables]
 
 
-class Compiled:
-    """A step function that tests share, since tracing takes longest; `fresh` starts it anew."""
-
-    def __init__(self, **options):
-        self.step = make_step(**options)
-        self.initial = weights(self.step)
-
-    def fresh(self) -> TrainingStep:
-        for variable, value in zip(
-            self.step.gradients.pretrainer.trainable_variables, self.initial, strict=True
-        ):
-            variable.assign(value)
-        for variable in self.step.optimizer.variables:
-            if variable.path != "reference_adam/learning_rate":
-                variable.assign(np.zeros(variable.shape))
-        return self.step
-
-
 @pytest.fixture(scope="module")
 def plain():
-    return Compiled(model_hparam_overrides=NO_DROPOUT)
+    return Compiled(make_step(model_hparam_overrides=NO_DROPOUT))
 
 
 def test_grouping_changes_nothing_and_traces_once():
-    compiled = Compiled()
+    compiled = Compiled(make_step())
     step = compiled.fresh()
     whole, whole_weights = step.run(batches(), 7), weights(step)
     step, source = compiled.fresh(), batches()
