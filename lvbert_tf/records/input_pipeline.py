@@ -2,8 +2,9 @@
 
 An epoch takes the blocks of a record set in random order and gathers them into windows of about
 65,536 examples. Each window is shuffled as a whole. Three windows are in memory at a time (one is in
-use, one waits, one is read), some 200 MB at length 128. The number of examples in every block is known,
-so the first record of any step can be computed: a run that continues reads at most one window before it.
+use, one waits, one is read), some 200 MB at length 128; of several workers, each keeps only its own
+examples. The number of examples in every block is known, so the first record of any step can be
+computed: a run that continues reads at most one window before it.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ def training_dataset(
     seed: int,
     start_step: int = 0,
     worker: tuple[int, int] = (0, 1),
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """Shuffled batches without end; every example comes once in each epoch.
 
@@ -37,37 +39,58 @@ def training_dataset(
         seed: the seed of the order.
         start_step: the step whose batch comes first.
         worker: `(index, count)`. Each worker gets its share of the batch that one worker alone would
-            get: the first `1 / count` of its rows for index 0, and so on.
+            get: the first `1 / count` of its rows for index 0, and so on. Only the worker's own
+            examples are kept in memory and decoded. The order mixes all blocks of a window, so every
+            worker reads the bytes of all of them.
+        replicas: the number of equal parts that the worker's share of a step comes in, one after the
+            other.
 
     Returns:
         Dataset of dicts `input_ids`, `input_mask`, `segment_ids`: int32
-        `[global_batch_size / count, max_seq_length]`. Errors of the files are raised while it is
-        read; `explain_data_error` finds the file.
+        `[global_batch_size / count / replicas, max_seq_length]`. Errors of the files are raised while
+        it is read; `explain_data_error` finds the file.
 
     Raises:
-        InputError: the batch cannot be divided by the number of workers.
+        InputError: the batch cannot be divided by the number of workers and replicas.
     """
-    rows = _worker_rows(global_batch_size, worker)
+    rows = _worker_rows(global_batch_size, worker, replicas)
+    part = (rows.stop - rows.start) // replicas
+    start = start_step * global_batch_size
     order = _Order(records, seed)
-    first_window, drop = order.locate(start_step * global_batch_size)
-    blocks = _block_reader(records)
+    read_block = _block_reader(records)
 
     def read_window(window: tf.Tensor) -> tf.data.Dataset:
-        skipped = tf.where(tf.equal(window, first_window), tf.constant(drop, tf.int64), 0)
-        serialized = (
-            tf.data.Dataset.from_tensor_slices(order.blocks(window))
-            .flat_map(blocks)
-            .batch(records.num_examples)
+        blocks, first = order.blocks(window)
+        ends = tf.cumsum(tf.gather(records.block_examples, blocks))
+        numbers = first + tf.range(
+            ends[-1]
+        )  # of the window's examples, counted from the first epoch
+        row = numbers % global_batch_size
+        ours = (numbers >= start) & (row >= rows.start) & (row < rows.stop)
+        wanted = tf.boolean_mask(order.shuffle(ends[-1], window), ours)
+        stored = tf.sort(wanted)
+
+        def read_ours(block: tf.Tensor, end: tf.Tensor) -> tf.data.Dataset:
+            begin = end - tf.gather(records.block_examples, block)
+            low, high = tf.unstack(tf.searchsorted(stored, [begin, end]))
+            whole = read_block(block).batch(records.num_examples)
+            return whole.map(lambda batch: tf.gather(batch, stored[low:high] - begin))
+
+        return (
+            tf.data.Dataset.from_tensor_slices((blocks, ends))
+            .flat_map(read_ours)
+            .ragged_batch(len(records.block_examples))
+            .map(lambda found: tf.gather(found.flat_values, tf.searchsorted(stored, wanted)))
         )
-        return serialized.map(lambda batch: order.shuffle(batch, window)[skipped:])
 
     dataset = (
-        tf.data.Dataset.range(first_window, np.iinfo(np.int64).max)
+        tf.data.Dataset.range(order.window_of(start), np.iinfo(np.int64).max)
         .flat_map(read_window)
         .prefetch(1)
-        .rebatch(global_batch_size)
-        .map(lambda batch: _parse(batch[rows], records.max_seq_length, rows.stop - rows.start))
-        .prefetch(_BATCHES_AHEAD)
+        .rebatch(part)
+        .map(lambda batch: _parse(batch, records.max_seq_length, part))
+        .prefetch(_BATCHES_AHEAD * replicas)
+        .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     )
     return _with_options(dataset)
 
@@ -122,26 +145,27 @@ class _Order:
         self._window_blocks = max(1, round(WINDOW_EXAMPLES / mean))
         self._epoch_windows = -(-len(self._examples) // self._window_blocks)
 
-    def blocks(self, window: tf.Tensor) -> tf.Tensor:
-        """The indices of the blocks of a window."""
+    def blocks(self, window: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The indices of the blocks of a window, and the number of its first example in the training."""
         epoch, first = window // self._epoch_windows, window % self._epoch_windows
         first *= self._window_blocks
-        return self._epoch_order(epoch)[first : first + self._window_blocks]
+        blocks = self._epoch_order(epoch)
+        before = tf.reduce_sum(tf.gather(self._examples, blocks[:first]))
+        example = epoch * int(self._examples.sum()) + before
+        return blocks[first : first + self._window_blocks], example
 
-    def shuffle(self, batch: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-        """The examples of a window in their final order."""
-        return _shuffle(batch, self._seed, window)
+    def shuffle(self, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+        """The final order of the examples of a window, as indices into it."""
+        return _shuffle(tf.range(size), self._seed, window)
 
-    def locate(self, example: int) -> tuple[int, int]:
-        """The window of the n-th example of the training, and the position of the example in it."""
+    def window_of(self, example: int) -> int:
+        """The window of the n-th example of the training."""
         epoch, position = divmod(example, int(self._examples.sum()))
         with tf.device("CPU:0"):
             order = self._epoch_order(tf.constant(epoch, tf.int64)).numpy()
         starts = np.arange(0, len(order), self._window_blocks)
         ends = np.cumsum(np.add.reduceat(self._examples[order], starts))
-        window = int(np.searchsorted(ends, position, side="right"))
-        begin = int(ends[window - 1]) if window else 0
-        return epoch * self._epoch_windows + window, position - begin
+        return epoch * self._epoch_windows + int(np.searchsorted(ends, position, side="right"))
 
     def _epoch_order(self, epoch: tf.Tensor) -> tf.Tensor:
         # Negative numbers, because windows are shuffled with positive ones.
@@ -190,10 +214,11 @@ def _parse(
     return {name: tf.cast(values, tf.int32) for name, values in parsed.items()}
 
 
-def _worker_rows(global_batch_size: int, worker: tuple[int, int]) -> slice:
+def _worker_rows(global_batch_size: int, worker: tuple[int, int], replicas: int = 1) -> slice:
     index, count = worker
-    if global_batch_size < 1 or global_batch_size % count:
-        raise InputError(f"batch size {global_batch_size} cannot be divided among {count} workers")
+    if global_batch_size < 1 or global_batch_size % (count * replicas):
+        among = f"{count} workers" + (f" of {replicas} replicas" if replicas > 1 else "")
+        raise InputError(f"batch size {global_batch_size} cannot be divided among {among}")
     rows = global_batch_size // count
     return slice(index * rows, (index + 1) * rows)
 

@@ -80,14 +80,21 @@ def test_starting_at_a_step_equals_leaving_out_the_batches_before(records, step)
     assert rows(started) == rows(found)
 
 
-def test_workers_share_the_global_batch(records):
-    whole = batches(training_dataset(records, BATCH, seed=5, start_step=3), 6)
+@pytest.mark.parametrize(("workers", "replicas"), [(2, 1), (2, 2), (8, 1), (1, 4)])
+def test_workers_and_their_replicas_share_the_global_batch(records, workers, replicas):
+    steps = records.num_examples // BATCH + 2  # into the next epoch
+    whole = batches(training_dataset(records, BATCH, seed=5, start_step=3), steps)
     parts = [
-        batches(training_dataset(records, BATCH, seed=5, start_step=3, worker=(index, 2)), 6)
-        for index in range(2)
+        batches(
+            training_dataset(records, BATCH, 5, 3, worker=(index, workers), replicas=replicas),
+            steps * replicas,
+        )
+        for index in range(workers)
     ]
-    for batch, first, second in zip(whole, *parts, strict=True):
-        assert rows([batch]) == rows([first, second])
+    for step, batch in enumerate(whole):
+        of_step = [part for own in parts for part in own[step * replicas : (step + 1) * replicas]]
+        assert rows([batch]) == rows(of_step)
+        assert {len(part["input_ids"]) for part in of_step} == {BATCH // workers // replicas}
 
 
 def test_examples_are_mixed_across_files(records):
@@ -119,3 +126,5 @@ def test_a_batch_larger_than_the_set_runs_over_epochs(records):
 def test_a_batch_must_be_divisible(records):
     with pytest.raises(InputError, match="batch size 9 cannot be divided among 2 workers"):
         training_dataset(records, 9, seed=0, worker=(0, 2))
+    with pytest.raises(InputError, match="10 cannot be divided among 2 workers of 4 replicas"):
+        training_dataset(records, 10, seed=0, worker=(0, 2), replicas=4)
