@@ -42,7 +42,6 @@ def build_step(flags, config: PretrainingConfig, precision: str):
         optimizer,
         loss_scale,
         config.seed,
-        config.train_batch_size,
         flags.compilation,
     )
     token_ids, segment_ids = stepping.random_sentence_pairs(flags.batch_size, flags.max_seq_length)

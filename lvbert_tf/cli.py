@@ -112,6 +112,14 @@ def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
     sys.exit(status)
 
 
+def end_at_once(message: str) -> NoReturn:
+    """As `fail`, from any thread, though the main thread waits in TensorFlow and cannot be woken."""
+    try:
+        fail(message)
+    finally:
+        os._exit(EXIT_INPUT_ERROR)
+
+
 def run(main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None) -> None:
     """Parses the flags, calls `main()` and ends the process with an exit code.
 

@@ -94,4 +94,21 @@ def saved_steps(model_dir: Path) -> list[int]:
     return sorted(int(path.name.removeprefix("step-")) for path in paths)
 
 
+def arrays(model_dir: Path, step: int) -> dict[str, np.ndarray]:
+    """All that the checkpoint of a step holds, by name."""
+    prefix = model_dir / "checkpoints" / f"step-{step:08d}" / "state"
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = reader.get_variable_to_shape_map()
+    return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
+
+
+def check_same_arrays(model_dir: Path, other: Path, step: int) -> None:
+    """Checks that the checkpoints of a step in two model directories are equal, bit for bit."""
+    ours, theirs = arrays(model_dir, step), arrays(other, step)
+    assert ours.keys() == theirs.keys()
+    assert any("optimizer" in name for name in ours)
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

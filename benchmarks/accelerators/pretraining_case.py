@@ -30,7 +30,6 @@ def build_step(
         learner.steps.optimizer,
         learner.steps.loss_scale,
         config.seed,
-        config.train_batch_size,
         compilation,
         config.step.clip_norm,
     )

@@ -26,7 +26,7 @@ from lvbert_tf.hparams import to_json
 from lvbert_tf.io.locks import training_in
 from lvbert_tf.models import LVBertBackbone
 from lvbert_tf.settings.user_hparams import load_hparams
-from lvbert_tf.training import distribution, loop
+from lvbert_tf.training import distribution, loop, workers
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.signals import StopRequest
 
@@ -61,7 +61,7 @@ def finetune(
         config.devices, strategy_name, virtual_devices, tpu, cli.say
     )
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
-    chief = distribution.worker_of(strategy)[0] == 0
+    chief = workers.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
     for line in config.without_effect(tasks):
         say(f"warning: {line}")
@@ -72,7 +72,9 @@ def finetune(
             data={task.name: read_task_data(task, config.data, say) for task in tasks},
             strategy=strategy,
             stop=stack.enter_context(StopRequest()),
-            agree=distribution.agreement(strategy),
+            agree=stack.enter_context(
+                workers.agreement(strategy, config.worker_timeout, cli.end_at_once)
+            ),
             chief=chief,
             say=say,
         )
@@ -80,7 +82,7 @@ def finetune(
         if chief:
             # The lock covers these tasks only: another process may train other tasks meanwhile.
             stack.enter_context(training_in(config.models_dir, names))
-        stack.enter_context(distribution.explained_worker_errors())
+        stack.enter_context(workers.explained_worker_errors())
         directories = [
             TrialDirectory(config.models_dir, names, trial + 1, config.seed)
             for trial in range(config.num_trials)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lvbert_tf.finetuning.task_data import TaskData
 from lvbert_tf.training.signals import StopRequest
+from lvbert_tf.training.workers import Agree
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class RunContext:
       data: the tasks and their examples, by the task's name.
       strategy: the devices to compute on.
       stop: whether the user has asked the run to save and stop.
-      agree: makes all workers decide alike; see `distribution.agreement`.
+      agree: makes all workers decide alike; see `workers.agreement`.
       chief: whether this process writes files.
       say: called with lines for the user.
     """
@@ -25,7 +26,7 @@ class RunContext:
     data: Mapping[str, TaskData]
     strategy: tf.distribute.Strategy
     stop: StopRequest
-    agree: Callable[[bool, int], tuple[bool, int]]
+    agree: Agree
     chief: bool
     say: Callable[[str], None]
 

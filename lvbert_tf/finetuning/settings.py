@@ -29,7 +29,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceSettings, TpuHparams
+from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
 
@@ -76,7 +76,7 @@ class TaskNames:
 
 
 @dataclass(frozen=True)
-class FinetuningConfig(TpuHparams):
+class FinetuningConfig(DeviceHparams):
     """Every setting of a fine-tuning run, under the reference's names.
 
     Make one with `create`. The hparams for which each task has its own default (epochs, length) are

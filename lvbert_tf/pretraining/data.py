@@ -8,7 +8,6 @@ import tensorflow as tf
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.distribution import explained_worker_errors
 
 # What TensorFlow raises where it reads records that were damaged or removed.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
@@ -50,13 +49,12 @@ def open_held_out(
 
 @contextlib.contextmanager
 def explained_errors(records: RecordSet) -> Iterator[None]:
-    """Turns errors of reading records, and of workers that are lost, into what a user can do.
+    """Turns errors of reading records into what a user can do.
 
     Raises:
       InputError: TensorFlow has raised such an error.
     """
     try:
-        with explained_worker_errors():
-            yield
+        yield
     except _READING_ERRORS as error:
         raise explain_data_error(error, records) from error

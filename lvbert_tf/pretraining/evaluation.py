@@ -20,46 +20,36 @@ from lvbert_tf.records.input_pipeline import evaluation_dataset, num_evaluation_
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.settings.parts import EvaluationSettings
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.distribution import compilation_of
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 from lvbert_tf.training.logs import without_nan
 
 # The seed of masks and replacements. All evaluations of all runs share it, so that metrics compare.
 EVALUATION_SEED = 20_210_601
 
 
-def rows_of_replica(batch: Features) -> tuple[Features, tf.Tensor]:
-    """Takes this replica's rows of a batch that every replica has as a whole.
+def mask_for_evaluation(rows: Features, index: tf.Tensor, spec: MaskingSpec) -> Features:
+    """Masks this replica's rows of a held-out batch, in every evaluation alike.
 
     It has to be called in a replica context.
 
-    Returns:
-      the rows, and the index of the first of them in the batch.
-    """
-    context = tf.distribute.get_replica_context()
-    replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
-    size = next(iter(batch.values())).shape[0] // replicas
-    rows = {
-        name: tf.reshape(value, [replicas, size, *value.shape[1:]])[replica]
-        for name, value in batch.items()
-    }
-    return rows, replica * size
-
-
-def mask_for_evaluation(batch: Features, index: tf.Tensor, spec: MaskingSpec) -> Features:
-    """Masks this replica's rows of a held-out batch, in every evaluation alike.
-
     Args:
-      batch: the whole batch.
+      rows: this replica's rows.
       index: the number of the batch among the held-out batches, from 0.
       spec: how to mask.
 
     Returns:
       what `mask_tokens` returns.
     """
-    rows, offset = rows_of_replica(batch)
+    context = tf.distribute.get_replica_context()
+    size = rows["input_ids"].shape[0]
     seed = tf.stack([tf.constant(EVALUATION_SEED), index])
-    whole = batch["input_ids"].shape[0]
-    return mask_tokens(rows, seed, spec, global_batch_size=whole, offset=offset)
+    return mask_tokens(
+        rows,
+        seed,
+        spec,
+        global_batch_size=size * context.num_replicas_in_sync,
+        offset=context.replica_id_in_sync_group * size,
+    )
 
 
 class Evaluator:
@@ -92,8 +82,8 @@ class Evaluator:
         """Computes the metrics over at most `num_batches` batches.
 
         Args:
-          batches: int32 features of shape (batch, length), the batch a multiple of the replicas;
-            every worker reads all of them.
+          batches: int32 features of shape (rows, length), the rows of each replica. With one replica
+            any batches will do.
           num_batches: the highest number of batches.
           stopped: asked before each batch whether to stop.
           progress: called after each batch with the number of batches done.
@@ -193,8 +183,12 @@ class HeldOut:
             ) as bar,
             self.weights(),
         ):
+            of_replicas = batches_of_replicas(
+                self.evaluator.strategy,
+                lambda host, replicas: evaluation_dataset(self.records, size, host, replicas),
+            )
             metrics = self.evaluator.evaluate(
-                evaluation_dataset(self.records, size), batches, stopped, lambda done: bar.update()
+                of_replicas, batches, stopped, lambda done: bar.update()
             )
         if metrics is None:
             return None

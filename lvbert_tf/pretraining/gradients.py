@@ -49,7 +49,6 @@ def pretraining_step(
         optimizer,
         loss_scale,
         settings.seed,
-        settings.train_batch_size,
         compilation_of(strategy, settings.jit_compile),
         settings.clip_norm,
     )

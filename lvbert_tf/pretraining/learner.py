@@ -20,7 +20,7 @@ from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.parts import ObjectiveSettings, OptimisationSettings, StepSettings
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training.distribution import worker_of
+from lvbert_tf.training.distribution import batches_of_replicas
 from lvbert_tf.training.lamb import Lamb
 from lvbert_tf.training.loop import HostState
 from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights
@@ -127,7 +127,10 @@ class Learner:
         return state
 
     def batches(self, records: RecordSet) -> Iterator[dict[str, tf.Tensor]]:
-        """This worker's part of the batches from the current step on, without an end."""
+        """The batches from the current step on, without an end, divided among the replicas."""
         size, seed = self.settings.train_batch_size, self.settings.seed
-        worker = worker_of(self.steps.strategy)
-        return iter(training_dataset(records, size, seed, self.steps.step, worker))
+        step = self.steps.step
+        return batches_of_replicas(
+            self.steps.strategy,
+            lambda host, replicas: training_dataset(records, size, seed, step, host, replicas),
+        )

@@ -24,7 +24,7 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.settings.user_hparams import load_hparams
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training import distribution, loop
+from lvbert_tf.training import distribution, loop, workers
 from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.logs import TrainingLog
 from lvbert_tf.training.precision import resolve_precision
@@ -60,6 +60,7 @@ def pretrain(
     return run(config, vocabulary, start, strategy)
 
 
+@workers.explained_worker_errors()
 def run(
     config: PretrainingConfig,
     vocabulary: Vocabulary,
@@ -80,11 +81,22 @@ def run(
     Raises:
       InputError: see `pretrain`.
     """
-    chief = distribution.worker_of(strategy)[0] == 0
-    say = cli.say if chief else cli.stay_silent
-    model_dir = Path(config.model_dir)
     if config.deterministic:
         distribution.make_deterministic()
+    with workers.agreement(strategy, config.worker_timeout, cli.end_at_once) as agree:
+        return _run(config, vocabulary, start, strategy, agree)
+
+
+def _run(
+    config: PretrainingConfig,
+    vocabulary: Vocabulary,
+    start: StoredModel | None,
+    strategy: tf.distribute.Strategy,
+    agree: workers.Agree,
+) -> int:
+    chief = workers.worker_of(strategy)[0] == 0
+    say = cli.say if chief else cli.stay_silent
+    model_dir = Path(config.model_dir)
 
     # === Open the data ===
     rows = config.networks.discriminator.vocabulary_size
@@ -111,7 +123,11 @@ def run(
         resolve_precision(config.precision),
     )
     checkpoints = Checkpoints(
-        model_dir / "checkpoints", config.keep_checkpoint_max, chief, **learner.saved_state()
+        model_dir / "checkpoints",
+        config.keep_checkpoint_max,
+        chief,
+        distribution.io_device(strategy),
+        **learner.saved_state(),
     )
     profiler = Profiler(model_dir / "tensorboard", config.profile_steps if chief else None)
     held_out = None
@@ -140,7 +156,7 @@ def run(
         # === Restore ===
         _restore(start, learner, checkpoints, say)
         settings = (config.objective, config.optimisation, config.step, config.schedule)
-        distribution.check_alike(
+        workers.check_alike(
             strategy,
             {
                 "hparams": repr((*settings, config.evaluation)).encode(),
@@ -167,6 +183,7 @@ def run(
                 held_out,
                 checkpoints,
                 stop,
+                agree,
                 profiler,
             )
         except loop.NonFiniteLoss as error:
@@ -252,6 +269,7 @@ def _train(
     held_out: HeldOut | None,
     checkpoints: Checkpoints,
     stop: StopRequest,
+    agree: workers.Agree,
     profiler: Profiler,
 ) -> bool:
     """Trains from the learner's step to the last one.
@@ -265,13 +283,13 @@ def _train(
       held_out: evaluates the model; None if there are no held-out records.
       checkpoints: where the state is saved.
       stop: whether a stop is requested.
+      agree: see `workers.agreement`.
       profiler: records the steps that the user wants to see; it is closed at the end.
 
     Returns:
       True if training is complete; False if it was stopped, after saving.
     """
     steps, strategy = learner.steps, learner.steps.strategy
-    agree = distribution.agreement(strategy)
 
     def evaluate(step: int) -> bool:
         if held_out is None:

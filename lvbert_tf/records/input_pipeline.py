@@ -90,7 +90,6 @@ def training_dataset(
         .rebatch(part)
         .map(lambda batch: _parse(batch, records.max_seq_length, part))
         .prefetch(_BATCHES_AHEAD * replicas)
-        .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
     )
     return _with_options(dataset)
 
@@ -101,7 +100,10 @@ def num_evaluation_batches(records: RecordSet, global_batch_size: int, most: int
 
 
 def evaluation_dataset(
-    records: RecordSet, global_batch_size: int, worker: tuple[int, int] = (0, 1)
+    records: RecordSet,
+    global_batch_size: int,
+    worker: tuple[int, int] = (0, 1),
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """Batches of all examples, each once, in the order of the files.
 
@@ -109,28 +111,31 @@ def evaluation_dataset(
         records: the records to read.
         global_batch_size: the number of examples of a batch, over all workers. The last batch is filled
             up with rows whose `input_mask` is all zero.
-        worker: `(index, count)`, as in `training_dataset`.
+        worker, replicas: as in `training_dataset`.
 
     Returns:
         Dataset of dicts as in `training_dataset`.
 
     Raises:
-        InputError: the batch cannot be divided by the number of workers.
+        InputError: the batch cannot be divided by the number of workers and replicas.
     """
-    rows = _worker_rows(global_batch_size, worker)
+    rows = _worker_rows(global_batch_size, worker, replicas)
+    part = (rows.stop - rows.start) // replicas
 
-    def parse(batch: tf.Tensor) -> dict[str, tf.Tensor]:
+    def parts(batch: tf.Tensor) -> tf.Tensor:
         missing = global_batch_size - tf.size(batch)
         # A message without features parses to the default, zeros.
         batch = tf.concat([batch, tf.fill([missing], "")], axis=0)
-        return _parse(batch[rows], records.max_seq_length, rows.stop - rows.start, default=0)
+        return tf.reshape(batch[rows], [replicas, part])
 
     dataset = (
         tf.data.Dataset.range(len(records.block_examples))
         .flat_map(_block_reader(records))
         .batch(global_batch_size)
-        .map(parse)
-        .prefetch(_BATCHES_AHEAD)
+        .map(parts)
+        .unbatch()
+        .map(lambda batch: _parse(batch, records.max_seq_length, part, default=0))
+        .prefetch(_BATCHES_AHEAD * replicas)
     )
     return _with_options(dataset)
 

@@ -14,7 +14,7 @@ from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.models.supernet import selected_path
 from lvbert_tf.pretraining import metrics
 from lvbert_tf.pretraining.corruption import corrupt
-from lvbert_tf.pretraining.evaluation import mask_for_evaluation, rows_of_replica
+from lvbert_tf.pretraining.evaluation import mask_for_evaluation
 from lvbert_tf.pretraining.masking import Features
 from lvbert_tf.pretraining.objective import (
     PretrainingObjective,
@@ -56,7 +56,7 @@ def corrupt_held_out(
     """
 
     def corrupt_rows(batch, index):
-        masked = mask_for_evaluation(batch, index, objective.masking)
+        masked = mask_for_evaluation(_rows_of_replica(batch), index, objective.masking)
         if pretrainer.replaced_token_head is not None:
             with compile_as(compilation_of(strategy, jit_compile=False)):
                 reading, _ = read_generator(pretrainer, objective, masked, training=False)
@@ -182,7 +182,7 @@ class CandidateEvaluator:
         )
 
     def _replica_sums(self, batch, path):
-        rows, _ = rows_of_replica(batch)
+        rows = _rows_of_replica(batch)
         with selected_path(path):
             if self.pretrainer.replaced_token_head is None:
                 sums = self._masked_lm_sums(rows)
@@ -207,3 +207,17 @@ class CandidateEvaluator:
 def _first_result(strategy: tf.distribute.Strategy, results):
     """The results of the first replica, where all replicas have computed the same."""
     return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
+
+
+def _rows_of_replica(batch: Features) -> Features:
+    """Takes this replica's rows of a batch that every replica has as a whole.
+
+    It has to be called in a replica context.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
+    size = next(iter(batch.values())).shape[0] // replicas
+    return {
+        name: tf.reshape(value, [replicas, size, *value.shape[1:]])[replica]
+        for name, value in batch.items()
+    }

@@ -19,7 +19,7 @@ from lvbert_tf.search.settings import STAGES
 from lvbert_tf.search.storage import open_storage
 from lvbert_tf.settings.user_hparams import load_hparams
 from lvbert_tf.text.vocabulary import Vocabulary
-from lvbert_tf.training import distribution
+from lvbert_tf.training import distribution, workers
 
 
 def run_search(
@@ -95,7 +95,7 @@ def _check_begun(experiment: Experiment) -> None:
 
 
 def _check_one_worker(strategy: tf.distribute.Strategy) -> None:
-    if distribution.worker_of(strategy)[1] > 1:
+    if workers.worker_of(strategy)[1] > 1:
         raise InputError(
             "workers of TF_CONFIG or Slurm train a supernet together (--stage supernet), but score"
             " strings each by itself: start --stage search on each with --strategy one_device"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lvbert_tf.hparams import AT_LEAST_1, hparam
+from lvbert_tf.hparams import AT_LEAST_1, POSITIVE, hparam
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 """What `--strategy` accepts."""
@@ -15,8 +15,8 @@ _TPU_HPARAMS = ("tpu_name", "tpu_zone", "gcp_project", "tpu_job_name")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TpuHparams:
-    """The hparams about TPUs, which the configurations of pre-training and fine-tuning share.
+class DeviceHparams:
+    """The hparams about TPUs and workers, which pre-training and fine-tuning share.
 
     Attributes:
       use_tpu: whether to compute on a TPU.
@@ -24,6 +24,8 @@ class TpuHparams:
       tpu_job_name: the name of the TPU worker's job.
       tpu_name: a Cloud TPU's name, a grpc:// address, or `local` on a TPU VM.
       tpu_zone, gcp_project: the Cloud zone and project of the TPU.
+      worker_timeout: the seconds that a worker waits for the others: until they have started, and then
+        between two agreements (`training.workers.agreement`). After that it ends.
     """
 
     use_tpu: bool = hparam(False, doc="train on a TPU")
@@ -32,10 +34,13 @@ class TpuHparams:
     tpu_name: str | None = hparam(None, doc="name or address of the TPU")
     tpu_zone: str | None = hparam(None, doc="Cloud zone of the TPU")
     gcp_project: str | None = hparam(None, doc="Cloud project of the TPU")
+    worker_timeout: float = hparam(
+        1800.0, POSITIVE, "seconds that a worker waits for the others, at the start and later"
+    )
 
 
 @dataclass(frozen=True)
-class DeviceSettings(TpuHparams):
+class DeviceSettings(DeviceHparams):
     """Where and how a run computes.
 
     Attributes:

@@ -22,7 +22,7 @@ from lvbert_tf.hparams import (
     hparam,
 )
 from lvbert_tf.settings.combinations import check_combinations
-from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceSettings, TpuHparams
+from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.networks import Networks, Wiring, discriminator_of, generator_of
 from lvbert_tf.settings.optimizer import OptimizerHparams
@@ -52,7 +52,7 @@ _DEBUG_LAYERS = 6
 
 
 @dataclass(frozen=True)
-class PretrainingConfig(TpuHparams, LongRunHparams, OptimizerHparams):
+class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     """All hparams of a pre-training run under the reference's names.
 
     Call `create` to make one: it fills in the values that depend on the model size, which the

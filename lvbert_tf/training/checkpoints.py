@@ -29,16 +29,26 @@ class Checkpoints:
       keep: how many of the newest checkpoints are kept; 0 or None keeps all.
       writer: whether this process writes. With several workers only one does, and all of them must
         see the same directory.
+      io_device: the device that reads and writes files, see `distribution.io_device`. By default each
+        variable is written where it is.
       **state: the objects to save, each under its keyword: a dict of Keras variables, an optimizer, a
         tf.Module or a tf.Variable. The weights of the model are `weights=`, a dict by name, and their
         averages, if there are any, `averages=`, a dict with the same names.
     """
 
-    def __init__(self, directory: str | Path, keep: int | None, writer: bool = True, **state):
+    def __init__(
+        self,
+        directory: str | Path,
+        keep: int | None,
+        writer: bool = True,
+        io_device: str | None = None,
+        **state,
+    ):
         self.directory = Path(directory)
         self.keep = keep
         self.writer = writer
         self._checkpoint = tf.train.Checkpoint(**state)
+        self._options = tf.train.CheckpointOptions(experimental_io_device=io_device)
         self._damaged: list[int] = []  # steps whose checkpoints were passed over
 
     def steps(self) -> list[int]:
@@ -73,7 +83,7 @@ class Checkpoints:
             # Drafts of all steps share one name, so that a save also removes the draft of another step
             # that a killed process left behind.
             with whole.draft(self.directory / "checkpoint") as temporary:
-                self._checkpoint.write(str(temporary / _PREFIX))
+                self._checkpoint.write(str(temporary / _PREFIX), self._options)
                 whole.publish(temporary, path)
         except (OSError, tf.errors.OpError) as error:
             raise InputError(f"cannot write {path}: {reason(error)}") from error
@@ -101,7 +111,7 @@ class Checkpoints:
         for step in reversed(steps):
             damage = find_damage(self.path(step))
             if damage is None:
-                status = self._checkpoint.read(str(self.path(step) / _PREFIX))
+                status = self._checkpoint.read(str(self.path(step) / _PREFIX), self._options)
                 try:
                     status.assert_existing_objects_matched()
                 except AssertionError as error:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from tensorflow.python.distribute.cluster_resolver import slurm_cluster_resolver
 
@@ -43,8 +45,8 @@ def take_tasks_of_slurm() -> None:
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
 
 
-def check_tf_config() -> None:
-    """Refuses a TF_CONFIG from which TensorFlow could make no workers.
+def read_tf_config() -> Mapping[str, Any]:
+    """Reads TF_CONFIG and refuses one from which TensorFlow could make no workers.
 
     Raises:
       InputError: it is missing or malformed; the message shows what is expected.
@@ -61,3 +63,4 @@ def check_tf_config() -> None:
         known = legal = False
     if not (known and legal):
         raise InputError(f"--strategy multi_worker: TF_CONFIG is {text!r}; expected {example}")
+    return value

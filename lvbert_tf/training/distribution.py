@@ -1,19 +1,17 @@
 """Where training runs: one device, several, several machines, or a TPU."""
 
-import contextlib
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
-from lvbert_tf.training import cluster
+from lvbert_tf.training import cluster, rendezvous
+from lvbert_tf.training.workers import explained_worker_errors, worker_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ def start_strategy(
 ) -> tf.distribute.Strategy:
     """Starts the strategy of the device flags, on the TPU that --tpu or else the hparams name.
 
+    It waits for the other workers to start, but not longer than `settings.worker_timeout`.
+
     Args:
       settings: the hparams about devices.
       name, virtual_devices: see `make_strategy`.
@@ -42,7 +42,7 @@ def start_strategy(
       report: called by one of the workers with a warning for hparams that have no effect.
 
     Raises:
-      InputError: see `make_strategy`.
+      InputError: see `make_strategy`; or TensorFlow has noticed that a worker is gone.
     """
     address = None
     if tpu is not None or settings.use_tpu:
@@ -52,31 +52,19 @@ def start_strategy(
             settings.gcp_project,
             settings.tpu_job_name,
         )
-    strategy = make_strategy(name, virtual_devices, address)
+    with explained_worker_errors():
+        strategy = make_strategy(name, virtual_devices, address, settings.worker_timeout)
     if worker_of(strategy)[0] == 0:
         for line in settings.without_effect(tpu):
             report(f"warning: {line}")
     return strategy
 
 
-@contextlib.contextmanager
-def explained_worker_errors() -> Iterator[None]:
-    """Says what a user can do about a worker that was killed or no longer answers.
-
-    Raises:
-      InputError: TensorFlow has noticed one.
-    """
-    try:
-        yield
-    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
-        raise InputError(
-            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
-            " start them again: they continue from the last checkpoint"
-        ) from error
-
-
 def make_strategy(
-    name: str = "auto", virtual_devices: int = 0, tpu: TpuAddress | None = None
+    name: str = "auto",
+    virtual_devices: int = 0,
+    tpu: TpuAddress | None = None,
+    worker_timeout: float | None = None,
 ) -> tf.distribute.Strategy:
     """Chooses and starts a distribution strategy. Call it before TensorFlow computes anything.
 
@@ -86,10 +74,13 @@ def make_strategy(
         device.
       virtual_devices: if positive, splits the CPU into this many logical devices (for tests).
       tpu: for the `tpu` strategy.
+      worker_timeout: the seconds that workers wait for each other to start; None leaves waiting to
+        TensorFlow.
 
     Raises:
       InputError: unknown name, contradicting choices, malformed TF_CONFIG or variables of Slurm, no
-        such TPU, or a build of TensorFlow that cannot compute there.
+        such TPU, or a build of TensorFlow that cannot compute there; not all workers have started in
+        time.
     """
     if name not in STRATEGIES:
         raise InputError(f"--strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
@@ -113,7 +104,9 @@ def make_strategy(
     if name == "tpu":
         return _tpu_strategy(tpu)
     if name == "multi_worker":
-        cluster.check_tf_config()
+        config = cluster.read_tf_config()
+        if worker_timeout is not None:
+            rendezvous.meet(config, worker_timeout)
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         kind = "CPU" if virtual_devices or not tf.config.list_physical_devices("GPU") else "GPU"
@@ -122,6 +115,14 @@ def make_strategy(
         )
     # TensorFlow's default strategy: the first GPU if there is one, without any wrapping.
     return tf.distribute.get_strategy()
+
+
+def io_device(strategy: tf.distribute.Strategy) -> str | None:
+    """The device that reads and writes checkpoints; None: for each variable the host that holds it.
+
+    The hosts of a TPU hold the variables, but this process makes and renames the directories.
+    """
+    return "/job:localhost" if isinstance(strategy, tf.distribute.TPUStrategy) else None
 
 
 def make_deterministic() -> None:
@@ -151,19 +152,6 @@ def compilation_of(
     return "plain" if accelerated else "stretches"
 
 
-def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """(index, count) of the processes that train together; (0, 1) unless `multi_worker`."""
-    resolver = strategy.cluster_resolver
-    if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return 0, 1
-    workers = resolver.cluster_spec().as_dict()
-    chiefs = len(workers.get("chief", ()))
-    count = chiefs + len(workers.get("worker", ()))
-    if not count:
-        return 0, 1
-    return resolver.task_id + (chiefs if resolver.task_type == "worker" else 0), count
-
-
 def processors(strategy: tf.distribute.Strategy) -> int:
     """How many processors compute: the replicas, but the virtual devices of a CPU are one."""
     if tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"):
@@ -171,68 +159,31 @@ def processors(strategy: tf.distribute.Strategy) -> int:
     return worker_of(strategy)[1]
 
 
-def agreement(strategy: tf.distribute.Strategy) -> Callable[[bool, int], tuple[bool, int]]:
-    """Makes the function by which workers decide alike, though their clocks and signals differ.
-
-    Returns:
-      (stop?, steps) -> (whether any worker wants to stop, the steps that worker 0 wants). All
-      workers must call it equally often.
-    """
-    index, workers = worker_of(strategy)
-    if workers == 1:
-        return lambda stop, steps: (stop, steps)
-    sum_over_workers = _sum_over_workers(strategy)
-
-    def agree(stop: bool, steps: int) -> tuple[bool, int]:
-        votes = sum_over_workers([float(stop), steps if index == 0 else 0.0])
-        return bool(votes[0] > 0), round(votes[1])
-
-    return agree
-
-
-def check_alike(strategy: tf.distribute.Strategy, facts: Mapping[str, bytes]) -> None:
-    """Refuses to let workers train together that do not begin alike.
+def batches_of_replicas(
+    strategy: tf.distribute.Strategy,
+    make: Callable[[tuple[int, int], int], tf.data.Dataset],
+) -> Iterator[Any]:
+    """An iterator that gives every replica its own rows of each batch, and each host the rows it needs.
 
     Args:
-      strategy: where to compute.
-      facts: what has to be the same on all workers, by name. All workers must call this with the same
-        names.
+      strategy: whose replicas compute.
+      make: takes ((index, count) of a host, the replicas of a host) and returns a dataset. Its elements
+        are the rows of the host's first replica, of its second, and so on, then those of the next batch.
+        It is called once for each host that this process feeds: a worker feeds itself, and the one
+        process of a TPU feeds all hosts of it, where the files are then read.
 
-    Raises:
-      InputError: on every worker; it names the first worker that differs from worker 0, and in what.
+    Returns:
+      an iterator without an end: after the last batch, the first one follows. Shapes are those of the
+      datasets.
     """
-    index, workers = worker_of(strategy)
-    if workers == 1:
-        return
-    # Four bytes of a hash, as two numbers that float32 holds exactly.
-    hashes = [hashlib.sha256(fact).digest()[:4] for fact in facts.values()]
-    table = np.zeros([workers, len(facts), 2], np.float32)
-    table[index] = [np.frombuffer(each, np.uint16) for each in hashes]
-    table = _sum_over_workers(strategy)(table)
-    for worker in range(1, workers):
-        differs = np.any(table[worker] != table[0], axis=-1)
-        if differs.any():
-            names = [name for name, differ in zip(facts, differs, strict=True) if differ]
-            raise InputError(
-                f"worker {worker} differs from worker 0 in {', '.join(names)}: start all workers with"
-                " the same hparams, and let all see the same records and the same model directory"
-            )
 
+    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        hosts = context.num_input_pipelines
+        own = make((context.input_pipeline_id, hosts), strategy.num_replicas_in_sync // hosts)
+        # Workers would ask each other at every batch of a dataset that ends whether there is another.
+        return own.repeat()
 
-def _sum_over_workers(strategy) -> Callable[[npt.ArrayLike], np.ndarray]:
-    """A function that adds up what the workers call it with."""
-    replicas_here = strategy.num_replicas_in_sync // worker_of(strategy)[1]
-
-    def sum_over_replicas(values):
-        # An argument has no device yet; the reduction needs to know the replica's.
-        return tf.distribute.get_replica_context().all_reduce("SUM", tf.identity(values))
-
-    @tf.function(autograph=False)
-    def total(values):
-        results = strategy.run(sum_over_replicas, args=(values,))
-        return strategy.experimental_local_results(results)[0]
-
-    return lambda values: total(tf.constant(values, tf.float32)).numpy() / replicas_here
+    return iter(strategy.distribute_datasets_from_function(of_host))
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:

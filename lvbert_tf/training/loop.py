@@ -175,7 +175,7 @@ def train(
       evaluate: called with the step where an evaluation is due. It must not change the model. It
         returns whether the evaluation was finished, which it is not if a stop was requested meanwhile.
       agree: called as (is a stop requested, steps wanted) before every call of the step function. It
-        returns what all workers do together; see `distribution.agreement`.
+        returns what all workers do together; see `workers.agreement`.
       profiler: records `schedule.profile_steps`, or nothing. The caller closes it.
 
     Returns:

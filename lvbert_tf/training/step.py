@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.layers.kernels import Compilation, compile_as
-from lvbert_tf.training.distribution import worker_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.update import apply_gradients
@@ -119,7 +118,6 @@ class TrainingStep:
       optimizer: built on (at least) `gradients.variables`.
       loss_scale: scales the loss in float16; it is constantly 1 otherwise.
       seed: an integer, or an int32 `tf.Variable` where one compiled step serves several seeds.
-      batch_size: rows of the global batch.
       compilation: the mode of compilation, as `compilation_of` the strategy decides it.
       clip_norm: the norm that the gradient over all variables is clipped to.
     """
@@ -131,7 +129,6 @@ class TrainingStep:
         optimizer: ReferenceAdam,
         loss_scale: LossScale,
         seed: int | tf.Variable,
-        batch_size: int,
         compilation: Compilation,
         clip_norm: float = CLIP_NORM,
     ):
@@ -142,9 +139,6 @@ class TrainingStep:
         self.clip_norm = clip_norm
         self._seed_source = seed
         self._variables = list(gradients.variables)
-        self._rows = batch_size // strategy.num_replicas_in_sync
-        self._worker, workers = worker_of(strategy)
-        self._replicas_here = strategy.num_replicas_in_sync // workers
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._compiled_step: tf.types.experimental.PolymorphicFunction | None = None
         self._compilation: Compilation = compilation
@@ -176,7 +170,8 @@ class TrainingStep:
         """Does `steps` steps.
 
         Args:
-          iterator: gives this worker's share of the rows of each global batch.
+          iterator: gives each replica its rows of the global batch; `distribution.batches_of_replicas`
+            makes one. With one replica any iterator over batches will do.
           steps: at least 1; the same compiled function runs for every number.
         """
         return self.unpack(self._run(iterator, tf.constant(steps)).numpy())
@@ -248,9 +243,7 @@ class TrainingStep:
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
         with compile_as(self._compilation):
-            loss, sums, gradients = self.gradients.compute(
-                self._rows_of(replica, batch), self._seed(), replica, drawn
-            )
+            loss, sums, gradients = self.gradients.compute(batch, self._seed(), replica, drawn)
 
         used = [index for index, gradient in enumerate(gradients) if gradient is not None]
         gradients = [gradients[index] for index in used]
@@ -272,18 +265,6 @@ class TrainingStep:
         self.loss_scale.update(finite)
         self._layout |= {"_norm": norm.shape, "_overflow": overflow.shape}
         return tf.concat([row, [norm, overflow]], axis=0)
-
-    def _rows_of(self, replica, batch):
-        """The rows of one replica in the batch of its worker."""
-        if self._replicas_here == 1:
-            return batch
-        local = replica - self._worker * self._replicas_here
-
-        def rows(value):
-            inner = (-1 if size is None else size for size in value.shape[1:])  # length may vary
-            return tf.reshape(value, [self._replicas_here, self._rows, *inner])[local]
-
-        return {name: rows(value) for name, value in batch.items()}
 
     def _pack(self, values):
         self._layout = {name: value.shape for name, value in values.items()}

@@ -133,7 +133,21 @@ def test_a_run_continues_where_it_was_and_workers_share_a_batch():
     assert len(whole) == 12 and len(later) == 2
     for expected, batch in zip(whole[10:], later, strict=True):
         np.testing.assert_array_equal(expected["token_ids"], batch["token_ids"])
-    halves = [list(batches(features(LENGTHS), plan, worker=(index, 2))) for index in (0, 1)]
-    for expected, *parts in zip(whole, *halves, strict=True):
+    halves = [
+        list(batches(features(LENGTHS), plan, worker=(index, 2), replicas=2)) for index in (0, 1)
+    ]
+    parts_of_steps = zip(*(half[part::2] for half in halves for part in (0, 1)), strict=True)
+    for expected, parts in zip(whole, parts_of_steps, strict=True):
+        assert [len(part["token_ids"]) for part in parts] == [2] * 4
         joined = np.concatenate([part["token_ids"] for part in parts])
         np.testing.assert_array_equal(expected["token_ids"], joined)
+
+
+def test_batches_of_one_length_have_numbers_and_static_shapes():
+    """As TPUs need it."""
+    plan = training_plan(LENGTHS, 8, 12, padded_lengths(LENGTHS, 64, bucket=False), seed=3)
+    spec = batches(features(LENGTHS), plan, replicas=2).element_spec
+    shapes = {name: value.shape.as_list() for name, value in spec.items()}
+    assert shapes.pop("label") == [4]
+    assert shapes == {name: [4, 64] for name in ("token_ids", "segment_ids", "padding_mask")}
+    assert all(value.dtype.is_integer for value in spec.values())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_run import NO_DROPOUT, hparams_json, make_data, saved_steps
+from tiny_run import NO_DROPOUT, check_same_arrays, hparams_json, make_data, saved_steps
 
 from lvbert_tf.pretraining.run import pretrain
 
@@ -126,18 +127,28 @@ def test_two_replicas_of_a_supernet_equal_one_device(data, path_sampling, layer_
 WORKERS = {"custom_layer_list": "F", "generator_layer_list": "F"}
 
 
-def start_workers(data, **changes):
+def clusters():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    clusters = [
+    return [
         {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         for index in range(2)
     ]
-    return [start(data, "workers", cluster=c, **WORKERS, **changes) for c in clusters]
+
+
+def start_workers(data, name="workers", **changes):
+    return [start(data, name, cluster=c, **WORKERS, **changes) for c in clusters()]
 
 
 def finish(workers):
     outputs = [worker.communicate(timeout=PATIENCE)[0] for worker in workers]
     return [worker.returncode for worker in workers], outputs
+
+
+def check_ended(worker, *last_lines, seconds=PATIENCE):
+    """Checks that a worker ends in time, with exit code 2 and one of these messages."""
+    output, _ = worker.communicate(timeout=seconds)
+    assert worker.returncode == 2 and "Traceback" not in output, output
+    assert output.splitlines()[-1].startswith(tuple(f"error: {line}" for line in last_lines))
 
 
 @pytest.fixture
@@ -160,35 +171,53 @@ def start_and_wait(data):
         worker.kill()
 
 
-@pytest.mark.slow
-def test_two_workers_killed_stopped_and_continued_equal_one_device(data, start_and_wait):
-    """Whichever worker is killed, the other one ends: TensorFlow notices in about 10 seconds.
+LOST = "another worker, or the TPU, was killed"
 
-    A signal to the second worker stops both at the same step; the first one saves. What follows equals a
-    run that nobody stopped.
+
+@pytest.mark.slow
+def test_two_workers_lost_stopped_and_continued_equal_those_that_nobody_disturbed(
+    data, start_and_wait
+):
+    """Whatever happens to a worker, the other one ends soon: TensorFlow notices in about 10 seconds.
+
+    A signal to the second worker stops both at the same step; the first one saves. What follows equals
+    bit for bit a run that nobody stopped.
     """
+    early, late = clusters()
+    first = start(data, "undisturbed", cluster=early, **WORKERS)
+    alone = start(data, "alone", cluster=clusters()[0], **WORKERS, worker_timeout=3)
+    check_ended(
+        alone, "not all workers have started within 3 seconds (worker_timeout); missing: wo"
+    )
+    codes, outputs = finish([first, start(data, "undisturbed", cluster=late, **WORKERS)])
+    assert codes == [0, 0], "\n".join(outputs)
+    assert "written to /" in outputs[0] and "written to /" not in outputs[1]
+
     for victim in (1, 0):
         workers = start_and_wait()
         workers[victim].kill()
-        survivor = workers[1 - victim]
-        output, _ = survivor.communicate(timeout=120)
-        assert survivor.returncode == 2 and "Traceback" not in output, output
-        assert output.splitlines()[-1].startswith("error: another worker, or the TPU, was killed")
+        check_ended(workers[1 - victim], LOST, seconds=60)
+
+    workers = start_and_wait()
+    # Room for the metrics of a step, not for another checkpoint.
+    resource.prlimit(workers[0].pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    check_ended(workers[0], f"cannot write {data}/models/workers/checkpoints/step-", seconds=60)
+    check_ended(workers[1], LOST, seconds=60)
 
     workers = start_and_wait()
     workers[1].send_signal(signal.SIGTERM)
     codes, outputs = finish(workers)
     assert codes == [143, 143], "\n".join(outputs)
     stopped_at = saved_steps(data / "models" / "workers")[-1]
-    assert 9 <= stopped_at < STEPS
+    assert 12 <= stopped_at < STEPS
 
     codes, outputs = finish(start_workers(data))
     assert codes == [0, 0], "\n".join(outputs)
     assert f"2 replicas, 96 examples; from step {stopped_at} to {STEPS}" in outputs[0]
-    assert "written to /" in outputs[0]
-    assert "written to /" not in outputs[1]
-    assert pretrain(str(data), "alone", hparams_json(**{**SETTINGS, **WORKERS})) == 0
-    check_equal(lines(data, "workers"), lines(data, "alone"))
+    models = data / "models"
+    check_same_arrays(models / "workers", models / "undisturbed", STEPS)
+    assert pretrain(str(data), "one_device", hparams_json(**{**SETTINGS, **WORKERS})) == 0
+    check_equal(lines(data, "workers"), lines(data, "one_device"))
 
 
 @pytest.mark.slow

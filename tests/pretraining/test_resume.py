@@ -9,10 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tensorflow as tf
-from tiny_run import hparams_json, make_data, saved_steps
+from tiny_run import arrays, check_same_arrays, hparams_json, make_data, saved_steps
 
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.training.checkpoints import find_damage, read_weights
@@ -62,21 +60,6 @@ def signal_after(process, model_dir, step, number):
     wait_for_checkpoint(process, model_dir, step)
     process.send_signal(number)
     return process.wait(PATIENCE)
-
-
-def arrays(model_dir, step):
-    prefix = model_dir / "checkpoints" / f"step-{step:08d}" / "state"
-    reader = tf.train.load_checkpoint(str(prefix))
-    names = reader.get_variable_to_shape_map()
-    return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
-
-
-def check_same_arrays(model_dir, other, step):
-    ours, theirs = arrays(model_dir, step), arrays(other, step)
-    assert ours.keys() == theirs.keys()
-    assert any("optimizer" in name for name in ours)
-    for name, value in theirs.items():
-        np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
 def metrics(model_dir):

@@ -1,4 +1,7 @@
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -103,6 +106,45 @@ def test_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
     assert set(before) >= {path.stat().st_ino for path in (saved, *saved.iterdir())}
     assert after == [tmp_path.stat().st_ino]
+
+
+ON_A_REMOTE_HOST = """
+import socket, sys
+import tensorflow as tf
+from lvbert_tf.training.checkpoints import Checkpoints
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+cluster = tf.train.ClusterSpec({"worker": [address]})
+server = tf.distribute.Server(cluster, "worker", 0)
+tf.config.experimental_connect_to_cluster(cluster)
+with tf.device("/job:worker/task:0/device:CPU:0"):
+    weight = tf.Variable([1.0, 2.0])
+assert "/job:worker" in weight.device
+tf.debugging.set_log_device_placement(True)
+checkpoints = Checkpoints(sys.argv[1], 0, io_device="/job:localhost", weights={"w": weight})
+checkpoints.save(3)
+weight.assign([0.0, 0.0])
+assert checkpoints.restore_latest(print) == 3
+assert weight.numpy().tolist() == [1.0, 2.0]
+"""
+
+
+@pytest.mark.slow
+def test_variables_of_remote_hosts_are_saved_and_restored_by_this_one(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-c", ON_A_REMOTE_HOST, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout
+    for operation in ("SaveV2", "RestoreV2"):
+        devices = re.findall(rf"\(?{operation}\)?.*?(/job:\w+)", process.stdout)
+        assert set(devices) == {"/job:localhost"}, (operation, devices)
 
 
 def test_half_of_a_state_is_not_restored(tmp_path):

@@ -8,12 +8,11 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.training import distribution
 from lvbert_tf.training.distribution import (
     TpuAddress,
-    agreement,
     check_batch,
     compilation_of,
     make_strategy,
-    worker_of,
 )
+from lvbert_tf.training.workers import agreement, worker_of
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +41,8 @@ def test_one_device_by_default(monkeypatch):
     strategy = make_strategy()
     assert strategy.num_replicas_in_sync == 1
     assert worker_of(strategy) == (0, 1)
-    assert agreement(strategy)(True, 5) == (True, 5)
+    with agreement(strategy, 0.0, pytest.fail) as agree:
+        assert agree(True, 5) == (True, 5)
 
 
 class Placed:

@@ -1,6 +1,5 @@
 """Which rows make each batch, and to which length it is padded."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,15 +136,21 @@ def _fitting(choices: np.ndarray, longest: np.ndarray) -> np.ndarray:
 
 
 def batches(
-    features: TaskFeatures, plan: BatchPlan, start: int = 0, worker: tuple[int, int] = (0, 1)
-) -> Iterator[dict[str, tf.Tensor]]:
+    features: TaskFeatures,
+    plan: BatchPlan,
+    start: int = 0,
+    worker: tuple[int, int] = (0, 1),
+    replicas: int = 1,
+) -> tf.data.Dataset:
     """This worker's part of each batch.
 
     Args:
       features: the rows.
       plan: a plan made from the lengths of these rows.
       start: the index of the first batch.
-      worker: (index, count) of the workers; the batch size is a multiple of the count.
+      worker: (index, count) of the workers.
+      replicas: the number of equal parts that the worker's part of a batch comes in, one after the
+        other; the batch size is a multiple of the replicas of all workers.
 
     Returns:
       batches as `TaskFeatures.batch` makes them; where the plan has -1 they have a copy of row 0.
@@ -153,10 +158,12 @@ def batches(
     index, count = worker
     share = plan.rows.shape[1] // count
     rows = np.maximum(plan.rows[start:, index * share : (index + 1) * share], 0)
+    rows = rows.reshape(-1, share // replicas)
     fixed = int(plan.lengths[0]) if len(np.unique(plan.lengths)) == 1 else None
 
     def batch(rows, length):
         return features.batch(rows, length if fixed is None else fixed)
 
-    dataset = tf.data.Dataset.from_tensor_slices((rows, plan.lengths[start:]))
-    return iter(dataset.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE))
+    lengths = np.repeat(plan.lengths[start:], replicas)
+    dataset = tf.data.Dataset.from_tensor_slices((rows, lengths))
+    return dataset.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -27,7 +27,7 @@ from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.parts import LearningSettings
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.models import LVBertBackbone
-from lvbert_tf.training.distribution import compilation_of, worker_of
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
@@ -101,7 +101,6 @@ class Learner:
                 self.optimizer,
                 self.loss_scale,
                 self._seed,
-                settings.train_batch_size,
                 self.compilation,
             )
             for name, objective in objectives.items()
@@ -155,19 +154,23 @@ class Learner:
         return InterleavedSteps(self._steps, interleave(self.num_steps, seed))
 
     def batches(self, seed: int, order: Sequence[str], step: int) -> dict[str, Iterator[Batch]]:
-        """This worker's batches of a trial from a step on, by the task's name.
+        """The batches of a trial from a step on, divided among the replicas, by the task's name.
 
         Args:
           seed: the seed of the trial.
           order: the task of each step.
           step: the number of steps already done.
         """
-        worker = worker_of(self.strategy)
-        done = order[:step]
-        return {
-            name: batches(features, self._plan(name, seed), done.count(name), worker)
-            for name, features in self.features.items()
-        }
+
+        def batches_of(name: str) -> Iterator[Batch]:
+            features, plan, done = self.features[name], self._plan(name, seed), order[:step]
+
+            def of_host(host: tuple[int, int], replicas: int) -> tf.data.Dataset:
+                return batches(features, plan, done.count(name), host, replicas)
+
+            return batches_of_replicas(self.strategy, of_host)
+
+        return {name: batches_of(name) for name in self.features}
 
     def _plan(self, name: str, seed: int) -> BatchPlan:
         lengths = self.features[name].lengths

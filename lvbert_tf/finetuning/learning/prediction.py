@@ -17,7 +17,7 @@ from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
 from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
-from lvbert_tf.training.distribution import compilation_of
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ class Predictor:
         choices = padded_lengths(features.lengths, longest, bucket, compilation)
         plan = prediction_plan(features.lengths, self.settings.eval_batch_size, choices)
         found: dict[str, list] = {}
-        iterator = batches(features, plan)
+        iterator = batches_of_replicas(
+            self.strategy, lambda host, replicas: batches(features, plan, 0, host, replicas)
+        )
         for rows in plan.rows:
             if stopped():
                 return None
@@ -127,11 +129,8 @@ class Predictor:
             for name, value in outputs.items()
         }
 
-    def _replica_outputs(self, batch: Batch):
+    def _replica_outputs(self, rows: Batch):
         context = tf.distribute.get_replica_context()
-        replicas, replica = context.num_replicas_in_sync, context.replica_id_in_sync_group
-        size = self.settings.eval_batch_size // replicas
-        rows = {name: value[replica * size : (replica + 1) * size] for name, value in batch.items()}
         outputs = self.objective.forward(rows, training=False)
         if "label" in rows:
             outputs["loss"] = self.objective.losses(outputs, rows)

@@ -16,6 +16,7 @@ from lvbert_tf.runs.model_directory import save_preset
 from lvbert_tf.settings.schedule import Schedule
 from lvbert_tf.training import loop
 from lvbert_tf.training.checkpoints import Checkpoints
+from lvbert_tf.training.distribution import io_device
 from lvbert_tf.training.logs import TrainingLog
 from lvbert_tf.training.reporter import Reporter
 
@@ -76,6 +77,7 @@ class Trainer:
             directory.checkpoints,
             keep=1,
             writer=run.chief,
+            io_device=io_device(run.strategy),
             weights=learner.weights,
             optimizer=learner.optimizer,
             loss_scale=learner.loss_scale,

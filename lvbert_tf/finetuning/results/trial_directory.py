@@ -15,7 +15,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tasks.bad_rows import shown
 from lvbert_tf.hparams import hparam_fields
 from lvbert_tf.io.whole import replace_file, write_json
-from lvbert_tf.settings.devices import TpuHparams
+from lvbert_tf.settings.devices import DeviceHparams
 
 # Hparams that change neither what a trial learns nor what it measures.
 _FREE = frozenset(
@@ -23,7 +23,7 @@ _FREE = frozenset(
         *("num_trials", "keep_all_models", "do_train", "do_eval", "eval_batch_size"),
         *("iterations_per_loop", "save_checkpoints_steps", "log_steps"),
         *("write_test_outputs", "n_writes_test", "init_checkpoint", "vocab_file", "jit_compile"),
-        *hparam_fields(TpuHparams),
+        *hparam_fields(DeviceHparams),
     }
 )
 

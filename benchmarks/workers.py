@@ -1,0 +1,88 @@
+"""What a training step costs each of several workers, beside one process with the whole batch.
+
+    python -m benchmarks.workers
+    python -m benchmarks.workers --workers 4 --layers CCAFFA
+
+The workers are processes of this machine that exchange gradients over loopback. They share its
+processors, so the wall clock shows no speed-up; the processor's time does: with workers that cost half
+of what one process costs, two machines are twice as fast, if the network keeps up.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+
+from absl import flags
+
+from benchmarks.baselines import stepping
+from benchmarks.contestant import ROOT, driver
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_integer("workers", [2], "Workers; may be repeated.", lower_bound=2)
+flags.DEFINE_integer("batch_size", 32, "Sequences of a step, over all workers.", lower_bound=1)
+flags.DEFINE_integer("max_seq_length", 128, "Tokens a sequence.", lower_bound=5)
+flags.DEFINE_integer("steps", 5, "Timed steps.", lower_bound=1)
+flags.DEFINE_string("layers", stepping.LV_BERT_SMALL, "Layer string.")
+flags.DEFINE_string("precision", "auto", "As the hparam.")
+
+
+def main() -> None:
+    """Prints the table."""
+    print(
+        "| workers | processor seconds a step, each | times less than one | wall seconds a step |"
+    )
+    print("|---|---|---|---|")
+    alone = None
+    for workers in (1, *FLAGS.workers):
+        results = _run(workers)
+        cost = statistics.mean(result["processor_seconds"] for result in results)
+        wall = statistics.mean(result["seconds"] for result in results)
+        alone = alone or cost
+        print(f"| {workers} | {cost:.3f} | {alone / cost:.2f} | {wall:.3f} |", flush=True)
+
+
+def _run(workers: int) -> list[dict[str, float]]:
+    """What each worker prints."""
+    command = driver("own_worker_step")
+    for name in ("batch_size", "max_seq_length", "steps", "layers", "precision"):
+        command += [f"--{name}", str(FLAGS[name].value)]
+    addresses = _free_addresses(workers)
+    processes = []
+    for index in range(workers):
+        task = {"type": "worker", "index": index}
+        cluster = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        environment = {**os.environ, "TF_CONFIG": cluster if workers > 1 else ""}
+        processes.append(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    outputs = [process.communicate() for process in processes]
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        if process.returncode:
+            last = (errors.strip().splitlines() or ["no output"])[-1]
+            raise InputError(f"{' '.join(command[:3])} failed: {last}")
+    return [json.loads(output.strip().splitlines()[-1]) for output, _ in outputs]
+
+
+def _free_addresses(count: int) -> list[str]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+if __name__ == "__main__":
+    cli.run(main)
