@@ -63,7 +63,7 @@ def finetuning_case(name, data_dir):
     optimizer.build(model.trainable_variables)
     gradients = FinetuningGradients(objective, scale, batch_size=4, num_replicas=1)
     strategy = tf.distribute.get_strategy()
-    step = TrainingStep(strategy, gradients, optimizer, scale, 0, 4, "tpu")
+    step = TrainingStep(strategy, gradients, optimizer, scale, 0, "tpu")
     return step, objective.features(examples, "train").batch(tf.range(4), LENGTH)
 
 

@@ -169,7 +169,7 @@ def test_losses_and_samples_are_sums_of_the_logits(mode, changes, expected):
     """
     step = make_step(jit_compile=True, custom_layer_list="F", **changes)
     parts = (step.strategy, step.gradients, step.optimizer, step.loss_scale)
-    function, arguments = TrainingStep(*parts, 0, BATCH, mode).compiled_call(next(batches()))
+    function, arguments = TrainingStep(*parts, 0, mode).compiled_call(next(batches()))
     module = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
     products = re.findall(r" (?:dot|convolution)\(.* op_name=\"(.*?)\"", module)
     networks = re.compile("generator|discriminator|head")
