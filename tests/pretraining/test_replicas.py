@@ -18,6 +18,7 @@ from tiny_run import NO_DROPOUT, check_same_arrays, hparams_json, make_data, sav
 from lvbert_tf.pretraining.run import pretrain
 
 ROOT = Path(__file__).parents[2]
+STARTED: list[subprocess.Popen] = []
 PATIENCE = 400.0  # seconds, for a busy machine
 STEPS = 20
 SETTINGS = {
@@ -43,7 +44,7 @@ def lines(data, name):
 def start(data, name, *flags, cluster=None, environment=None, **changes):
     command = [sys.executable, "run_pretraining.py", "--data_dir", str(data), "--model_name", name]
     environment = {"TF_CONFIG": json.dumps(cluster)} if cluster else environment or {}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, "--hparams", hparams_json(**{**SETTINGS, **changes}), *flags],
         cwd=ROOT,
         env={**os.environ, **environment},
@@ -51,6 +52,16 @@ def start(data, name, *flags, cluster=None, environment=None, **changes):
         stderr=subprocess.STDOUT,
         text=True,
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def nobody_left():
+    """Kills the processes that a failed test has left."""
+    yield
+    while STARTED:
+        STARTED.pop().kill()
 
 
 def free_ports(count):
@@ -151,33 +162,22 @@ def check_ended(worker, *last_lines, seconds=PATIENCE):
     assert output.splitlines()[-1].startswith(tuple(f"error: {line}" for line in last_lines))
 
 
-@pytest.fixture
 def start_and_wait(data):
     """Starts two workers that save every step, and waits until they have done three."""
-    started = []
-
-    def run():
-        model_dir = data / "models" / "workers"
-        done = max(saved_steps(model_dir), default=0)
-        workers = start_workers(data, save_checkpoints_steps=1, iterations_per_loop=1)
-        started.extend(workers)
-        while max(saved_steps(model_dir), default=0) < done + 3:
-            assert workers[0].poll() is None, finish(workers)
-            time.sleep(0.002)
-        return workers
-
-    yield run
-    for worker in started:
-        worker.kill()
+    model_dir = data / "models" / "workers"
+    done = max(saved_steps(model_dir), default=0)
+    workers = start_workers(data, save_checkpoints_steps=1, iterations_per_loop=1)
+    while max(saved_steps(model_dir), default=0) < done + 3:
+        assert workers[0].poll() is None, finish(workers)
+        time.sleep(0.002)
+    return workers
 
 
 LOST = "another worker, or the TPU, was killed"
 
 
 @pytest.mark.slow
-def test_two_workers_lost_stopped_and_continued_equal_those_that_nobody_disturbed(
-    data, start_and_wait
-):
+def test_two_workers_lost_stopped_and_continued_equal_those_that_nobody_disturbed(data):
     """Whatever happens to a worker, the other one ends soon: TensorFlow notices in about 10 seconds.
 
     A signal to the second worker stops both at the same step; the first one saves. What follows equals
@@ -194,17 +194,17 @@ def test_two_workers_lost_stopped_and_continued_equal_those_that_nobody_disturbe
     assert "written to /" in outputs[0] and "written to /" not in outputs[1]
 
     for victim in (1, 0):
-        workers = start_and_wait()
+        workers = start_and_wait(data)
         workers[victim].kill()
         check_ended(workers[1 - victim], LOST, seconds=60)
 
-    workers = start_and_wait()
+    workers = start_and_wait(data)
     # Room for the metrics of a step, not for another checkpoint.
     resource.prlimit(workers[0].pid, resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     check_ended(workers[0], f"cannot write {data}/models/workers/checkpoints/step-", seconds=60)
     check_ended(workers[1], LOST, seconds=60)
 
-    workers = start_and_wait()
+    workers = start_and_wait(data)
     workers[1].send_signal(signal.SIGTERM)
     codes, outputs = finish(workers)
     assert codes == [143, 143], "\n".join(outputs)
