@@ -1,5 +1,4 @@
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +110,17 @@ def test_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 ON_A_REMOTE_HOST = """
 import socket, sys
 import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.ops import io_ops
 from lvbert_tf.training.checkpoints import Checkpoints
+
+seen = []
+
+def noting(operation):
+    def call(*arguments, **named):
+        seen.append((operation.__name__, context.context().device_name))
+        return operation(*arguments, **named)
+    return call
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -122,12 +131,14 @@ tf.config.experimental_connect_to_cluster(cluster)
 with tf.device("/job:worker/task:0/device:CPU:0"):
     weight = tf.Variable([1.0, 2.0])
 assert "/job:worker" in weight.device
-tf.debugging.set_log_device_placement(True)
+io_ops.save_v2, io_ops.restore_v2 = noting(io_ops.save_v2), noting(io_ops.restore_v2)
 checkpoints = Checkpoints(sys.argv[1], 0, io_device="/job:localhost", weights={"w": weight})
 checkpoints.save(3)
 weight.assign([0.0, 0.0])
 assert checkpoints.restore_latest(print) == 3
 assert weight.numpy().tolist() == [1.0, 2.0]
+assert {name for name, _ in seen} == {"save_v2", "restore_v2"}, seen
+assert all(device.startswith("/job:localhost") for _, device in seen), seen
 """
 
 
@@ -136,15 +147,11 @@ def test_variables_of_remote_hosts_are_saved_and_restored_by_this_one(tmp_path):
     process = subprocess.run(
         [sys.executable, "-c", ON_A_REMOTE_HOST, str(tmp_path)],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.returncode == 0, process.stdout
-    for operation in ("SaveV2", "RestoreV2"):
-        devices = re.findall(rf"\(?{operation}\)?.*?(/job:\w+)", process.stdout)
-        assert set(devices) == {"/job:localhost"}, (operation, devices)
 
 
 def test_half_of_a_state_is_not_restored(tmp_path):
