@@ -145,7 +145,7 @@ def test_a_run_continues_where_it_was_and_workers_share_a_batch():
 
 def test_batches_of_one_length_have_numbers_and_static_shapes():
     """As TPUs need it."""
-    plan = training_plan(LENGTHS, 8, 12, padded_lengths(LENGTHS, 64, bucket=False), seed=3)
+    plan = training_plan(LENGTHS, 8, 12, padded_lengths(LENGTHS, 64, False, "stretches"), seed=3)
     spec = batches(features(LENGTHS), plan, replicas=2).element_spec
     shapes = {name: value.shape.as_list() for name, value in spec.items()}
     assert shapes.pop("label") == [4]
