@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.layers.kernels import project_to_heads, split_into_heads
 
 # What Keras computes by itself; "gptq" and "awq" call the layers of a model one by one, without masks.
 QUANTIZATIONS = ("int8", "int4", "float8")
@@ -174,6 +175,18 @@ class MergedDense(Dense):
         part = Part(self, name)
         self._parts[name] = weakref.ref(part)
         return part
+
+    def heads(self, x, num_heads: int) -> list:
+        """Each part with its bias, cut into heads: shape (batch, heads, length, width / heads).
+
+        Args:
+            x: shape (batch, length, width of x).
+            num_heads: the number of heads.
+        """
+        parts = len(self.part_names)
+        if self.quantization_mode is None:
+            return project_to_heads(x, self.kernel, self.bias, parts=parts, num_heads=num_heads)
+        return split_into_heads(self(x), parts, num_heads)
 
     @property
     def lora_kernel_a(self):

@@ -3,13 +3,12 @@
 import math
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from lvbert_tf.architecture.layer_types import DIRECTIONS
 from lvbert_tf.layers.dense import MergedDense
 from lvbert_tf.layers.dropout import Dropout
-from lvbert_tf.layers.kernels import add_bias, masked_softmax
+from lvbert_tf.layers.kernels import attend
 
 
 @keras.saving.register_keras_serializable(package="lvbert_tf")
@@ -70,26 +69,18 @@ class SelfAttention(keras.layers.Layer):
             layer.build(x_shape)
 
     def call(self, x, padding_mask, training=None):
-        query, key, value = self._heads(x)  # (batch, heads, length, head_dim)
-        scores = tf.matmul(query, key, transpose_b=True)  # Q K', (batch, heads, length, length)
-        probabilities = masked_softmax(
-            scores,
+        # Q, K and V of x, each of shape (batch, heads, length, head_dim)
+        query, key, value = self.query_key_value.heads(x, self.num_heads)
+        # softmax(Q K' / sqrt(head_dim)) V, of the same shape
+        context = attend(
+            query,
+            key,
+            value,
             self._visible(padding_mask),
             scale=1.0 / math.sqrt(self.hidden_dim // self.num_heads),
             draw=self.dropout_layer.draw(training),
         )
-        context = ops.matmul(probabilities, value)  # (batch, heads, length, head_dim)
         return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), ops.shape(x))
-
-    def _heads(self, x):
-        """Query, key and value, each of shape (batch, heads, length, head_dim)."""
-        batch, length, _ = ops.shape(x)
-        vectors = ops.reshape(x, (-1, self.hidden_dim))
-        product, bias = self.query_key_value.product(vectors)  # x [Q K V], [q k v]
-        projected = add_bias(product, bias)  # (batch x length, 3 x hidden_dim)
-        shape = (batch, length, 3, self.num_heads, self.hidden_dim // self.num_heads)
-        parts = tf.unstack(ops.reshape(projected, shape), axis=2)
-        return [ops.transpose(part, (0, 2, 1, 3)) for part in parts]
 
     def _visible(self, padding_mask):
         """1 where a query may attend to a key, else 0: shape (batch, 1, 1 or length, length)."""

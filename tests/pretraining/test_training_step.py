@@ -190,6 +190,18 @@ def test_a_step_in_bfloat16_computes_in_float32_between_products():
     assert operations - moves == {"dot", "add", "multiply"}
 
 
+def test_a_step_for_gpus_has_no_grouped_convolution_and_gathers_rows():
+    """Both are slow there: a group a channel, and numbers that are read one by one."""
+    function, arguments = make_step(jit_compile=True).compiled_call(next(batches()))
+    module = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
+    assert "feature_group_count" not in module
+    gathers = re.findall(r" gather\(.*slice_sizes={([\d,]*)}.*op_name=\"(.*?)\"", module)
+    single = [name for sizes, name in gathers if not re.search("[^1,]", sizes)]
+    assert len(gathers) > len(single)
+    # Only of the labels of masked positions, and of the output bias at these labels.
+    assert single == ["GatherV2", "GatherV2_2"]
+
+
 def test_gradients_are_clipped_by_their_global_norm(plain):
     """After one step Adam's second moments are 1 - beta_2 times the squares of the gradient."""
     step = plain.fresh()

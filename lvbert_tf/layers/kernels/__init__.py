@@ -3,6 +3,7 @@
 `compilation.py` explains which form runs when. Layers only call kernels and do not choose the form.
 """
 
+from lvbert_tf.layers.kernels.attention import attend, project_to_heads, split_into_heads
 from lvbert_tf.layers.kernels.compilation import Compilation, compile_as
 from lvbert_tf.layers.kernels.convolution import (
     average_over_window,
@@ -24,6 +25,7 @@ __all__ = [
     "Draw",
     "add_bias",
     "add_norm",
+    "attend",
     "average_over_window",
     "bias_gelu",
     "compile_as",
@@ -34,5 +36,7 @@ __all__ = [
     "keep_scale",
     "layer_norm",
     "masked_softmax",
+    "project_to_heads",
     "softmax_over_taps",
+    "split_into_heads",
 ]

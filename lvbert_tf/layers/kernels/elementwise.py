@@ -131,6 +131,15 @@ def gated_linear_unit(product: tf.Tensor, bias: tf.Tensor, mask: tf.Tensor, *, w
     return tf.cast(tf.pad(gated, ((0, 0), window, (0, 0))), product.dtype)
 
 
+@gated_linear_unit.in_mode("whole", "tpu")
+def _gated_linear_unit_of_one_pass(product, bias, mask, *, window):
+    product, bias = with_gradient_of(product, bias)
+    return _repeated_gated_linear_unit(product, tf.stop_gradient(bias), mask, window=window)
+
+
+_repeated_gated_linear_unit = repeated_in_backward_pass(gated_linear_unit.plain)
+
+
 @gated_linear_unit.in_mode("stretches")
 def _gated_linear_unit(product, bias, mask, *, window):
     product, bias = with_gradient_of(product, bias)

@@ -1,6 +1,6 @@
 """Reductions within rows and over rows that are fast on CPUs, for the fused forms of kernels.
 
-A row is a vector along the last axis. `..._in_rows` reduces each row to one number; `_sum_over_rows`
+A row is a vector along the last axis. `..._in_rows` reduces each row to one number; `sum_over_rows`
 adds up all rows to one row.
 
 - A sum written as a matrix product with ones runs at the speed of memory. XLA's own sums on CPUs do not:
@@ -58,6 +58,20 @@ def maximum_of_eight_slices(x: tf.Tensor) -> tf.Tensor:
 
 
 @Kernel
+def sum_over_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """The sum of all rows of x, in float32 inside; the result has the shape and the type of `row`."""
+    rows = tf.reshape(tf.cast(x, tf.float32), [-1, row.shape.num_elements()])
+    return tf.cast(tf.reshape(tf.reduce_sum(rows, 0), row.shape), row.dtype)
+
+
+@sum_over_rows.in_mode("stretches")
+def product_of_ones(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    rows = tf.reshape(x, [-1, row.shape.num_elements()])
+    ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
+    return tf.cast(tf.reshape(tf.matmul(ones, rows), row.shape), row.dtype)
+
+
+@Kernel
 def cumulative_sum(x: tf.Tensor) -> tf.Tensor:
     """Sums of the first values of each row, up to and including each of them: float32 (rows, width)."""
     return tf.cumsum(x, -1)
@@ -97,32 +111,27 @@ def add_bias(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
 @add_bias.in_mode("stretches")
 @tf.custom_gradient
 def add_bias_with_summed_gradient(x: tf.Tensor, bias: tf.Tensor):
-    return add_bias.plain(x, bias), lambda upstream: (upstream, _sum_over_rows(upstream, bias))
+    return add_bias.plain(x, bias), lambda upstream: (upstream, sum_over_rows(upstream, bias))
 
 
 @tf.custom_gradient
 def with_gradient_of(x: tf.Tensor, row: tf.Tensor):
     """Returns `x` and `row` unchanged, and gives `row` the gradient of `x`, summed over all rows.
 
-    It is for a compiled stretch that adds `stop_gradient(row)`. If the stretch adds the row to its
-    argument, pass the argument through this function before the stretch. If the stretch adds the row to
-    its result, pass the result through it afterwards. The gradient of the row is then summed outside
-    XLA, by a matrix product with ones, which is faster than the sum that XLA would put into the stretch.
+    It is for a kernel that adds `stop_gradient(row)`. If the kernel adds the row to its argument, pass
+    the argument through this function before the kernel. If it adds the row to its result, pass the
+    result through it afterwards. The gradient of the row is then a sum of what the kernel's backward
+    pass returns in the type of x, which may have 16 bits. It is not a part of the kernel, where XLA on
+    CPUs sums slowly, and on TPUs keeps the summands in float32.
     """
-    return (x, row), lambda upstream, _: (upstream, _sum_over_rows(upstream, row))
+    return (x, row), lambda upstream, _: (upstream, sum_over_rows(upstream, row))
 
 
 @tf.custom_gradient
 def multiply_row(x: tf.Tensor, row: tf.Tensor):
     """`x * row`, in the type of `x`: shapes (..., width) and (width,)."""
     factor = tf.cast(row, x.dtype)
-    return x * factor, lambda upstream: (upstream * factor, _sum_over_rows(upstream * x, row))
-
-
-def _sum_over_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    rows = tf.reshape(x, [-1, row.shape.num_elements()])
-    ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
-    return tf.cast(tf.reshape(tf.matmul(ones, rows), row.shape), row.dtype)
+    return x * factor, lambda upstream: (upstream * factor, sum_over_rows(upstream * x, row))
 
 
 @tf.custom_gradient

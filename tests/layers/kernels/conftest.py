@@ -28,6 +28,7 @@ def forms_agree() -> Callable:
         with tf.GradientTape() as tape:
             tape.watch(floating)
             result = form(*tensors, **options)
+            result = tf.stack(result) if isinstance(result, list) else result
         upstream = np.random.default_rng(9).normal(size=result.shape)
         return [result, *tape.gradient(result, floating, tf.cast(upstream, result.dtype))]
 
