@@ -93,11 +93,13 @@ class PretrainingGradients:
         self._rows = settings.train_batch_size // num_replicas
         self._parts = settings.gradient_accumulation_steps
         self._paths = path_sampler.num_paths if path_sampler else 1
+        self._mask: Callable = self._masked
         self._part_gradients: Callable = self._gradients
         if self._parts * self._paths > 1:  # traced once for all parts
             self._part_gradients = tf.function(self._gradients, autograph=False)
 
     def compile(self):
+        self._mask = tf.function(self._masked, jit_compile=True, autograph=False)
         self._part_gradients = tf.function(self._gradients, jit_compile=True, autograph=False)
 
     def draw(self, seed):
@@ -107,6 +109,11 @@ class PretrainingGradients:
             return self.path_sampler.sample(seed)
 
     def compute(self, batch, seed, replica, drawn):
+        masked, weights = self._mask(batch, seed, replica)
+        weights = tf.distribute.get_replica_context().all_reduce("SUM", weights)
+        return self._accumulate(masked, weights, seed, replica, drawn)
+
+    def _masked(self, batch, seed, replica):
         masked = mask_tokens(
             batch,
             seed,
@@ -114,9 +121,7 @@ class PretrainingGradients:
             global_batch_size=self._batch_size,
             offset=replica * self._rows,
         )
-        context = tf.distribute.get_replica_context()
-        weights = context.all_reduce("SUM", loss_weights(masked, self.objective))
-        return self._accumulate(masked, weights, seed, replica, drawn)
+        return masked, loss_weights(masked, self.objective)
 
     def gates(self, variables, drawn):
         if self._paths != 1 or drawn is None:  # several paths run every block

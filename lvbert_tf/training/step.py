@@ -4,7 +4,7 @@ One call from the host does many steps. What is differentiated is not known here
 an object that computes the gradients of one replica.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -70,7 +70,7 @@ class Gradients(Protocol):
         """What is trained, in the order of the gradients."""
 
     def compile(self) -> None:
-        """Makes XLA compile the part of `compute` between the reductions over replicas."""
+        """Makes XLA compile the parts of `compute` before and after its reduction over replicas."""
 
     def draw(self, seed: tf.Tensor) -> Any:
         """Draws on the host what all replicas share in a step; None if there is nothing.
@@ -142,16 +142,20 @@ class TrainingStep:
         self._layout: dict[str, tf.TensorShape] = {}  # of a packed row; set when traced
         self._compiled_step: tf.types.experimental.PolymorphicFunction | None = None
         self._compilation: Compilation = compilation
+        self._judge: Callable[..., tuple[tf.Tensor, ...]] = self._judged
+        self._compiles_update = False
         whole = compilation in ("whole", "tpu")
         if whole and not isinstance(strategy, tf.distribute.TPUStrategy):
             # A module compiled by XLA cannot contain the strategy's all-reduce. So with several replicas
-            # XLA compiles the part between the reductions. A TPU compiles everything by itself.
+            # XLA compiles the parts between the reductions. A TPU compiles everything by itself.
             if strategy.num_replicas_in_sync == 1:
                 self._compiled_step = tf.function(
                     self._replica_step, jit_compile=True, autograph=False
                 )
             else:
                 gradients.compile()
+                self._judge = tf.function(self._judged, jit_compile=True, autograph=False)
+                self._compiles_update = True
         self._run = tf.function(self._run_steps, autograph=False)
         self._copy = tf.function(self._copies, autograph=False)
         self._norms = tf.function(self._parameter_norms, autograph=False)
@@ -249,22 +253,29 @@ class TrainingStep:
         gradients = [gradients[index] for index in used]
         row = self._pack({"_loss": loss, **sums})
         row, *gradients = context.all_reduce("SUM", [row, *gradients])
-        if self.loss_scale.dynamic:
-            gradients = [gradient / self.loss_scale.scale for gradient in gradients]
-        norm = tf.linalg.global_norm(gradients)
+        loss_scale = tf.convert_to_tensor(self.loss_scale.scale)
+        norm, scale, finite, overflow = self._judge(row[0], gradients, loss_scale)
         variables = [self._variables[index] for index in used]
-        clip = self.clip_norm / tf.maximum(norm, self.clip_norm)
         gates = self.gradients.gates(variables, drawn)
-        finite_loss, finite_norm = tf.unstack(tf.math.is_finite([row[0], norm]))
-        finite, overflow = finite_loss & finite_norm, tf.constant(0.0)
-        if self.loss_scale.dynamic:
-            # At a scale of 1, or if the loss itself is not finite, the scale cannot be the cause.
-            too_high = finite_loss & ~finite_norm & (self.loss_scale.scale > 1.0)
-            overflow = tf.cast(too_high, tf.float32)
-        apply_gradients(self.optimizer, gradients, variables, clip, finite, gates)
+        apply_gradients(
+            self.optimizer, gradients, variables, scale, finite, gates, self._compiles_update
+        )
         self.loss_scale.update(finite)
         self._layout |= {"_norm": norm.shape, "_overflow": overflow.shape}
         return tf.concat([row, [norm, overflow]], axis=0)
+
+    def _judged(self, loss, gradients, loss_scale):
+        """The gradients' norm and scale, whether to update, and whether the loss scale is too high."""
+        norm, scale = tf.linalg.global_norm(gradients), 1.0
+        if self.loss_scale.dynamic:
+            norm, scale = norm / loss_scale, 1.0 / loss_scale
+        scale *= self.clip_norm / tf.maximum(norm, self.clip_norm)
+        finite_loss, finite_norm = tf.unstack(tf.math.is_finite([loss, norm]))
+        overflow = tf.constant(0.0)
+        if self.loss_scale.dynamic:
+            # At a scale of 1, or if the loss itself is not finite, the scale cannot be the cause.
+            overflow = tf.cast(finite_loss & ~finite_norm & (loss_scale > 1.0), tf.float32)
+        return norm, scale, finite_loss & finite_norm, overflow
 
     def _pack(self, values):
         self._layout = {name: value.shape for name, value in values.items()}

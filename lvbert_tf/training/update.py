@@ -15,6 +15,7 @@ def apply_gradients(
     scale: tf.Tensor | float = 1.0,
     only_if: tf.Tensor | bool = True,
     gates: Sequence[tf.Tensor | None] | None = None,
+    compiled: bool = False,
 ) -> None:
     """Updates the variables and counts the step. It has to be called in a replica context.
 
@@ -32,6 +33,7 @@ def apply_gradients(
       gates: for each variable a boolean scalar that does the same for this variable alone in a
         conditional, or None if the variable has none. Variables with the same tensor share one
         conditional. By default no variable has one.
+      compiled: whether XLA compiles the update, which is then one launch on a device for each gate.
     """
     context = tf.distribute.get_replica_context()
     gates = [None] * len(variables) if gates is None else gates
@@ -53,8 +55,13 @@ def apply_gradients(
 
         def update(gradients, variables):
             def update_device(_, gradients, scale, only_if):
-                learning_rate = optimizer.learning_rate
-                optimizer.update_together(gradients, variables, learning_rate, scale, only_if)
+                def run(gradients, scale, only_if):
+                    rate = optimizer.learning_rate
+                    optimizer.update_together(gradients, variables, rate, scale, only_if)
+
+                if compiled:
+                    run = tf.function(run, jit_compile=True, autograph=False)
+                run(gradients, scale, only_if)
 
             # One call for all variables, so that small ones are one array on each device, too.
             arguments = (gradients, scale, only_if)

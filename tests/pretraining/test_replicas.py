@@ -88,7 +88,8 @@ def check_equal(ours, theirs):
 
 @pytest.mark.slow
 def test_two_replicas_and_accumulation_equal_one_device(data):
-    process = start(data, "two", "--virtual_devices", "2", gradient_accumulation_steps=2)
+    changes = {"gradient_accumulation_steps": 2, "jit_compile": True}
+    process = start(data, "two", "--virtual_devices", "2", **changes)
     assert pretrain(str(data), "one", hparams_json(**SETTINGS)) == 0
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
@@ -113,7 +114,7 @@ def test_two_replicas_skip_steps_alike(data):
 @pytest.mark.parametrize(
     ("path_sampling", "layer_types", "objective"),
     [
-        ("uniform", "CF", {"generator_layer_list": "F"}),
+        ("uniform", "CF", {"generator_layer_list": "F", "jit_compile": True}),
         ("fair", "AF", {"generator_layer_list": None, "electra_objective": False}),
     ],
 )
