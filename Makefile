@@ -54,7 +54,8 @@ test-engines: $(DEVELOPMENT) $(ENGINES)
 
 # In an environment of its own: libtpu's compiler, which runs on any CPU, and JAX to drive it.
 test-compiled: $(DEVELOPMENT) $(TPU_COMPILE)
-	@$(PYTHON) -m pytest tests/benchmarks/live_compiled_steps.py $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest tests/benchmarks/live_launches.py tests/benchmarks/live_compiled_steps.py \
+	  $(PYTEST_ARGS)
 
 # The TPU's TensorFlow is installed as on a TPU, and tested as far as it works without one: it cannot
 # compile for a CPU. So the tests of the package run with the plain TensorFlow of the same version.

@@ -10,12 +10,14 @@ from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.step import TrainingStep
 
 
-def build_step(
-    config: PretrainingConfig, vocabulary: Vocabulary, precision: str, compilation: Compilation
-) -> TrainingStep:
-    """The training step of a run with fresh weights, on one device, as another device compiles it."""
-    strategy = tf.distribute.get_strategy()
-    learner = Learner.build(
+def build_learner(
+    config: PretrainingConfig,
+    vocabulary: Vocabulary,
+    precision: str,
+    strategy: tf.distribute.Strategy,
+) -> Learner:
+    """The networks of a run with fresh weights, and what trains them."""
+    return Learner.build(
         strategy,
         vocabulary,
         config.networks,
@@ -24,6 +26,14 @@ def build_step(
         config.step,
         precision,
     )
+
+
+def build_step(
+    config: PretrainingConfig, vocabulary: Vocabulary, precision: str, compilation: Compilation
+) -> TrainingStep:
+    """The training step of a run with fresh weights, on one device, as another device compiles it."""
+    strategy = tf.distribute.get_strategy()
+    learner = build_learner(config, vocabulary, precision, strategy)
     return TrainingStep(
         strategy,
         learner.steps.gradients,

@@ -1,7 +1,7 @@
 """What is known about a compiled step, as JSON types and as tables."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.accelerators.chips import CHIPS, Roofline
@@ -129,8 +129,8 @@ def tables(values: Mapping[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            _table(("", ""), whole.items()),
-            _table(
+            table(("", ""), whole.items()),
+            table(
                 (
                     "chip",
                     "arithmetic",
@@ -157,9 +157,10 @@ def _groups(title: str, groups: Mapping[str, Mapping[str, float]]) -> str:
         )
         for name, group in groups.items()
     ]
-    return _table((title, "number", "MB through HBM", "thousand cycles"), rows)
+    return table((title, "number", "MB through HBM", "thousand cycles"), rows)
 
 
-def _table(header, rows) -> str:
+def table(header: Sequence, rows: Iterable[Iterable]) -> str:
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
