@@ -82,7 +82,7 @@ def finetune(
         if chief:
             # The lock covers these tasks only: another process may train other tasks meanwhile.
             stack.enter_context(training_in(config.models_dir, names))
-        stack.enter_context(workers.explained_worker_errors())
+        stack.enter_context(distribution.explained_device_errors())
         directories = [
             TrialDirectory(config.models_dir, names, trial + 1, config.seed)
             for trial in range(config.num_trials)
@@ -149,6 +149,12 @@ def _train(
 
     # === What earlier processes have left ===
     inputs = learner.fingerprint()
+    alike = {
+        "hparams": repr((config.learning, config.trials)).encode(),
+        "precision": precision.encode(),  # `auto` depends on a worker's GPUs
+        "weights or rows": inputs.encode(),
+    }
+    workers.check_alike(run.strategy, alike)
     if run.chief:
         for directory in directories:
             directory.remove() if overwrite else directory.check(report.hparams, inputs)

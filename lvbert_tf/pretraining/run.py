@@ -60,7 +60,7 @@ def pretrain(
     return run(config, vocabulary, start, strategy)
 
 
-@workers.explained_worker_errors()
+@distribution.explained_device_errors()
 def run(
     config: PretrainingConfig,
     vocabulary: Vocabulary,
@@ -83,17 +83,6 @@ def run(
     """
     if config.deterministic:
         distribution.make_deterministic()
-    with workers.agreement(strategy, config.worker_timeout, cli.end_at_once) as agree:
-        return _run(config, vocabulary, start, strategy, agree)
-
-
-def _run(
-    config: PretrainingConfig,
-    vocabulary: Vocabulary,
-    start: StoredModel | None,
-    strategy: tf.distribute.Strategy,
-    agree: workers.Agree,
-) -> int:
     chief = workers.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
     model_dir = Path(config.model_dir)
@@ -151,6 +140,7 @@ def _run(
 
     with (
         StopRequest(config.max_hours) as stop,
+        workers.agreement(strategy, config.worker_timeout, cli.end_at_once) as agree,
         training_in(model_dir) if chief else contextlib.nullcontext(),
     ):
         # === Restore ===

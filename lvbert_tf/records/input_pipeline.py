@@ -62,9 +62,8 @@ def training_dataset(
     def read_window(window: tf.Tensor) -> tf.data.Dataset:
         blocks, first = order.blocks(window)
         ends = tf.cumsum(tf.gather(records.block_examples, blocks))
-        numbers = first + tf.range(
-            ends[-1]
-        )  # of the window's examples, counted from the first epoch
+        # Of the window's examples, counted from the first epoch.
+        numbers = first + tf.range(ends[-1])
         row = numbers % global_batch_size
         ours = (numbers >= start) & (row >= rows.start) & (row < rows.stop)
         wanted = tf.boolean_mask(order.shuffle(ends[-1], window), ours)
@@ -219,7 +218,7 @@ def _parse(
     return {name: tf.cast(values, tf.int32) for name, values in parsed.items()}
 
 
-def _worker_rows(global_batch_size: int, worker: tuple[int, int], replicas: int = 1) -> slice:
+def _worker_rows(global_batch_size: int, worker: tuple[int, int], replicas: int) -> slice:
     index, count = worker
     if global_batch_size < 1 or global_batch_size % (count * replicas):
         among = f"{count} workers" + (f" of {replicas} replicas" if replicas > 1 else "")

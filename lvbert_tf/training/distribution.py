@@ -1,6 +1,8 @@
 """Where training runs: one device, several, several machines, or a TPU."""
 
+import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.layers.kernels import Compilation
 from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
 from lvbert_tf.training import cluster, rendezvous
-from lvbert_tf.training.workers import explained_worker_errors, worker_of
+from lvbert_tf.training.workers import worker_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,30 @@ class TpuAddress:
     zone: str | None = None
     project: str | None = None
     job_name: str | None = None
+
+
+@contextlib.contextmanager
+def explained_device_errors() -> Iterator[None]:
+    """Says what a user can do about a worker that no longer answers, or a device that is too small.
+
+    Raises:
+      InputError: TensorFlow has noticed one.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
+        raise InputError(
+            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
+            " start them again: they continue from the last checkpoint"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        said = re.search(r"(OOM|[Oo]ut of memory).*", error.message or "")
+        if not said:  # a full disk, or too many open files
+            raise
+        raise InputError(
+            f"a device has not enough memory ({said[0][:200]}); lower train_batch_size, in pre-training"
+            " raise gradient_accumulation_steps, or use more devices"
+        ) from error
 
 
 def start_strategy(
@@ -52,7 +78,7 @@ def start_strategy(
             settings.gcp_project,
             settings.tpu_job_name,
         )
-    with explained_worker_errors():
+    with explained_device_errors():
         strategy = make_strategy(name, virtual_devices, address, settings.worker_timeout)
     if worker_of(strategy)[0] == 0:
         for line in settings.without_effect(tpu):
@@ -141,15 +167,20 @@ def compilation_of(
       jit_compile: the hparam. True compiles the whole step. "auto" does so on GPUs and TPUs. Otherwise
         a CPU runs compiled stretches, and a GPU the plain kernels.
     """
+    kind = _kind_of_devices(strategy)
+    if jit_compile is True or (jit_compile == "auto" and kind != "CPU"):
+        return "tpu" if kind == "TPU" else "whole"
+    return "stretches" if kind == "CPU" else "plain"
+
+
+def _kind_of_devices(strategy: tf.distribute.Strategy) -> str:
+    """`CPU`, `GPU` or `TPU`."""
     try:
         devices = strategy.extended.worker_devices
         kinds = {tf.DeviceSpec.from_string(device).device_type for device in devices}
     except RuntimeError:  # TensorFlow's default strategy, which computes on a GPU if there is one
         kinds = {device.device_type for device in tf.config.list_logical_devices()}
-    accelerated = bool(kinds & {"GPU", "TPU"})
-    if jit_compile is True or (jit_compile == "auto" and accelerated):
-        return "tpu" if "TPU" in kinds else "whole"
-    return "plain" if accelerated else "stretches"
+    return next((kind for kind in ("TPU", "GPU") if kind in kinds), "CPU")
 
 
 def processors(strategy: tf.distribute.Strategy) -> int:
@@ -187,11 +218,12 @@ def batches_of_replicas(
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """For the user: `MirroredStrategy, 2 replicas`."""
+    """For the user: `MirroredStrategy, 2 replicas on GPU`."""
     replicas = strategy.num_replicas_in_sync
     name = type(strategy).__name__
     name = "one device" if name == "_DefaultDistributionStrategy" else name
-    return f"{name}, {replicas} replica{'s' if replicas > 1 else ''}"
+    on = _kind_of_devices(strategy)
+    return f"{name}, {replicas} replica{'s' if replicas > 1 else ''} on {on}"
 
 
 def check_batch(

@@ -14,6 +14,7 @@ from lvbert_tf.training.checkpoints import Checkpoints
 from lvbert_tf.training.profiler import NO_PROFILE, Profiler
 from lvbert_tf.training.reporter import Reporter
 from lvbert_tf.training.signals import StopRequest
+from lvbert_tf.training.workers import Agree
 
 SECONDS_BETWEEN_CHECKS = 5.0  # a stop request waits at most about this long
 _COUNTS = ("evaluated_step", "skipped_steps", "failed_in_a_row")  # in the JSON of `HostState`
@@ -152,7 +153,7 @@ def train(
     reporter: Reporter,
     stop: StopRequest,
     evaluate: Callable[[int], bool] = lambda step: True,
-    agree: Callable[[bool, int], tuple[bool, int]] = lambda stop, steps: (stop, steps),
+    agree: Agree = lambda stop, steps: (stop, steps),
     profiler: Profiler = NO_PROFILE,
 ) -> bool:
     """Trains from the step where `steps` is to `schedule.num_train_steps`, or until a stop is requested.

@@ -62,8 +62,7 @@ class LossScale(tf.Module):
     The smallest gradients would be zero in float16, so the gradient of the loss times a scale is
     computed, and divided by the scale in float32. The scale doubles after `growth_steps` steps in a row
     with finite gradients. It halves, down to 1, after a step whose gradients are not finite. Such a step
-    is skipped as any step that is not finite is; see `TrainingStep`. Outside float16 the scale is
-    constantly 1.
+    is skipped as any step that is not finite is; see `TrainingStep`. Outside float16 nothing is scaled.
 
     Checkpoints save the scale, so that a run continues exactly as it would have gone on.
 
@@ -98,7 +97,8 @@ class LossScale(tf.Module):
         """Begins to scale after a checkpoint was restored that a run in another precision wrote.
 
         Such a run leaves the scale at 1 and counts no steps. From there the scale would need thousands
-        of steps to become large enough.
+        of steps to become large enough. A run in float16 leaves the same where its scale has fallen to
+        1 in the last step, and begins to scale again, too.
         """
         if self.dynamic and self.scale.numpy() == 1.0 and self.finite_steps.numpy() == 0:
             self.reset()

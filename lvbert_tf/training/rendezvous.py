@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
 
 _SECONDS_BETWEEN_TRIES = 0.2
 _SECONDS_TO_ANSWER = 5.0
@@ -74,15 +74,24 @@ def _report_to_first(address: str, identity: str, index: int, deadline: float) -
 
 
 def _wait_for_others(addresses: list[str], identity: str, deadline: float) -> list[int]:
-    """Returns the workers that have not come in time."""
+    """Returns the workers that have not come in time.
+
+    Raises:
+      InputError: the port could not be opened until then.
+    """
     here: dict[int, socket.socket] = {}
+    failure: OSError | None = None
     try:
         while len(here) < len(addresses) - 1 and (left := deadline - time.monotonic()) > 0:
             try:
                 with _server(_split(addresses[0])[1]) as server:
+                    failure = None
                     _accept(server, here, identity, len(addresses), deadline)
-            except OSError:  # the port is still in use
+            except OSError as error:  # the port may still be in use
+                failure = error
                 time.sleep(min(left, _SECONDS_BETWEEN_TRIES))
+        if failure:
+            raise InputError(f"cannot listen on {addresses[0]}: {reason(failure)}") from failure
         missing = [worker for worker in range(1, len(addresses)) if worker not in here]
         for connection in here.values() if not missing else ():
             connection.settimeout(_SECONDS_TO_ANSWER)

@@ -198,7 +198,7 @@ class TrainingStep:
         It returns one packed row, see `unpack`. With it the module can be lowered for another compiler.
 
         Args:
-          batch: the rows of the global batch.
+          batch: the rows of the global batch, which the one replica computes.
 
         Raises:
           ValueError: XLA does not compile the step as a whole on one replica.

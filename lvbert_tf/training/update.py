@@ -1,5 +1,6 @@
 """Updating variables with gradients that are already summed over replicas."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -33,7 +34,9 @@ def apply_gradients(
       gates: for each variable a boolean scalar that does the same for this variable alone in a
         conditional, or None if the variable has none. Variables with the same tensor share one
         conditional. By default no variable has one.
-      compiled: whether XLA compiles the update, which is then one launch on a device for each gate.
+      compiled: whether XLA compiles the update of the variables without a gate, which is then one
+        launch on each device. Variables with a gate, those of a supernet's blocks, have so many gates
+        that compiling them would take longer than it saves.
     """
     context = tf.distribute.get_replica_context()
     gates = [None] * len(variables) if gates is None else gates
@@ -43,17 +46,18 @@ def apply_gradients(
     ]
 
     def update_in_groups(update, gradients, conditions):
-        def update_group(members):
-            update([gradients[i] for i in members], [variables[i] for i in members])
+        def update_group(members, condition):
+            chosen = [[each[i] for i in members] for each in (gradients, variables)]
+            update(*chosen, compiled and condition is None)
 
         for condition, members in zip(conditions, groups, strict=True):
-            _run_if(condition, lambda members=members: update_group(members))
+            _run_if(condition, functools.partial(update_group, members, condition))
 
     def update_all_devices(strategy, gradients, scale, only_if, conditions):
         def local(value):
             return value if value is None else strategy.experimental_local_results(value)[0]
 
-        def update(gradients, variables):
+        def update(gradients, variables, compiled):
             def update_device(_, gradients, scale, only_if):
                 def run(gradients, scale, only_if):
                     rate = optimizer.learning_rate
@@ -75,7 +79,7 @@ def apply_gradients(
     else:
         learning_rate = optimizer.learning_rate
 
-        def update(gradients, variables):
+        def update(gradients, variables, _):
             optimizer.update_together(gradients, variables, learning_rate, scale, only_if)
 
         update_in_groups(update, gradients, conditions)

@@ -10,9 +10,9 @@ class WaitLimit:
     """Ends the process if the next sign of life of the other workers takes too long.
 
     TensorFlow notices within some ten seconds that a worker was killed or that its machine is gone, and
-    raises an error in the others. It does not notice one that lives but does not take part, for
-    example because a disk does not answer. A computation that waits for
-    such a worker does not return, and no exception can be raised in it; so a thread ends the process.
+    raises an error in the others. It does not notice one that lives but does not take part, for example
+    because a disk does not answer. A computation that waits for such a worker does not return, and no
+    exception can be raised in it; so a thread ends the process.
 
     Args:
       seconds: how long to wait after the context was entered, and after each call of `start_again`.

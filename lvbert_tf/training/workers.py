@@ -29,22 +29,6 @@ def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def explained_worker_errors() -> Iterator[None]:
-    """Says what a user can do about a worker that was killed or no longer answers.
-
-    Raises:
-      InputError: TensorFlow has noticed one.
-    """
-    try:
-        yield
-    except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError) as error:
-        raise InputError(
-            "another worker, or the TPU, was killed or cannot be reached; stop all workers and"
-            " start them again: they continue from the last checkpoint"
-        ) from error
-
-
-@contextlib.contextmanager
 def agreement(
     strategy: tf.distribute.Strategy, seconds: float, give_up: Callable[[str], object]
 ) -> Iterator[Agree]:

@@ -214,7 +214,7 @@ def test_two_workers_lost_stopped_and_continued_equal_those_that_nobody_disturbe
 
     codes, outputs = finish(start_workers(data))
     assert codes == [0, 0], "\n".join(outputs)
-    assert f"2 replicas, 96 examples; from step {stopped_at} to {STEPS}" in outputs[0]
+    assert f"2 replicas on CPU, 96 examples; from step {stopped_at} to {STEPS}" in outputs[0]
     models = data / "models"
     check_same_arrays(models / "workers", models / "undisturbed", STEPS)
     assert pretrain(str(data), "one_device", hparams_json(**{**SETTINGS, **WORKERS})) == 0

@@ -235,3 +235,23 @@ def test_only_gpus_need_to_be_made_deterministic(monkeypatch, gpus, calls):
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: made.append(1))
     distribution.make_deterministic()
     assert len(made) == calls
+
+
+def fill_memory():
+    return tf.ones([1 << 46]) + 1
+
+
+@pytest.mark.parametrize("fill", [fill_memory, tf.function(fill_memory, jit_compile=True)])
+def test_too_little_memory_is_one_line(fill):
+    with (
+        pytest.raises(InputError, match=r"not enough memory .*; lower train_batch_size") as caught,
+        distribution.explained_device_errors(),
+    ):
+        fill()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_not_taken_for_too_little_memory():
+    error = tf.errors.ResourceExhaustedError(None, None, "/x: No space left on device")
+    with pytest.raises(tf.errors.ResourceExhaustedError), distribution.explained_device_errors():
+        raise error

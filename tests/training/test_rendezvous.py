@@ -50,3 +50,11 @@ def test_the_missing_are_named(addresses):
                 meet(addresses, 2, 1)
         with pytest.raises(InputError, match=r"missing: worker 1 \(b:1\)$"):
             first.result(10)
+
+
+def test_a_port_of_another_program_is_named(addresses):
+    with (
+        socket.create_server(("", int(addresses[0].split(":")[1]))),
+        pytest.raises(InputError, match=r"cannot listen on 127.0.0.1:.*: Address already in use"),
+    ):
+        meet(addresses, 0, 1)

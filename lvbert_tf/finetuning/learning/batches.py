@@ -12,7 +12,7 @@ from lvbert_tf.layers.kernels import Compilation
 # lengths, and few enough to leave the order of rows random.
 _BATCHES_SORTED_TOGETHER = 50
 # Lengths are multiples of this. Even ones suit the vectors of a processor, and twice as many rows share
-# a length. The matrix units of GPUs read eight 16-bit values at once.
+# a length. The matrix units of GPUs read eight 16-bit values at once. A TPU has one length for all.
 _LENGTH_MULTIPLES: dict[Compilation, int] = {"stretches": 2, "whole": 8, "plain": 8}
 # What it costs to compile a training step for one more length, in tokens of padding. Compiling the
 # stretches of a step takes half a second, in which 2 cores train a small model on this many tokens.
@@ -52,7 +52,7 @@ def padded_lengths(
       bucket: whether there may be several lengths; if not, `max_seq_length` is the only one.
       compilation: how the computation is compiled, which decides the price of a length.
       passes: the number of passes over the rows (epochs), among which training divides the price; None
-        for predictions, which are not compiled.
+        for predictions, where a length is cheap.
     """
     if not bucket:
         return np.array([max_seq_length], np.int32)

@@ -65,7 +65,7 @@ def sum_over_rows(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
 
 
 @sum_over_rows.in_mode("stretches")
-def product_of_ones(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+def _product_of_ones(x: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(x, [-1, row.shape.num_elements()])
     ones = tf.ones([1, tf.shape(rows)[0]], rows.dtype)
     return tf.cast(tf.reshape(tf.matmul(ones, rows), row.shape), row.dtype)
