@@ -22,6 +22,18 @@ def meet(addresses, index, seconds):
     return index
 
 
+def connect(address, seconds=30):
+    """Connects to a worker as soon as it listens."""
+    host, port = address.split(":")
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection((host, int(port)))
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def test_all_wait_for_the_last_and_the_port_is_free_afterwards(addresses):
     port = int(addresses[0].split(":")[1])
     with ThreadPoolExecutor(5) as pool:
@@ -30,6 +42,7 @@ def test_all_wait_for_the_last_and_the_port_is_free_afterwards(addresses):
         assert not early.done()
         # An earlier run still holds the port, and answers something else.
         with socket.create_server(("127.0.0.1", port)) as old:
+            old.settimeout(30)
             first = pool.submit(meet, addresses, 0, 30)
             old.accept()[0].sendall(b"something else\n")
         with pytest.raises(InputError, match="missing: worker 0"):  # of another cluster
@@ -42,12 +55,11 @@ def test_all_wait_for_the_last_and_the_port_is_free_afterwards(addresses):
 
 def test_the_missing_are_named(addresses):
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(meet, addresses, 0, 1)
-        time.sleep(0.2)
-        with socket.create_connection(("127.0.0.1", int(addresses[0].split(":")[1]))) as stranger:
+        first = pool.submit(meet, addresses, 0, 3)
+        with connect(addresses[0]) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n")
-            with pytest.raises(InputError, match=r"1 seconds .*; missing: worker 0 \(127"):
-                meet(addresses, 2, 1)
+            with pytest.raises(InputError, match=r"4 seconds .*; missing: worker 0 \(127"):
+                meet(addresses, 2, 4)  # longer than the first one waits
         with pytest.raises(InputError, match=r"missing: worker 1 \(b:1\)$"):
             first.result(10)
 

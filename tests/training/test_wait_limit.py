@@ -17,8 +17,8 @@ def test_gives_up_once_the_others_are_silent():
 
 def test_every_answer_starts_the_time_again_and_the_end_of_the_context_ends_it():
     given_up = threading.Event()
-    with WaitLimit(0.5, "nobody has answered", lambda message: given_up.set()) as limit:
+    with WaitLimit(2, "nobody has answered", lambda message: given_up.set()) as limit:
         for _ in range(4):
-            assert not given_up.wait(0.2)
+            assert not given_up.wait(0.7)
             limit.start_again()
-    assert not given_up.wait(0.7)
+    assert not given_up.wait(2.5)
