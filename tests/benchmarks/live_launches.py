@@ -25,8 +25,11 @@ TINY = {
 def launched():
     """(way of compilation, replicas) -> nodes on a device."""
     command = [sys.executable, "-m", "benchmarks.launches", "--hparams", json.dumps(TINY)]
-    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines()]
+    process = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
+    )
+    printed = process.stdout.splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed]
     return {(row[0], row[1]): int(row[2].replace(",", "")) for row in rows[2:]}
 
 

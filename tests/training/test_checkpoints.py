@@ -150,6 +150,7 @@ def test_variables_of_remote_hosts_are_saved_and_restored_by_this_one(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=300,
     )
     assert process.returncode == 0, process.stdout
 
