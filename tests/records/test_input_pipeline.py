@@ -10,6 +10,7 @@ from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.settings.parts import RecordSettings
 
 BATCH = 8
+LEFT_OVER_AT = 7  # of a window's 60 examples 4 are left then, fewer than workers
 
 
 @pytest.fixture
@@ -85,13 +86,16 @@ def test_starting_at_a_step_equals_leaving_out_the_batches_before(records, step)
     assert rows(started) == rows(found)
 
 
-@pytest.mark.parametrize(("workers", "replicas"), [(2, 1), (2, 2), (8, 1), (1, 4)])
-def test_workers_and_their_replicas_share_the_global_batch(records, workers, replicas):
+@pytest.mark.parametrize(
+    ("workers", "replicas", "start"),
+    [(2, 1, 3), (2, 2, 3), (8, 1, 3), (1, 4, 3), (8, 1, LEFT_OVER_AT)],
+)
+def test_workers_and_their_replicas_share_the_global_batch(records, workers, replicas, start):
     steps = records.num_examples // BATCH + 2  # into the next epoch
-    whole = batches(training_dataset(records, BATCH, seed=5, start_step=3), steps)
+    whole = batches(training_dataset(records, BATCH, seed=5, start_step=start), steps)
     parts = [
         batches(
-            training_dataset(records, BATCH, 5, 3, worker=(index, workers), replicas=replicas),
+            training_dataset(records, BATCH, 5, start, worker=(index, workers), replicas=replicas),
             steps * replicas,
         )
         for index in range(workers)
