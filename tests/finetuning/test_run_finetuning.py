@@ -259,10 +259,11 @@ def test_questions_are_answered_in_the_form_of_squad(data):
 
 
 def test_devices_share_a_batch(tmp_path):
-    """Without dropout two devices learn what one does."""
+    """Without dropout two devices, whose steps are compiled, learn what one does."""
     copies = [make_data(tmp_path / name, layers="AF", dropout=0.0) for name in ("one", "two")]
-    hparams = settings("sst", head_dropout=0.0, num_train_epochs=2)
+    changes = {"head_dropout": 0.0, "num_train_epochs": 2}
     for copy, devices in zip(copies, (0, 2), strict=True):
+        hparams = settings("sst", jit_compile=bool(devices), **changes)
         command = ["run_finetuning.py", "--data_dir", str(copy), "--model_name", NAME]
         options = ["--hparams", hparams, "--virtual_devices", str(devices)]
         run = subprocess.run([sys.executable, *command, *options], cwd=ROOT, capture_output=True)
