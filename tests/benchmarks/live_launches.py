@@ -26,7 +26,7 @@ def launched():
     """(way of compilation, replicas) -> nodes on a device."""
     command = [sys.executable, "-m", "benchmarks.launches", "--hparams", json.dumps(TINY)]
     process = subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300
+        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=900
     )
     printed = process.stdout.splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed]
