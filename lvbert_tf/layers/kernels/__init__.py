@@ -1,4 +1,4 @@
-"""What layers compute between matrix products: for each kernel a plain definition and other forms.
+"""What layers compute around their products with weights: kernels, in plain and in other forms.
 
 `compilation.py` explains which form runs when. Layers only call kernels and do not choose the form.
 """
