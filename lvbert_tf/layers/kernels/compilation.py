@@ -119,7 +119,7 @@ def repeated_in_backward_pass(function: Callable) -> Callable:
 
             return function(*tensors, **options), gradient
 
-        return apply(*tensors)
+        return apply(*_local(tensors))
 
     return call
 
@@ -192,7 +192,8 @@ def _is_stretch(tensors) -> bool:
 def _local(tensors):
     """Copies of the tensors that belong to the graph that is being built.
 
-    TensorFlow loses a tensor of a conditional's branch that is captured both by a function that XLA
-    compiles and by one that it does not compile. `tf.identity` makes a copy that is local to the graph.
+    In a conditional's branch, TensorFlow loses a tensor from outside that is captured both by the
+    gradient of one of these functions and by something else. `tf.identity` makes a copy that is local to
+    the graph.
     """
     return [tf.identity(tensor) for tensor in tensors]
