@@ -186,7 +186,7 @@ class MergedDense(Dense):
         parts = len(self.part_names)
         if self.quantization_mode is None:
             return project_to_heads(x, self.kernel, self.bias, parts=parts, num_heads=num_heads)
-        return split_into_heads(self(x), parts, num_heads)
+        return split_into_heads(self(x), ops.shape(x)[:2], parts, num_heads)
 
     @property
     def lora_kernel_a(self):

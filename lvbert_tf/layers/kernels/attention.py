@@ -27,14 +27,25 @@ def project_to_heads(
     """
     batch, length, width = ops.shape(x)
     product = tf.matmul(tf.reshape(x, (-1, width)), matrix)
-    projected = tf.reshape(add_bias(product, bias), (batch, length, -1))
-    return split_into_heads(projected, parts, num_heads)
+    return split_into_heads(add_bias(product, bias), (batch, length), parts, num_heads)
 
 
-def split_into_heads(x: tf.Tensor, parts: int, num_heads: int) -> list[tf.Tensor]:
-    """(batch, length, parts x heads x head_dim) to a list of (batch, heads, length, head_dim)."""
-    batch, length, columns = ops.shape(x)
-    x = tf.reshape(x, (batch, length, parts, num_heads, columns // (parts * num_heads)))
+def split_into_heads(
+    x: tf.Tensor, shape: tuple[int | tf.Tensor, ...], parts: int, num_heads: int
+) -> list[tf.Tensor]:
+    """Cuts rows of parts x heads x head_dim columns into a tensor for each part.
+
+    Args:
+        x: the rows of all positions: shape (batch x length, columns) or (batch, length, columns).
+        shape: (batch, length).
+        parts: the number of parts.
+        num_heads: the number of heads.
+
+    Returns:
+        for each part a tensor of shape (batch, heads, length, head_dim).
+    """
+    # One reshape, and no -1: other engines that run exported models need it where there are no rows.
+    x = tf.reshape(x, (*shape, parts, num_heads, x.shape[-1] // (parts * num_heads)))
     return [tf.transpose(part, (0, 2, 1, 3)) for part in tf.unstack(x, axis=2)]
 
 
