@@ -13,9 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
-from benchmarks.accelerators.pretraining_case import bert_vocabulary
+from benchmarks.accelerators.pretraining_case import bert_vocabulary, build_learner
 from benchmarks.baselines import stepping
-from lvbert_tf.pretraining.learner import Learner
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.training.distribution import batches_of_replicas, make_strategy
 from lvbert_tf.training.precision import resolve_precision
@@ -37,15 +36,8 @@ def main() -> None:
             "train_batch_size": flags.batch_size,
         },
     )
-    learner = Learner.build(
-        strategy,
-        bert_vocabulary(),
-        config.networks,
-        config.objective,
-        config.optimisation,
-        config.step,
-        resolve_precision(flags.precision),
-    )
+    precision = resolve_precision(flags.precision)
+    learner = build_learner(config, bert_vocabulary(), precision, strategy)
 
     def rows(host: tuple[int, int], replicas: int) -> tf.data.Dataset:
         size = flags.batch_size // host[1] // replicas

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from tiny_run import NO_DROPOUT, hparams
 
+from benchmarks.accelerators.pretraining_case import build_learner
 from lvbert_tf.layers.kernels import compile_as
-from lvbert_tf.pretraining.learner import Learner
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text import Tokenizer
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -47,15 +47,7 @@ def learner(vocabulary, precision, **changes):
     overrides = {"max_position_embeddings": LENGTH, **settings.pop("model_hparam_overrides", {})}
     hyperparameters = hparams(**settings, model_hparam_overrides=overrides)
     config = PretrainingConfig.create("data", "m", hyperparameters)
-    return Learner.build(
-        tf.distribute.get_strategy(),
-        vocabulary,
-        config.networks,
-        config.objective,
-        config.optimisation,
-        config.step,
-        precision,
-    )
+    return build_learner(config, vocabulary, precision, tf.distribute.get_strategy())
 
 
 def batches(rows):
