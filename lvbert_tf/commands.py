@@ -10,8 +10,9 @@ COMMANDS = {
     "run_search.py": "lvbert-search",
     "export_saved_model.py": "lvbert-export",
     "convert_checkpoint.py": "lvbert-convert",
+    "-m lvbert_tf.plan": "lvbert-plan",
 }
-_SCRIPT = re.compile(rf"(?:python )?\b({'|'.join(map(re.escape, COMMANDS))})\b")
+_SCRIPT = re.compile(rf"(?:python |\b)({'|'.join(map(re.escape, COMMANDS))})\b")
 
 
 def named_as_called(text: str, program: str) -> str:

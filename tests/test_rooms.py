@@ -23,7 +23,7 @@ ROOMS = (
         "finetuning.learning",
     ),
     *("finetuning.line_requests", "finetuning.predict_lines", "finetuning.run"),
-    *("search", "conversion", "serving", "programs"),
+    *("search", "plan", "conversion", "serving", "programs"),
 )
 """From the ground up: a room imports rooms before it and its own files, no others."""
 WITHOUT_TENSORFLOW = ("errors", "io", "hparams", "architecture", "settings", "commands", "cli")

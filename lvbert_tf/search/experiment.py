@@ -8,18 +8,16 @@ from typing import Any
 
 import optuna
 
-from lvbert_tf.architecture.layer_string import interleaved
-from lvbert_tf.search.settings import SearchSettings, split_hparams
+from lvbert_tf.search.settings import (
+    SearchSettings,
+    split_hparams,
+    supernet_config,
+    winner_hparams,
+)
 from lvbert_tf.search.space import SearchSpace
 from lvbert_tf.search.study import open_study
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.settings.user_hparams import check_directory_name
-
-# What is of the supernet's training and not of the model that is trained from scratch afterwards.
-_SUPERNET_ONLY = (
-    *("layer_types", "path_sampling", "init_checkpoint"),
-    *("max_hours", "profile_steps"),  # of one process
-)
 
 
 @dataclass(frozen=True)
@@ -59,14 +57,8 @@ class Experiment:
         """
         check_directory_name("search name", name)
         settings, pretraining = split_hparams(user_hparams)
-        supernet = {
-            "layer_types": settings.layer_types,
-            "custom_layer_list": str(interleaved(settings.layer_types, settings.num_layers)),
-            "model_dir": str(Path(data_dir) / "searches" / name / "supernet"),
-        }
-        config = PretrainingConfig.create(data_dir, name, {**pretraining, **supernet})
-        settings.check_fitness(config.wiring.objective)
-        winner = {key: pretraining[key] for key in pretraining if key not in _SUPERNET_ONLY}
+        config = supernet_config(data_dir, name, settings, pretraining)
+        winner = winner_hparams(pretraining)
         space = settings.space(config.discriminator, config.max_seq_length)
         return cls(name, settings, config, space, winner, storage_url)
 

@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lvbert_tf import hparams
-from lvbert_tf.architecture.layer_string import check_layer_types
+from lvbert_tf.architecture.layer_string import check_layer_types, interleaved
 from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
@@ -127,6 +128,12 @@ class SearchSettings:
             raise InputError(f"fitness {self.fitness}: the objective is {objective}; use {allowed}")
 
 
+# What is of the supernet's training and not of the model that is trained from scratch afterwards.
+_SUPERNET_ONLY = (
+    *("layer_types", "path_sampling", "init_checkpoint"),
+    *("max_hours", "profile_steps"),  # of one process
+)
+
 # Hparams of pre-training that the search itself sets, each with the reason for an error message.
 DECIDED = {
     "custom_layer_list": "it is what is searched for; num_layers and layer_types say among which",
@@ -156,3 +163,32 @@ def split_hparams(user_hparams: Mapping[str, Any]) -> tuple[SearchSettings, dict
     settings = {name: value for name, value in user_hparams.items() if name in ours}
     pretraining = {name: value for name, value in user_hparams.items() if name in theirs}
     return hparams.build(SearchSettings, settings), pretraining
+
+
+def supernet_config(
+    data_dir: str, name: str, settings: SearchSettings, pretraining: Mapping[str, Any]
+) -> PretrainingConfig:
+    """The configuration of pre-training the supernet of a search.
+
+    Args:
+      data_dir: holds vocab.txt, pretrain_tfrecords/ and searches/.
+      name: of the search.
+      settings: of the search.
+      pretraining: hparams of pre-training; see `split_hparams`.
+
+    Raises:
+      InputError: a value is not allowed, or the fitness says nothing under the objective.
+    """
+    supernet = {
+        "layer_types": settings.layer_types,
+        "custom_layer_list": str(interleaved(settings.layer_types, settings.num_layers)),
+        "model_dir": str(Path(data_dir) / "searches" / name / "supernet"),
+    }
+    config = PretrainingConfig.create(data_dir, name, {**pretraining, **supernet})
+    settings.check_fitness(config.wiring.objective)
+    return config
+
+
+def winner_hparams(pretraining: Mapping[str, Any]) -> dict[str, Any]:
+    """The hparams that the winner is pre-trained with, beside its layers, as the user gave them."""
+    return {key: value for key, value in pretraining.items() if key not in _SUPERNET_ONLY}
