@@ -8,7 +8,12 @@ import keras
 from keras import ops
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.layers.kernels import project_to_heads, split_into_heads
+from lvbert_tf.layers.kernels import (
+    bias_gelu,
+    gelu_product,
+    project_to_heads,
+    split_into_heads,
+)
 
 # What Keras computes by itself; "gptq" and "awq" call the layers of a model one by one, without masks.
 QUANTIZATIONS = ("int8", "int4", "float8")
@@ -48,6 +53,17 @@ class Dense(keras.layers.Dense):
         if self.quantization_mode is None:
             return ops.matmul(x, self.kernel), self.bias
         return self(x), ops.zeros_like(self.bias)
+
+    def product_of_gelu(self, x, bias):
+        """As `product(bias_gelu(x, bias))`, with one kernel.
+
+        Args:
+            x: shape (rows, width).
+            bias: shape (width,).
+        """
+        if self.quantization_mode is None:
+            return gelu_product(x, bias, self.kernel), self.bias
+        return self.product(bias_gelu(x, bias))
 
     def quantize(self, mode=None, type_check=True, config=None):
         """Quantises the weight matrix as Keras does.

@@ -45,10 +45,12 @@ class FeedForward(keras.layers.Layer):
         self.intermediate.build(x_shape)
 
     def call(self, x, padding_mask=None):
-        vectors = ops.reshape(x, (-1, self.hidden_dim))  # (batch x length, hidden_dim)
-        product, bias = self.intermediate.product(vectors)  # x W, b
-        hidden = bias_gelu(product, bias)  # (batch x length, intermediate_dim)
+        hidden = bias_gelu(*self.before_gelu(x))
         return ops.reshape(hidden, (*ops.shape(x)[:-1], self.intermediate_dim))
+
+    def before_gelu(self, x):
+        """Returns `x W` and `b`; the product has shape (batch x length, intermediate_dim)."""
+        return self.intermediate.product(ops.reshape(x, (-1, self.hidden_dim)))
 
     def get_config(self):
         return {

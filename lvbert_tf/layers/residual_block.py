@@ -1,9 +1,11 @@
 """The post-LN residual block around one layer of the string."""
 
 import keras
+from keras import ops
 
 from lvbert_tf.layers.dense import dense
 from lvbert_tf.layers.dropout import Dropout
+from lvbert_tf.layers.feed_forward import FeedForward
 from lvbert_tf.layers.kernels import add_norm
 from lvbert_tf.layers.layer_norm import LayerNorm
 
@@ -51,10 +53,17 @@ class ResidualBlock(keras.layers.Layer):
         self.layer_norm.build(x_shape)
 
     def call(self, x, padding_mask, training=None):
-        hidden = self.sublayer(x, padding_mask, training=training)  # (batch, length, output_dim)
-        product, bias = self.output_dense.product(hidden)  # hidden W, b
+        product, bias = self._product(x, padding_mask, training)
         norm, draw = self.layer_norm, self.dropout_layer.draw(training)
         return add_norm(product, bias, x, norm.gamma, norm.beta, epsilon=norm.epsilon, draw=draw)
+
+    def _product(self, x, padding_mask, training):
+        """`sublayer(x) W` of the dense layer, shape (batch, length, hidden_dim), and its bias."""
+        if isinstance(self.sublayer, FeedForward):  # whose last operation goes into the product
+            product, bias = self.output_dense.product_of_gelu(*self.sublayer.before_gelu(x))
+            return ops.reshape(product, ops.shape(x)), bias
+        hidden = self.sublayer(x, padding_mask, training=training)  # (batch, length, output_dim)
+        return self.output_dense.product(hidden)
 
     def compute_output_shape(self, x_shape, padding_mask_shape=None):
         return x_shape

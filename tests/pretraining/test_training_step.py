@@ -172,7 +172,7 @@ def test_losses_and_samples_are_sums_of_the_logits(mode, changes, expected):
     function, arguments = TrainingStep(*parts, 0, mode).compiled_call(next(batches()))
     module = function.experimental_get_compiler_ir(*arguments)(stage="hlo")
     products = re.findall(r" (?:dot|convolution)\(.* op_name=\"(.*?)\"", module)
-    networks = re.compile("generator|discriminator|head")
+    networks = re.compile("generator|discriminator|head|gelu_product")
     assert any(map(networks.search, products))
     others = [name for name in products if not networks.search(name)]
     assert sorted(others) == sorted(expected)

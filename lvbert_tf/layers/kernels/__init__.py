@@ -15,6 +15,7 @@ from lvbert_tf.layers.kernels.elementwise import (
     add_norm,
     bias_gelu,
     gated_linear_unit,
+    gelu_product,
     layer_norm,
     masked_softmax,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "depthwise_convolution",
     "dropped",
     "gated_linear_unit",
+    "gelu_product",
     "keep_mask",
     "keep_scale",
     "layer_norm",

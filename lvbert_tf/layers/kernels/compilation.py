@@ -101,6 +101,7 @@ def repeated_in_backward_pass(function: Callable) -> Callable:
         function: takes tensors as positional arguments, and options by name; returns a tensor or a tuple
             of tensors. Its floating-point tensors get gradients.
     """
+    name = function.__name__.strip("_")
 
     @functools.wraps(function)
     def call(*tensors, **options):
@@ -111,10 +112,11 @@ def repeated_in_backward_pass(function: Callable) -> Callable:
                 # intermediate values.
                 again = gen_xla_ops.xla_optimization_barrier(tensors)
                 floating = [tensor for tensor in again if tensor.dtype.is_floating]
-                with tf.GradientTape() as tape:
-                    tape.watch(floating)
-                    outputs = function(*again, **options)
-                gradients = iter(tape.gradient(outputs, floating, list(upstream)))
+                with tf.name_scope(name):  # for profiles, which show no layer here
+                    with tf.GradientTape() as tape:
+                        tape.watch(floating)
+                        outputs = function(*again, **options)
+                    gradients = iter(tape.gradient(outputs, floating, list(upstream)))
                 return [next(gradients) if t.dtype.is_floating else None for t in tensors]
 
             return function(*tensors, **options), gradient

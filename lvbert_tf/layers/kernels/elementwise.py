@@ -28,7 +28,7 @@ def _wide_sum(x, bias):
     return _wide(x) + _wide(tf.stop_gradient(bias))
 
 
-# === GELU ===
+# === GELU, alone and before a product ===
 
 
 def gelu(z: tf.Tensor) -> tf.Tensor:
@@ -50,11 +50,12 @@ def bias_gelu(x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return gelu(add_bias.plain(x, bias))
 
 
-@bias_gelu.in_mode("whole", "tpu")
-@repeated_in_backward_pass
 def _wide_bias_gelu(x, bias):
-    """In float32, which costs nothing there."""
+    """In float32, which costs nothing where XLA compiles the whole step."""
     return tf.cast(gelu(_wide(x) + _wide(bias)), x.dtype)
+
+
+bias_gelu.in_mode("whole", "tpu")(repeated_in_backward_pass(_wide_bias_gelu))
 
 
 @bias_gelu.in_mode("stretches")
@@ -106,6 +107,35 @@ def _slope(z):
     for coefficient in reversed(_SLOPE[:-1]):
         factor = factor * t + coefficient
     return 0.5 + z * factor
+
+
+@Kernel
+def gelu_product(x: tf.Tensor, bias: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """`gelu(x + bias) W`; see `bias_gelu`.
+
+    Args:
+        x: shape (rows, width).
+        bias: shape (width,).
+        matrix: W, shape (width, columns).
+
+    Returns:
+        shape (rows, columns), in the type of x.
+    """
+    return tf.matmul(bias_gelu(x, bias), matrix)
+
+
+# A GPU would have to store the repeated GELU before the product reads it.
+gelu_product.in_mode("whole")(gelu_product.plain)
+
+
+@gelu_product.in_mode("tpu")
+@repeated_in_backward_pass
+def _repeated_gelu_product(x, bias, matrix):
+    """A TPU computes GELU on the way into the product, so the backward pass keeps x alone.
+
+    What GELU returns is as large as x, and four times as large as the vectors between layers.
+    """
+    return tf.matmul(_wide_bias_gelu(x, bias), matrix)
 
 
 # === Gated linear unit ===

@@ -9,6 +9,7 @@ from lvbert_tf.layers.kernels import (
     add_norm,
     bias_gelu,
     gated_linear_unit,
+    gelu_product,
     layer_norm,
     masked_softmax,
 )
@@ -26,6 +27,11 @@ def draw_at(rate):
 @SHAPES
 def test_bias_gelu(forms_agree, normal, dtype, shape):
     forms_agree(bias_gelu, dtype, 2 * normal(*shape), normal(shape[-1]))
+
+
+@BOTH_TYPES
+def test_gelu_product(forms_agree, normal, dtype):
+    forms_agree(gelu_product, dtype, 2 * normal(12, 16), normal(16), normal(16, 8) / 4)
 
 
 @BOTH_TYPES
