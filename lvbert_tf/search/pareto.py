@@ -3,6 +3,7 @@
 Source: Deb et al., A fast and elitist multiobjective genetic algorithm: NSGA-II, 2002.
 """
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,22 +44,25 @@ def domination_ranks(points: np.ndarray) -> np.ndarray:
     Front 0 is the Pareto front of all points, front 1 the Pareto front of the points outside front 0,
     and so on.
 
+    In the order of the first objective a point is dominated by exactly those fronts whose lowest second
+    objective so far is not above its own, and these are the first ones. So a binary search finds its
+    front (Jensen, IEEE Trans. Evolutionary Computation 7(5), 2003), and n points take n log n steps.
+
     Args:
-      points: shape (points, objectives); lower is better.
+      points: shape (points, 2); lower is better.
 
     Returns:
       integers of shape (points,).
     """
-    no_worse: np.ndarray = np.all(points[:, None] <= points[None], axis=-1)
-    better: np.ndarray = np.any(points[:, None] < points[None], axis=-1)
-    dominates = no_worse & better
-    ranks = np.full(len(points), -1)
-    front = 0
-    while (ranks < 0).any():
-        left = ranks < 0
-        dominated = dominates[left].any(0)
-        ranks[left & ~dominated] = front
-        front += 1
+    ranks = np.zeros(len(points), dtype=int)
+    lowest: list[float] = []  # of the second objective in each front
+    before, rank = None, 0
+    for index in np.lexsort(points.T[::-1]):
+        first, second = points[index].tolist()
+        if (first, second) != before:  # equal points do not dominate each other
+            before, rank = (first, second), bisect.bisect_right(lowest, second)
+            lowest[rank : rank + 1] = [second]
+        ranks[index] = rank
     return ranks
 
 

@@ -27,7 +27,7 @@ from lvbert_tf.search.report.quantities import quantity
 from lvbert_tf.search.report.references import reference_strings
 from lvbert_tf.search.search import Evaluate, Outcome, search
 from lvbert_tf.search.settings import SearchSettings
-from lvbert_tf.search.trials import candidates
+from lvbert_tf.search.trials import Places
 from lvbert_tf.text.vocabulary import Vocabulary
 from lvbert_tf.training.checkpoints import step_of, step_paths
 from lvbert_tf.training.distribution import check_batch
@@ -139,12 +139,12 @@ def _search(
     evaluate: Evaluate,
     stop: StopRequest,
 ) -> Outcome:
-    fitness = quantity(settings.fitness)
+    fitness, places = quantity(settings.fitness), Places(study)
     with _bar(settings.num_candidates, title, "string") as bar:
 
         def show() -> None:
             """Also what other processes have scored."""
-            scored = candidates(study)
+            scored = places.candidates()
             if scored:
                 best = ranked(scored, settings.fitness)[0]
                 value = fitness.text(best.metric(settings.fitness))
@@ -164,7 +164,7 @@ def _search(
         )
         show()
     if outcome is not Outcome.STOPPED:
-        cli.say(f"{title}: {len(candidates(study)):,} strings; {outcome.value}")
+        cli.say(f"{title}: {len(places.candidates()):,} strings; {outcome.value}")
     return outcome
 
 

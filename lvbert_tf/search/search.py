@@ -13,7 +13,7 @@ from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import SAMPLERS, Proposal
 from lvbert_tf.search.settings import SearchSettings
 from lvbert_tf.search.space import SearchSpace
-from lvbert_tf.search.trials import TrialRecord, candidates, enqueue
+from lvbert_tf.search.trials import Places, TrialRecord, enqueue
 from lvbert_tf.search.worker import Worker
 
 POLL_SECONDS = 1.0
@@ -62,10 +62,13 @@ def search(
       InputError: the evaluator does not give the fitness, or the study's storage failed. What was
         scored is kept.
     """
-    worker = Worker(study)
+    places = Places(study)
+    worker = Worker(places)
     for generation in range(settings.num_generations + 1):
         first = settings.first_number(generation)
-        proposals = _plan(study, space, settings, generation, seed)
+        if worker.all_finished(range(first, settings.first_number(generation + 1))):
+            continue
+        proposals = _plan(places, space, settings, generation, seed)
         numbers = range(first, first + len(proposals))
         took_part = False
         while not worker.all_finished(numbers):
@@ -77,23 +80,23 @@ def search(
                 candidate = _score(worker, trial, settings, evaluate)
                 if candidate is not None:
                     on_candidate(candidate)
-            elif enqueue(study, space, first, proposals):
+            elif enqueue(places, space, first, proposals):
                 worker.fail_duplicates()
             else:  # others are at the rest
                 time.sleep(POLL_SECONDS)
         if took_part:
-            on_generation(generation, candidates(study))
+            on_generation(generation, places.candidates())
         if len(proposals) < settings.generation_size(generation):
             return Outcome.EXHAUSTED
     return Outcome.COMPLETE
 
 
 def _plan(
-    study: optuna.Study, space: SearchSpace, settings: SearchSettings, generation: int, seed: int
+    places: Places, space: SearchSpace, settings: SearchSettings, generation: int, seed: int
 ) -> list[Proposal]:
     """The proposals of a generation, once all those before have been scored."""
     first = settings.first_number(generation)
-    earlier = [candidate for candidate in candidates(study) if candidate.number < first]
+    earlier = [candidate for candidate in places.candidates() if candidate.number < first]
     rng = np.random.default_rng([seed, generation])
     return SAMPLERS[settings.sampler](space, settings, generation, earlier, rng)
 

@@ -23,7 +23,9 @@ from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.space import SearchSpace
 
-_LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+# Trials that are written before the study is read again: in a database that takes as long as a write.
+# Another process may write the same ones meanwhile, which then do not count.
+_WRITTEN_AT_ONCE = 5
 # What is known of a string before it is scored.
 _PLANNED = ("number", "string", "origin", "generation", "parameters", "flops")
 
@@ -97,7 +99,7 @@ class TrialRecord:
         """The candidate of this record, with its scores and the seconds that scoring took."""
         return Candidate(
             number=self.number,
-            string=LayerString.parse(self.string),
+            string=LayerString(self.string),
             scores=scores,
             parameters=self.parameters,
             flops=self.flops,
@@ -107,44 +109,85 @@ class TrialRecord:
         )
 
 
-def candidates(study: optuna.Study) -> list[Candidate]:
-    """All candidates that have been scored, in the order of their numbers.
+class Places:
+    """The places of a search, and for each the trial that counts there.
 
-    Raises:
-      InputError: a trial that no search wrote.
+    The study is read again by every call, but a finished trial only once: it never changes. So what a
+    call costs hardly grows with the study. The trial of a place is the earliest that has not failed.
+
+    Args:
+      study: the study of the search.
     """
-    scored = []
-    for _, trial in sorted(counting_trials(study).items()):
-        if trial.state == TrialState.COMPLETE:
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+        self._finished: dict[int, FrozenTrial] = {}  # by place
+        self._candidates: dict[int, Candidate] = {}  # by the number of their trial
+        self._unfinished: list[int] = []  # numbers of trials, in order
+        self._num_read = 0
+
+    def trials(self) -> dict[int, FrozenTrial]:
+        """The trial of each place that has one, in any state but failed, by the place's number.
+
+        Raises:
+          InputError: a trial that no search wrote.
+        """
+        all_trials = self.study.get_trials(deepcopy=False)
+        unfinished = []
+        for number in (*self._unfinished, *range(self._num_read, len(all_trials))):
+            trial = all_trials[number]  # Optuna numbers the trials of a study from 0 without gaps
+            if not trial.state.is_finished():
+                unfinished.append(number)
+            elif trial.state == TrialState.COMPLETE:
+                _put_earliest(self._finished, trial)
+        self._unfinished, self._num_read = unfinished, len(all_trials)
+        counting = dict(self._finished)
+        for number in unfinished:
+            _put_earliest(counting, all_trials[number])
+        return counting
+
+    def candidates(self) -> list[Candidate]:
+        """All candidates that have been scored, in the order of their numbers.
+
+        Raises:
+          InputError: a trial that no search wrote.
+        """
+        return [
+            self._candidate(trial)
+            for _, trial in sorted(self.trials().items())
+            if trial.state == TrialState.COMPLETE
+        ]
+
+    def _candidate(self, trial: FrozenTrial) -> Candidate:
+        if trial.number not in self._candidates:
             record = TrialRecord.of(trial)
             if record.scores is None or record.seconds is None:
                 raise _foreign(trial)
-            scored.append(record.candidate(record.scores, record.seconds))
-    return scored
+            self._candidates[trial.number] = record.candidate(record.scores, record.seconds)
+        return self._candidates[trial.number]
 
 
-def counting_trials(study: optuna.Study) -> dict[int, FrozenTrial]:
-    """The trial of each place that has one, in any state but failed, by the place's number.
+def _put_earliest(trials: dict[int, FrozenTrial], trial: FrozenTrial) -> None:
+    """Makes a trial that of its place, unless an earlier one is."""
+    place = trial.user_attrs.get("number")
+    if not isinstance(place, int):
+        raise _foreign(trial)
+    if place not in trials or trial.number < trials[place].number:
+        trials[place] = trial
 
-    Raises:
-      InputError: a trial that no search wrote.
-    """
-    trials: dict[int, FrozenTrial] = {}
-    for trial in study.get_trials(deepcopy=False, states=_LIVE):
-        number = trial.user_attrs.get("number")
-        if not isinstance(number, int):
-            raise _foreign(trial)
-        trials.setdefault(number, trial)
-    return trials
+
+def candidates(study: optuna.Study) -> list[Candidate]:
+    """All candidates that have been scored; see `Places.candidates`."""
+    return Places(study).candidates()
 
 
 def enqueue(
-    study: optuna.Study, space: SearchSpace, first_number: int, proposals: Sequence[Proposal]
+    places: Places, space: SearchSpace, first_number: int, proposals: Sequence[Proposal]
 ) -> int:
     """Adds a waiting trial for each proposal whose place has none.
 
     Args:
-      study: the study of the search.
+      places: the places of the search.
       space: the search space of the proposals.
       first_number: the place of the first proposal.
       proposals: strings for consecutive places.
@@ -153,14 +196,19 @@ def enqueue(
       the number of trials that were added.
     """
     added = 0
-    for number, proposal in enumerate(proposals, start=first_number):
-        if number not in counting_trials(study):
-            study.add_trial(_waiting_trial(space, TrialRecord.planned(space, number, proposal)))
-            added += 1
+    planned = list(enumerate(proposals, start=first_number))
+    for start in range(0, len(planned), _WRITTEN_AT_ONCE):
+        there = places.trials()
+        for number, proposal in planned[start : start + _WRITTEN_AT_ONCE]:
+            if number not in there:
+                record = TrialRecord.planned(space, number, proposal)
+                places.study.add_trial(waiting_trial(space, record))
+                added += 1
     return added
 
 
-def _waiting_trial(space: SearchSpace, record: TrialRecord) -> FrozenTrial:
+def waiting_trial(space: SearchSpace, record: TrialRecord) -> FrozenTrial:
+    """The trial of a record that waits to be scored."""
     names = [f"layer_{position:02d}" for position in range(1, space.num_layers + 1)]
     attributes = dataclasses.asdict(record)
     return optuna.trial.create_trial(

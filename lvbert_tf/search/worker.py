@@ -14,12 +14,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import optuna
 import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from lvbert_tf.search.trials import TrialRecord, counting_trials
+from lvbert_tf.search.trials import Places, TrialRecord
 
 HEARTBEAT_SECONDS = 10.0
 # A worker counts as dead if its signature has not changed for so long, as seen from another machine.
@@ -38,26 +37,26 @@ class Worker:
     clock, so the machines' clocks need not agree. Machines that share a study need different host names.
 
     Args:
-      study: see `open_study`.
+      places: of the search.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
-        self._study = study
+    def __init__(self, places: Places) -> None:
+        self._places = places
         # Optuna has no public way to take a given trial, nor to give one back.
-        self._storage = study._storage
+        self._storage = places.study._storage
         self._host = socket.gethostname()
         self._seen: dict[int, tuple[Any, float]] = {}
 
     def all_finished(self, numbers: range) -> bool:
         """Whether the candidates at all these places have been scored."""
-        trials = counting_trials(self._study)
+        trials = self._places.trials()
         return all(
             number in trials and trials[number].state == TrialState.COMPLETE for number in numbers
         )
 
     def take(self, numbers: range) -> FrozenTrial | None:
         """Takes the first trial at these places that waits or whose worker is dead, if there is one."""
-        trials = counting_trials(self._study)
+        trials = self._places.trials()
         for number in numbers:
             trial = trials.get(number)
             if trial is None or trial.state == TrialState.COMPLETE:
@@ -120,8 +119,8 @@ class Worker:
 
     def fail_duplicates(self) -> None:
         """Marks a waiting trial as failed if there is an earlier trial for the same place."""
-        counting = counting_trials(self._study)
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        counting = self._places.trials()
+        for trial in self._places.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             if counting[TrialRecord.of(trial).number].number < trial.number:
                 self._set_state(trial, TrialState.FAIL)
 

@@ -14,14 +14,14 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.search import journal as journal_module
 from lvbert_tf.search.journal import open_journal
 from lvbert_tf.search.samplers import Proposal
-from lvbert_tf.search.trials import enqueue
+from lvbert_tf.search.trials import Places, enqueue
 
 
 @pytest.fixture
 def journal(tmp_path):
     """A journal of a study with two waiting trials, the second one its last record."""
     study, space = open_synthetic(tmp_path, make_settings(num_layers=2))
-    enqueue(study, space, 0, [Proposal(LayerString(s * 2), "random", 0) for s in "CA"])
+    enqueue(Places(study), space, 0, [Proposal(LayerString(s * 2), "random", 0) for s in "CA"])
     return tmp_path / "study.journal"
 
 

@@ -1,6 +1,7 @@
 """The loop: what it scores, and that stopping, failing and sharing change nothing of it."""
 
 import dataclasses
+import hashlib
 import threading
 
 import pytest
@@ -10,9 +11,9 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.search import search as search_module
 from lvbert_tf.search.candidate import ranked
 from lvbert_tf.search.limit import UNLIMITED
-from lvbert_tf.search.samplers import SAMPLERS
+from lvbert_tf.search.samplers import SAMPLERS, evolution
 from lvbert_tf.search.search import Outcome, search
-from lvbert_tf.search.trials import candidates, counting_trials
+from lvbert_tf.search.trials import Places, candidates
 
 samplers = pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 
@@ -57,6 +58,36 @@ def test_the_seed_decides(tmp_path, sampler):
     again, _ = run(tmp_path / "b", settings)
     other, _ = run(tmp_path / "c", settings, seed=SEED + 1)
     assert without_times(first) == without_times(again) != without_times(other)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "digest"),
+    [
+        ("evolution", "1dbda163a130160f"),
+        ("nsga2", "29a9178c18996761"),
+        ("random", "d5fd7a7c797cabf5"),
+    ],
+)
+def test_equal_seeds_propose_what_they_always_did(tmp_path, sampler, digest):
+    """The digests are those of an earlier release, whose searches go on as they would have."""
+    sizes = {"population_size": 40, "num_mutations": 15, "num_crossovers": 15}
+    settings = make_settings(sampler=sampler, num_layers=24, num_generations=4, **sizes)
+    study, _ = run(tmp_path, settings)
+    lines = [f"{one.number} {one.string} {one.origin}" for one in candidates(study)]
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == digest
+
+
+def test_generations_that_are_scored_are_not_planned_again(tmp_path, monkeypatch):
+    run(tmp_path, make_settings())
+    planned = []
+
+    def note(space, settings, generation, earlier, rng):
+        planned.append(generation)
+        return evolution(space, settings, generation, earlier, rng)
+
+    monkeypatch.setitem(SAMPLERS, "evolution", note)
+    run(tmp_path, make_settings(num_generations=5))
+    assert planned == [4, 5]
 
 
 def test_every_generation_has_random_numbers_of_its_own(tmp_path, monkeypatch):
@@ -172,7 +203,7 @@ def test_a_trial_that_somebody_failed_is_scored_again(tmp_path):
     whole, _ = run(tmp_path / "whole", settings)
     run(tmp_path / "parts", settings, stopped=stop_after(4))
     study, _ = open_synthetic(tmp_path / "parts", settings)
-    failed = counting_trials(study)[7]
+    failed = Places(study).trials()[7]
     study._storage.set_trial_state_values(failed._trial_id, type(failed.state).FAIL)
     study, _ = run(tmp_path / "parts", settings)
     assert without_times(study) == without_times(whole)
@@ -217,7 +248,7 @@ def test_bad_strings_in_a_study_are_refused(tmp_path):
     settings = make_settings()
     study, space = open_synthetic(tmp_path, settings)
     run(tmp_path, settings, stopped=stop_after(2))
-    trial = counting_trials(study)[2]
+    trial = Places(study).trials()[2]
     study._storage.set_trial_user_attr(trial._trial_id, "string", "CAX")
     with pytest.raises(InputError, match="layer code 'X'"):
         search(study, space, settings, Landscape(), SEED)

@@ -12,7 +12,7 @@ from lvbert_tf.search.limit import UNLIMITED, Limit
 from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.storage import open_storage
 from lvbert_tf.search.study import open_study
-from lvbert_tf.search.trials import candidates, enqueue
+from lvbert_tf.search.trials import Places, candidates, enqueue
 
 
 @pytest.fixture(params=["journal", "database"])
@@ -40,7 +40,7 @@ def test_a_study_says_what_it_was_made_with(tmp_path, url):
 
 def test_a_trial_reads_well(tmp_path, url):
     study, space = open_synthetic(tmp_path, make_settings(), url)
-    enqueue(study, space, 3, [Proposal(LayerString("CCAFFACF"), "mutation", 2)])
+    enqueue(Places(study), space, 3, [Proposal(LayerString("CCAFFACF"), "mutation", 2)])
     (trial,) = study.trials
     assert trial.params == {f"layer_0{i}": layer for i, layer in enumerate("CCAFFACF", start=1)}
     assert trial.user_attrs == {
@@ -56,7 +56,7 @@ def test_a_trial_reads_well(tmp_path, url):
 
 def test_opening_again_and_asking_for_more_generations_continue(tmp_path, url):
     study, space = open_synthetic(tmp_path, make_settings(), url)
-    enqueue(study, space, 0, [Proposal(LayerString("C" * 8), "random", 0)])
+    enqueue(Places(study), space, 0, [Proposal(LayerString("C" * 8), "random", 0)])
     again, _ = open_synthetic(tmp_path, make_settings(num_generations=50), url)
     assert len(again.trials) == 1
 
@@ -135,5 +135,5 @@ def test_a_database_holds_many_searches(tmp_path):
 
 def test_optuna_says_nothing(tmp_path, capfd, url):
     study, space = open_synthetic(tmp_path, make_settings(), url)
-    enqueue(study, space, 0, [Proposal(LayerString("C" * 8), "random", 0)])
+    enqueue(Places(study), space, 0, [Proposal(LayerString("C" * 8), "random", 0)])
     assert capfd.readouterr() == ("", "")

@@ -12,7 +12,7 @@ from synthetic import make_settings, open_synthetic
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search import worker as worker_module
 from lvbert_tf.search.samplers import Proposal
-from lvbert_tf.search.trials import candidates, counting_trials, enqueue
+from lvbert_tf.search.trials import Places, TrialRecord, candidates, enqueue
 from lvbert_tf.search.worker import Worker
 
 SCORES = {"disc_loss": 0.5}
@@ -22,7 +22,7 @@ SCORES = {"disc_loss": 0.5}
 def study(request, tmp_path):
     url = "" if request.param == "journal" else f"sqlite:///{tmp_path}/x.db"
     study, space = open_synthetic(tmp_path, make_settings(num_layers=2), url)
-    enqueue(study, space, 0, [Proposal(LayerString(s * 2), "random", 0) for s in "CAF"])
+    enqueue(Places(study), space, 0, [Proposal(LayerString(s * 2), "random", 0) for s in "CAF"])
     return study
 
 
@@ -50,7 +50,7 @@ def number(trial):
 
 def sign(study, place, **changes):
     """Makes a trial one that another process has taken."""
-    trial = counting_trials(study)[place]
+    trial = Places(study).trials()[place]
     study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
     signature = {"host": "elsewhere", "pid": 1, "started": 1.0, "heartbeat": 0}
     study._storage.set_trial_user_attr(trial._trial_id, "worker", {**signature, **changes})
@@ -58,19 +58,19 @@ def sign(study, place, **changes):
 
 
 def test_each_trial_is_taken_once(study):
-    first, second = Worker(study), Worker(study)
+    first, second = Worker(Places(study)), Worker(Places(study))
     assert [number(worker.take(PLACES)) for worker in (first, second, first)] == [0, 1, 2]
     assert first.take(PLACES) is None and second.take(PLACES) is None
     assert not first.all_finished(PLACES)
 
 
 def test_only_the_places_asked_for_are_taken(study):
-    assert number(Worker(study).take(range(1, 2))) == 1
-    assert Worker(study).take(range(1, 2)) is None
+    assert number(Worker(Places(study)).take(range(1, 2))) == 1
+    assert Worker(Places(study)).take(range(1, 2)) is None
 
 
 def test_what_is_finished_is_a_candidate(study):
-    worker = Worker(study)
+    worker = Worker(Places(study))
     trial = worker.take(PLACES)
     assert worker.finish(trial, SCORES, 1.5, [0.5])
     (candidate,) = candidates(study)
@@ -79,7 +79,7 @@ def test_what_is_finished_is_a_candidate(study):
 
 
 def test_the_first_to_finish_wins(study):
-    slow, fast = Worker(study), Worker(study)
+    slow, fast = Worker(Places(study)), Worker(Places(study))
     trial = slow.take(PLACES)
     fast.give_back(trial)  # as if it had taken the slow one for dead
     assert number(fast.take(PLACES)) == 0
@@ -91,11 +91,11 @@ def test_the_first_to_finish_wins(study):
 
 
 def test_an_exception_gives_the_trial_back(study):
-    worker = Worker(study)
+    worker = Worker(Places(study))
     trial = worker.take(PLACES)
     with pytest.raises(KeyboardInterrupt), worker.at_work(trial):
         raise KeyboardInterrupt
-    assert number(Worker(study).take(PLACES)) == 0
+    assert number(Worker(Places(study)).take(PLACES)) == 0
 
 
 def ended_process() -> int:
@@ -105,11 +105,11 @@ def ended_process() -> int:
 
 
 def test_a_dead_process_of_this_machine_is_taken_over_from_at_once(study):
-    host = Worker(study)._host
+    host = Worker(Places(study))._host
     sign(study, 0, host=host, pid=ended_process())
     sign(study, 1, host=host, pid=os.getpid(), started=1.0)  # had our number before us
     sign(study, 2, host=host, pid=2**70)
-    worker = Worker(study)
+    worker = Worker(Places(study))
     assert [number(worker.take(PLACES)) for _ in range(3)] == [0, 1, 2]
 
 
@@ -117,34 +117,34 @@ def test_a_process_that_nobody_has_reaped_is_dead(study):
     process = subprocess.Popen([sys.executable, "-c", ""])
     started = psutil.Process(process.pid).create_time()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    sign(study, 0, host=Worker(study)._host, pid=process.pid, started=started)
-    assert number(Worker(study).take(range(1))) == 0
+    sign(study, 0, host=Worker(Places(study))._host, pid=process.pid, started=started)
+    assert number(Worker(Places(study)).take(range(1))) == 0
     process.wait()
 
 
 def test_what_a_dead_process_signed_is_not_held_against_the_next(study, monkeypatch):
-    sign(study, 0, host=Worker(study)._host, pid=ended_process())
+    sign(study, 0, host=Worker(Places(study))._host, pid=ended_process())
     monkeypatch.setattr(Worker, "_sign", lambda *arguments: None)  # not yet signed
-    assert number(Worker(study).take(range(1))) == 0
-    assert Worker(study).take(range(1)) is None
+    assert number(Worker(Places(study)).take(range(1))) == 0
+    assert Worker(Places(study)).take(range(1)) is None
 
 
 def test_a_living_process_of_this_machine_is_left_its_trial(study):
-    host = Worker(study)._host
+    host = Worker(Places(study))._host
     for place, pid in enumerate((os.getpid(), os.getppid())):
         sign(study, place, host=host, pid=pid, started=psutil.Process(pid).create_time())
-    worker = Worker(study)
+    worker = Worker(Places(study))
     assert number(worker.take(PLACES)) == 2
     assert worker.take(PLACES) is None
 
 
 def test_another_machine_is_dead_when_its_heart_stops(study, clock):
-    worker = Worker(study)
+    worker = Worker(Places(study))
     sign(study, 0)
     assert number(worker.take(PLACES)) == 1
     for beats in range(1, 4):  # alive
         clock.now += 0.9 * worker_module.GRACE_SECONDS
-        trial = counting_trials(study)[0]
+        trial = Places(study).trials()[0]
         signature = {**trial.user_attrs["worker"], "heartbeat": beats}
         study._storage.set_trial_user_attr(trial._trial_id, "worker", signature)
         assert worker.take(range(1)) is None
@@ -155,9 +155,9 @@ def test_another_machine_is_dead_when_its_heart_stops(study, clock):
 
 
 def test_a_trial_that_was_taken_but_never_signed_is_taken_over_soon(study, clock):
-    trial = counting_trials(study)[0]
+    trial = Places(study).trials()[0]
     study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    worker = Worker(study)
+    worker = Worker(Places(study))
     assert worker.take(range(1)) is None
     clock.now += 0.9 * worker_module.UNSIGNED_SECONDS
     assert worker.take(range(1)) is None
@@ -167,10 +167,10 @@ def test_a_trial_that_was_taken_but_never_signed_is_taken_over_soon(study, clock
 
 @pytest.mark.parametrize("signature", ["text", 3, {}, {"host": 1, "pid": "x"}])
 def test_a_signature_that_is_none_ages_like_any(study, clock, signature):
-    trial = counting_trials(study)[0]
+    trial = Places(study).trials()[0]
     study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
     study._storage.set_trial_user_attr(trial._trial_id, "worker", signature)
-    worker = Worker(study)
+    worker = Worker(Places(study))
     assert worker.take(range(1)) is None
     clock.now += 2 * worker_module.GRACE_SECONDS
     assert number(worker.take(range(1))) == 0
@@ -178,19 +178,19 @@ def test_a_signature_that_is_none_ages_like_any(study, clock, signature):
 
 def test_the_signature_is_renewed_while_at_work(study, monkeypatch):
     monkeypatch.setattr(worker_module, "HEARTBEAT_SECONDS", 0.01)
-    worker = Worker(study)
+    worker = Worker(Places(study))
     trial = worker.take(PLACES)
     with worker.at_work(trial):
-        while counting_trials(study)[0].user_attrs["worker"]["heartbeat"] < 3:
+        while Places(study).trials()[0].user_attrs["worker"]["heartbeat"] < 3:
             pass
     assert worker.finish(trial, SCORES, 1.0, [0.5])
-    signature = counting_trials(study)[0].user_attrs["worker"]
+    signature = Places(study).trials()[0].user_attrs["worker"]
     assert signature["pid"] == os.getpid()
 
 
 def test_a_place_that_two_planned_counts_once(study, tmp_path):
     # Two processes saw the same study and added the same place.
-    lone = counting_trials(study)[1]
+    lone = Places(study).trials()[1]
     study.add_trial(
         type(lone)(
             number=-1,
@@ -207,8 +207,33 @@ def test_a_place_that_two_planned_counts_once(study, tmp_path):
             intermediate_values={},
         )
     )
-    assert counting_trials(study)[1].number == 1
-    worker = Worker(study)
+    assert Places(study).trials()[1].number == 1
+    worker = Worker(Places(study))
     worker.fail_duplicates()
     assert [trial.state.name for trial in study.trials] == ["WAITING"] * 3 + ["FAIL"]
     assert [number(worker.take(PLACES)) for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_the_earliest_trial_of_a_place_counts_whichever_is_finished_first(study):
+    """Of two trials, as two processes write them that plan at the same time."""
+    places = Places(study)
+    study.add_trial(study.get_trials()[0])
+    early, late = study.get_trials()[0], study.get_trials()[-1]
+    worker = Worker(places)
+    assert worker._set_state(late, TrialState.RUNNING)
+    assert worker.finish(late, SCORES, 1.0, [0.5])
+    assert places.trials()[0].number == early.number and places.candidates() == []
+    assert worker._set_state(early, TrialState.FAIL)
+    assert places.trials()[0].number == late.number
+    assert [one.number for one in places.candidates()] == [0]
+    assert places.candidates() == candidates(study)
+
+
+def test_a_finished_trial_is_read_once(study, monkeypatch):
+    places = Places(study)
+    worker = Worker(places)
+    for _ in PLACES:
+        assert worker.finish(worker.take(PLACES), SCORES, 1.0, [0.5])
+    known = places.candidates()
+    monkeypatch.setattr(TrialRecord, "of", None)
+    assert places.candidates() == known and len(known) == len(PLACES)
