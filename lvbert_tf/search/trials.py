@@ -9,6 +9,7 @@ same place. The first one counts.
 """
 
 import dataclasses
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,6 @@ from lvbert_tf.search.samplers import Proposal
 from lvbert_tf.search.space import SearchSpace
 
 # Trials that are written before the study is read again: in a database that takes as long as a write.
-# Another process may write the same ones meanwhile, which then do not count.
 _WRITTEN_AT_ONCE = 5
 # What is known of a string before it is scored.
 _PLANNED = ("number", "string", "origin", "generation", "parameters", "flops")
@@ -186,6 +186,9 @@ def enqueue(
 ) -> int:
     """Adds a waiting trial for each proposal whose place has none.
 
+    Processes that do this at the same time begin at different places, once they see trials that they
+    have not written themselves. Where two still write the same one, the later one does not count.
+
     Args:
       places: the places of the search.
       space: the search space of the proposals.
@@ -195,16 +198,20 @@ def enqueue(
     Returns:
       the number of trials that were added.
     """
-    added = 0
-    planned = list(enumerate(proposals, start=first_number))
-    for start in range(0, len(planned), _WRITTEN_AT_ONCE):
+    numbers = range(first_number, first_number + len(proposals))
+    added: set[int] = set()
+    while True:
         there = places.trials()
-        for number, proposal in planned[start : start + _WRITTEN_AT_ONCE]:
-            if number not in there:
-                record = TrialRecord.planned(space, number, proposal)
-                places.study.add_trial(waiting_trial(space, record))
-                added += 1
-    return added
+        missing = [number for number in numbers if number not in there]
+        if not missing:
+            return len(added)
+        is_alone = len(added) + len(missing) == len(numbers)
+        # Not from a generator that users seed: processes with one seed would begin at the same place.
+        start = 0 if is_alone else secrets.randbelow(len(missing))
+        for number in missing[start : start + (_WRITTEN_AT_ONCE if added else 1)]:
+            record = TrialRecord.planned(space, number, proposals[number - first_number])
+            places.study.add_trial(waiting_trial(space, record))
+            added.add(number)
 
 
 def waiting_trial(space: SearchSpace, record: TrialRecord) -> FrozenTrial:
