@@ -6,26 +6,45 @@
 Batches are taken as fast as they come, epoch after epoch, after the first one, which waits for a whole
 window to be read. The processor's time is over all threads, so a busy machine changes it little. The
 step is LV-BERT-small's, in a process of its own (`own_step.py`).
+
+The same on a file system across a network, and how long it takes to open 600 million examples there:
+
+    python -m benchmarks.input_pipeline --records ... --call_ms 50 --stream_mb 100 --open_shards 5600
+
+Each call then waits for 50 ms, and a block of records for as long as it takes at 100 MB/s.
 """
 
+import contextlib
 import os
+import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
 from benchmarks.contestant import Contestant, driver
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
+from lvbert_tf.records import input_pipeline
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.input_pipeline import training_dataset
-from lvbert_tf.records.manifest import TRAINING_PREFIX
+from lvbert_tf.records.manifest import (
+    BLOCK_EXAMPLES,
+    MANIFEST_NAME,
+    TRAINING_PREFIX,
+    Counts,
+    Manifest,
+    Shard,
+    Split,
+)
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.settings.parts import RecordSettings
 
@@ -37,6 +56,9 @@ flags.DEFINE_integer("max_seq_length", 128, "Tokens per example.", lower_bound=5
 flags.DEFINE_multi_integer("batch_size", [32, 128], "Examples of a batch; may be repeated.")
 flags.DEFINE_integer("examples", 500_000, "How many are taken.", lower_bound=1)
 flags.DEFINE_integer("steps", 5, "Timed training steps, at the smallest batch.", lower_bound=1)
+flags.DEFINE_float("call_ms", 0, "What each call of the file system waits.", lower_bound=0)
+flags.DEFINE_float("stream_mb", 0, "MB/s of a file that is read; 0 means no limit.", lower_bound=0)
+flags.DEFINE_integer("open_shards", 0, "Shards to open, of 107,143 examples each.", lower_bound=0)
 
 
 @dataclass
@@ -51,7 +73,7 @@ class Reading:
 
 def main() -> None:
     """Prints the table."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _slow_files():
         records = RecordSet.open(
             FLAGS.records or _build(Path(folder, "records")),
             RecordSettings(FLAGS.max_seq_length, allow_missing_manifest=True),
@@ -61,6 +83,8 @@ def main() -> None:
             f"{records.num_examples:,} examples of length {FLAGS.max_seq_length},"
             f" {record_bytes:.0f} bytes each"
         )
+        if FLAGS.open_shards:
+            _open_many(Path(folder, "many"), FLAGS.open_shards, round(record_bytes))
         print("| batch | examples/s | MB/s | examples a processor second | first batch |")
         print("|---|---|---|---|---|")
         for batch_size in FLAGS.batch_size:
@@ -74,6 +98,70 @@ def main() -> None:
     batch_size = min(FLAGS.batch_size)
     consumed = _step_examples_per_second(batch_size)
     print(f"training steps at batch {batch_size} consume {consumed:.1f} examples/s")
+
+
+@contextlib.contextmanager
+def _slow_files() -> Iterator[None]:
+    """Makes the calls of `tf.io.gfile` wait, and the reading of blocks."""
+    latency, block_reader = FLAGS.call_ms / 1000, input_pipeline._block_reader
+
+    def slow(call):
+        return lambda *arguments: (time.sleep(latency), call(*arguments))[1]
+
+    def slow_block_reader(records):
+        read = block_reader(records)
+        mean = sum(map(os.path.getsize, records.files)) / len(records.block_examples)
+        seconds = latency + (mean / FLAGS.stream_mb / 1e6 if FLAGS.stream_mb else 0)
+
+        def wait(block):
+            time.sleep(seconds)
+            return block
+
+        def read_slowly(block):
+            return read(tf.ensure_shape(tf.numpy_function(wait, [block], tf.int64), []))
+
+        return read_slowly
+
+    with contextlib.ExitStack() as stack:
+        if latency or FLAGS.stream_mb:
+            for name in ("glob", "stat", "exists", "isdir", "GFile"):
+                call = slow(getattr(tf.io.gfile, name))
+                stack.enter_context(mock.patch.object(tf.io.gfile, name, call))
+            stack.enter_context(
+                mock.patch.object(input_pipeline, "_block_reader", slow_block_reader)
+            )
+        yield
+
+
+def _open_many(directory: Path, shards: int, record_bytes: int) -> None:
+    """Prints how long it takes to open shards that have their size and nothing in them."""
+    directory.mkdir()
+    examples = 107_143
+    offsets = tuple(range(0, examples * record_bytes, BLOCK_EXAMPLES * record_bytes))
+    listed = []
+    for number in range(shards):
+        name = f"{TRAINING_PREFIX}-{number:05d}-of-{shards:05d}"
+        with (directory / name).open("wb") as file:
+            file.truncate(examples * record_bytes)
+        listed.append(Shard(name, examples, examples * record_bytes, "0" * 64, offsets))
+    training = Split(Counts(1, 1, 1, shards * examples, 0), tuple(listed))
+    held_out = Split(Counts(0, 0, 0, 0, 0), ())
+    manifest = Manifest("0" * 64, 30522, FLAGS.max_seq_length, True, True, training, held_out, {})
+    (directory / MANIFEST_NAME).write_text(manifest.to_json())
+    before, start = _peak_bytes(), time.perf_counter()
+    records = RecordSet.open(
+        f"{directory}/{TRAINING_PREFIX}*", RecordSettings(FLAGS.max_seq_length)
+    )
+    seconds = time.perf_counter() - start
+    print(
+        f"{len(records.files):,} shards of {records.num_examples:,} examples open in {seconds:.1f} s"
+        f" and {(_peak_bytes() - before) / 1e6:.0f} MB more than before",
+        flush=True,
+    )
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _build(output: Path) -> str:
@@ -90,7 +178,7 @@ def _build(output: Path) -> str:
 def _read(records: RecordSet, batch_size: int) -> Reading:
     batches = -(-FLAGS.examples // batch_size)
     start = time.perf_counter()
-    iterator = iter(training_dataset(records, batch_size, seed=0))
+    iterator = iter(input_pipeline.training_dataset(records, batch_size, seed=0))
     next(iterator)
     first = time.perf_counter() - start
     cpu, start = time.process_time(), time.perf_counter()

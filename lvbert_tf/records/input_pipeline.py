@@ -2,7 +2,7 @@
 
 An epoch takes the blocks of a record set in random order and gathers them into windows of about
 65,536 examples. Each window is shuffled as a whole. Three windows are in memory at a time (one is in
-use, one waits, one is read), some 200 MB at length 128; of several workers, each keeps only its own
+use, two are read), some 200 MB at length 128; of several workers, each keeps only its own
 examples. The number of examples in every block is known, so the first record of any step can be
 computed: a run that continues reads at most one window before it.
 """
@@ -18,6 +18,9 @@ from lvbert_tf.records.record_set import RecordSet
 WINDOW_EXAMPLES = 1 << 16
 _FEATURES = ("input_ids", "input_mask", "segment_ids")
 _BUFFER_BYTES = 1 << 20
+# What is read at the same time: across a network, each block is waited for.
+_BLOCKS_AT_ONCE = 8
+_WINDOWS_AHEAD = 2
 _BATCHES_AHEAD = 4
 
 
@@ -59,7 +62,7 @@ def training_dataset(
     order = _Order(records, seed)
     read_block = _block_reader(records)
 
-    def read_window(window: tf.Tensor) -> tf.data.Dataset:
+    def read_window(window: tf.Tensor) -> tf.Tensor:
         blocks, first = order.blocks(window)
         ends = tf.cumsum(tf.gather(records.block_examples, blocks))
         # Of the window's examples, counted from the first epoch.
@@ -69,23 +72,23 @@ def training_dataset(
         wanted = tf.boolean_mask(order.shuffle(ends[-1], window), ours)
         stored = tf.sort(wanted)
 
-        def read_ours(block: tf.Tensor, end: tf.Tensor) -> tf.data.Dataset:
+        def read_ours(block: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
             begin = end - tf.gather(records.block_examples, block)
             low, high = tf.unstack(tf.searchsorted(stored, [begin, end]))
-            whole = read_block(block).batch(records.num_examples)
-            return whole.map(lambda batch: tf.gather(batch, stored[low:high] - begin))
+            whole = read_block(block).batch(records.num_examples).get_single_element()
+            return tf.gather(whole, stored[low:high] - begin)
 
-        return (
+        found = (
             tf.data.Dataset.from_tensor_slices((blocks, ends))
-            .flat_map(read_ours)
+            .map(read_ours, num_parallel_calls=_BLOCKS_AT_ONCE)
             .ragged_batch(len(records.block_examples))
-            .map(lambda found: tf.gather(found.flat_values, tf.searchsorted(stored, wanted)))
+            .get_single_element()
         )
+        return tf.gather(found.flat_values, tf.searchsorted(stored, wanted))
 
     dataset = (
         tf.data.Dataset.range(order.window_of(start), np.iinfo(np.int64).max)
-        .flat_map(read_window)
-        .prefetch(1)
+        .map(read_window, num_parallel_calls=_WINDOWS_AHEAD)
         .rebatch(part)
         .map(lambda batch: _parse(batch, records.max_seq_length, part))
         .prefetch(_BATCHES_AHEAD * replicas)
@@ -230,6 +233,8 @@ def _worker_rows(global_batch_size: int, worker: tuple[int, int], replicas: int)
 def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
+    # A thread waits for each block, so there are more than cores.
+    options.threading.private_threadpool_size = _BLOCKS_AT_ONCE * _WINDOWS_AHEAD
     # Workers slice the global batch themselves.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)

@@ -73,13 +73,6 @@ class Manifest:
     settings: dict[str, Any]
     format: int = FORMAT
 
-    def split_of(self, file_name: str) -> Split | None:
-        """The split that lists a file; None if no split does."""
-        for split in (self.training, self.held_out):
-            if any(shard.name == file_name for shard in split.shards):
-                return split
-        return None
-
     def to_json(self) -> str:
         """The content of the file."""
         content = dataclasses.asdict(self)

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,9 @@ from lvbert_tf.records import record_scan
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
+
+# How many files are looked up at a time: on a network file system each waits for an answer.
+_LOOKUPS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,8 @@ class RecordSet:
             InputError: there are no files or no manifest; files are missing, cut short or damaged; or
                 they were built with another length, vocabulary or casing.
         """
-        files = _find(pattern)
+        sizes = _find(pattern)
+        files = list(sizes)
         directories = sorted({os.path.dirname(file) for file in files})
         manifests = {directory: _read_manifest(directory) for directory in directories}
         length, skip = settings.max_seq_length, settings.skip_corrupt_records
@@ -79,10 +85,10 @@ class RecordSet:
                     )
                 continue
             _check_manifest(manifest, os.path.join(directory, MANIFEST_NAME), *expected)
-            _check_complete(manifest, directory, files, check_sizes=not skip)
+            _check_complete(manifest, directory, sizes, check_sizes=not skip)
+        shards = {directory: _shards(manifest) for directory, manifest in manifests.items()}
         for index, file in enumerate(files):
-            manifest = manifests[os.path.dirname(file)]
-            shard = _shard_of(manifest, file)
+            shard = shards[os.path.dirname(file)].get(os.path.basename(file))
             if shard is None:
                 _check_first_record(file, length, vocabulary)
             if shard is None or skip:
@@ -129,16 +135,33 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
     return InputError(f"cannot read {records.files[0]} or the other record files: {reason}")
 
 
-def _find(pattern: str) -> list[str]:
-    files: set[str] = set()
+def _find(pattern: str) -> dict[str, int]:
+    """The files that match a pattern, in their order, and their sizes in bytes."""
+    sizes: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in pattern.split(","))):
-        found = [file for file in tf.io.gfile.glob(part) if not tf.io.gfile.isdir(file)]
+        found = _sizes(tf.io.gfile.glob(part))
         if not found:
             raise InputError(f"no record files match {part}")
-        files.update(file for file in found if os.path.basename(file) != MANIFEST_NAME)
-    if not files:
+        sizes |= {f: size for f, size in found.items() if os.path.basename(f) != MANIFEST_NAME}
+    if not sizes:
         raise InputError(f"no record files match {pattern!r}")
-    return sorted(files, key=_natural_order)
+    return {file: sizes[file] for file in sorted(sizes, key=_natural_order)}
+
+
+def _sizes(paths: Iterable[str]) -> dict[str, int]:
+    """The sizes in bytes of those paths that are files; many are looked up at a time."""
+
+    def look_up(path: str) -> int | None:
+        try:
+            found = tf.io.gfile.stat(path)
+        except tf.errors.NotFoundError:
+            return None
+        return None if found.is_directory else found.length
+
+    paths = list(paths)
+    with ThreadPoolExecutor(_LOOKUPS) as pool:
+        sizes = zip(paths, pool.map(look_up, paths), strict=True)
+        return {path: size for path, size in sizes if size is not None}
 
 
 def _natural_order(file: str) -> list[str | int]:
@@ -184,22 +207,20 @@ def _check_manifest(
 
 
 def _check_complete(
-    manifest: Manifest, directory: str, files: list[str], check_sizes: bool
+    manifest: Manifest, directory: str, sizes: dict[str, int], check_sizes: bool
 ) -> None:
     """Checks that every shard of the splits that are read is there and has its size."""
-    chosen = [os.path.basename(file) for file in files if os.path.dirname(file) == directory]
     for split in (manifest.training, manifest.held_out):
-        if not any(shard.name in chosen for shard in split.shards):
+        paths = {os.path.join(directory, shard.name): shard for shard in split.shards}
+        others = paths.keys() - sizes.keys()  # not in the pattern, or missing
+        if len(others) == len(paths):
             continue
-        for shard in split.shards:
-            path = os.path.join(directory, shard.name)
-            if not tf.io.gfile.exists(path):
-                raise InputError(
-                    f"{path} is missing; the manifest lists {len(split.shards)} such files"
-                )
-            size = tf.io.gfile.stat(path).length
-            if check_sizes and size != shard.bytes:
-                raise InputError(f"{path} has {size} bytes, the manifest says {shard.bytes}")
+        found = sizes | _sizes(others)
+        for path, shard in paths.items():
+            if path not in found:
+                raise InputError(f"{path} is missing; the manifest lists {len(paths)} such files")
+            if check_sizes and found[path] != shard.bytes:
+                raise InputError(f"{path} has {found[path]} bytes, the manifest says {shard.bytes}")
 
 
 def _check_first_record(file: str, max_seq_length: int, vocabulary: Vocabulary | None) -> None:
@@ -227,11 +248,10 @@ def _check_first_record(file: str, max_seq_length: int, vocabulary: Vocabulary |
         )
 
 
-def _shard_of(manifest: Manifest | None, file: str) -> Shard | None:
-    split = manifest.split_of(os.path.basename(file)) if manifest else None
-    if split is None:
-        return None
-    return next(shard for shard in split.shards if shard.name == os.path.basename(file))
+def _shards(manifest: Manifest | None) -> dict[str, Shard]:
+    """The shards of both splits by name; none where there is no manifest."""
+    splits = (manifest.training, manifest.held_out) if manifest else ()
+    return {shard.name: shard for split in splits for shard in split.shards}
 
 
 def _blocks(shard: Shard) -> list[tuple[int, int]]:
