@@ -34,13 +34,6 @@ from lvbert_tf.search.trials import candidates
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("storage", None, "The URL of an empty database.", required=True)
-flags.DEFINE_float("minutes", 5.0, "How long the workers run.", lower_bound=0.1)
-flags.DEFINE_integer("workers", 8, "Processes at a time.", lower_bound=1)
-flags.DEFINE_float("seconds_between_kills", 4.0, "In the mean.", lower_bound=0.1)
-flags.DEFINE_float("seconds_a_score", 0.2, "How long scoring a string takes.", lower_bound=0.0)
-flags.DEFINE_integer("seed", 1, "Of the search, and of when which worker is killed.")
-flags.DEFINE_bool("worker", False, "Be one of the workers; for this program itself.")
 
 _CHECK_SECONDS = 0.1
 
@@ -156,5 +149,16 @@ def main() -> int:
     return 1 if wrong else 0
 
 
+def _define_flags() -> None:
+    flags.DEFINE_string("storage", None, "The URL of an empty database.", required=True)
+    flags.DEFINE_float("minutes", 5.0, "How long the workers run.", lower_bound=0.1)
+    flags.DEFINE_integer("workers", 8, "Processes at a time.", lower_bound=1)
+    flags.DEFINE_float("seconds_between_kills", 4.0, "In the mean.", lower_bound=0.1)
+    flags.DEFINE_float("seconds_a_score", 0.2, "How long scoring a string takes.", lower_bound=0.0)
+    flags.DEFINE_integer("seed", 1, "Of the search, and of when which worker is killed.")
+    flags.DEFINE_bool("worker", False, "Be one of the workers; for this program itself.")
+
+
 if __name__ == "__main__":
+    _define_flags()
     cli.run(main)
