@@ -106,8 +106,8 @@ def tables(values: Mapping[str, Any]) -> str:
         " the project's",
         "through HBM": f"{gb(values['hbm_bytes'])}, {gb(values['unpadded_hbm_bytes'])} without the"
         f" padding of tiles; {gb(values['bytes_between_instructions'])} between instructions",
-        "memory": f"{mb(values['peak_bytes'])} of {mb(CHIPS[values['target']].memory)}: arguments"
-        f" {mb(values['argument_bytes'])}, temporaries {mb(values['temporary_bytes'])}, code"
+        "memory": f"{mb(values['peak_bytes'])} of {mb(CHIPS[values['target']].published.memory)}:"
+        f" arguments {mb(values['argument_bytes'])}, temporaries {mb(values['temporary_bytes'])}, code"
         f" {mb(values['code_bytes'])}",
         "HLO before optimisation": f"{values['hlo_lines']:,} lines",
         "instructions": f"{values['instructions']:,} in the entry computation:"

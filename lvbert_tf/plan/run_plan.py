@@ -10,7 +10,7 @@ from lvbert_tf.settings.pretraining import PretrainingConfig
 
 # Examples that the input pipeline gives in a processor second, by the batch from which on it does
 # (measured with benchmarks.input_pipeline).
-_PIPELINE_RATES = {128: 180_000, 1: 67_000}
+_PIPELINE_RATES = {128: 112_000, 1: 55_000}
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ published peak of a chip, or the bytes through its memory at the published bandw
 longer. After it the chips exchange their gradients. What is planned is slower, by two shares that a user
 can change, and takes at least the time in which a chip starts its instructions, which is assumed.
 
-Bytes and memory are estimates. The numbers of vectors below are those of LV-BERT-small's step, compiled
-for a TPU v5e (docs/performance.md): 7.81 GB through the memory and 2.26 GB of temporaries, for a batch
-of 128, 24 layers of width 256 and a generator of width 64. A vector here has 16 bits for each channel of
-each token. For 16 sequences of LV-BERT-base they give 7.3 GB and 3.0 GB of memory, where the compiled
-step has 7.5 and 2.7 (docs/scaling.md).
+Bytes and memory are estimates, made of three steps compiled for a TPU v5e (docs/scaling.md): that of
+LV-BERT-small, and that of LV-BERT-base with 16 and with 256 sequences. A vector here has 16 bits for
+each channel of each token. Without what the weights cost, these steps pass 18, 31 and 65 vectors of each
+layer through the memory: the more, the less of a step fits into the chip's own memory.
 """
 
 from dataclasses import dataclass
@@ -20,8 +19,11 @@ from lvbert_tf.plan.chips import Devices
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
-_VECTORS_PASSED = 29  # of a layer through the memory of the chip, forwards and backwards
-_VECTORS_KEPT = 9  # of a layer until the backward pass
+# Of a layer through the memory of the chip, forwards and backwards: where the widest vectors of a layer
+# fit into the chip's own memory, and where they do not.
+_VECTORS_PASSED, _ALL_VECTORS_PASSED = 18, 65
+_ON_CHIP_BYTES = 128e6  # a v5e's; other chips are taken to be alike
+_VECTORS_KEPT = 7.4  # of a layer until the backward pass
 _OPTIMIZER_BYTES = 40  # a parameter and step: weights, moments and gradients, read and written
 _GRADIENT_BYTES = 4  # a parameter; gradients are summed in float32
 _CODE_BYTES = 320e6  # the compiled step of 24 layers
@@ -99,7 +101,10 @@ class StepPlan:
         vectors = layer_vectors(networks) * config.train_batch_size * config.max_seq_length
         vectors /= devices.count
         gradients = _GRADIENT_BYTES * parameters
-        chip_bytes = _VECTORS_PASSED * vectors + _OPTIMIZER_BYTES * parameters
+        tokens = config.train_batch_size * config.max_seq_length / devices.count / parts
+        fits = 2 * tokens * config.discriminator.intermediate_dim <= _ON_CHIP_BYTES
+        passed = _VECTORS_PASSED if fits else _ALL_VECTORS_PASSED
+        chip_bytes = passed * vectors + _OPTIMIZER_BYTES * parameters
         state = parameters * (16 if config.ema_decay else 12)
         activations = _VECTORS_KEPT * vectors / parts
         return cls(

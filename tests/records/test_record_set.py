@@ -89,6 +89,17 @@ def test_incomplete_sets_are_refused(copied):
         RecordSet.open(pattern(copied), SETTINGS)
 
 
+def test_each_file_is_asked_for_once(built, monkeypatch):
+    """Each question waits for an answer where the files are across a network."""
+    asked = []
+    stat = tf.io.gfile.stat
+    monkeypatch.setattr(tf.io.gfile, "stat", lambda path: (asked.append(path), stat(path))[1])
+    monkeypatch.setattr(tf.io.gfile, "isdir", None)
+    records = RecordSet.open(f"{built}/pretrain_data*-0-of-4", SETTINGS)
+    shards = [shard.name for shard in records.manifest.training.shards]
+    assert sorted(asked) == sorted(f"{built}/{name}" for name in shards)
+
+
 def test_a_truncated_file_without_manifest_is_refused(copied):
     (copied / "manifest.json").unlink()
     shard = copied / "pretrain_data.tfrecord-1-of-4"
