@@ -1,7 +1,7 @@
 """Reads text from TensorFlow Datasets: `tfds:NAME[/config][:split]`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lvbert_tf.errors import InputError
@@ -48,14 +48,14 @@ class TfdsText:
 
     Attributes:
         builder: the `tfds.core.DatasetBuilder`.
-        split: the name of the split.
+        split: the name of the split, or what TFDS takes for a name: a piece of a split.
         feature: the name of the feature.
         total_bytes: the size of the split, as TFDS states it.
         examples: the number of texts.
     """
 
     builder: Any  # tfds.core.DatasetBuilder
-    split: str
+    split: Any
     feature: str
     total_bytes: int
     examples: int
@@ -84,6 +84,23 @@ class TfdsText:
         feature = feature if feature in texts else texts[0]
         info = builder.info.splits[split]
         return cls(builder, split, feature, info.num_bytes, info.num_examples)
+
+    def divide(self) -> list["TfdsText"]:
+        """Divides the split into as many pieces as it has files, which can be read independently.
+
+        Together, and in this order, they are the whole.
+        """
+        import tensorflow_datasets as tfds
+
+        count = max(1, len(self.builder.info.splits[self.split].file_instructions))
+        if count == 1:
+            return [self]
+        pieces = []
+        for index, piece in enumerate(tfds.even_splits(self.split, count)):
+            begin, end = (self.total_bytes * n // count for n in (index, index + 1))
+            examples = self.builder.info.splits[piece].num_examples
+            pieces.append(replace(self, split=piece, total_bytes=end - begin, examples=examples))
+        return pieces
 
     def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:
         """Yields the texts in the order of the dataset.

@@ -158,7 +158,7 @@ def _write_splits(
     held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
     position = _Position(on_bytes)
     fit = VocabularyFit(encoding, settings.allow_unknown_words)
-    parts = position.passing(fit.watch(divide_corpus(corpus.read(position.advance))))
+    parts = position.passing(fit.watch(divide_corpus(corpus.read_sections(position.advance))))
     try:
         for encoded in encode_parts(parts, encoding, settings.num_processes):
             training.write(encoded[0])

@@ -1,9 +1,11 @@
 """Reads the documents of a corpus: plain text, JSON lines or a data set of TensorFlow Datasets."""
 
+import copy
 import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from lvbert_tf.errors import InputError
@@ -12,6 +14,8 @@ from lvbert_tf.io.files import check_encoding, expand_home
 from lvbert_tf.io.tfds import TfdsText
 
 CHUNK_BYTES = 1 << 20
+# Small files are read together, so that they fill parts of the corpus together.
+SECTION_BYTES = 4 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 # The share of a file. A stray byte in a large crawl is left out; a file in another encoding is refused.
@@ -40,19 +44,52 @@ class Corpus:
 
     def __post_init__(self):
         """Finds the files, so that a wrong location fails before any work."""
-        self._texts = []
+        self._texts: list[Path | TfdsText] = []
         self.total_bytes = 0
         for part in filter(None, (part.strip() for part in self.location.split(","))):
             if part.startswith("tfds:"):
                 text = TfdsText.open(part, self.json_field)
-                self._texts.append(text)
+                self._texts += text.divide()
                 self.total_bytes += text.total_bytes
             else:
                 files = streams.find_files(expand_home(part))
                 self._texts += files
-                self.total_bytes += sum(file.stat().st_size for file in files)
+                self.total_bytes += sum(map(_stored_bytes, files))
         if not self._texts:
             raise InputError("no corpus given; it is a file, a directory or tfds:NAME")
+
+    def sections(self) -> list["Corpus"]:
+        """Divides the corpus between files into corpora that can be read independently of each other.
+
+        A section has consecutive files, or pieces of data sets of TFDS, that together take at least
+        `SECTION_BYTES` where they are stored. The division is a function of these sizes.
+        """
+        sections: list[Corpus] = []
+        for text in self._texts:
+            size = _stored_bytes(text)
+            if sections and sections[-1].total_bytes < SECTION_BYTES:
+                sections[-1]._texts.append(text)
+                sections[-1].total_bytes += size
+            else:
+                section = copy.copy(self)
+                section._texts, section.total_bytes = [text], size
+                sections.append(section)
+        return sections
+
+    def read_sections(
+        self, on_bytes: Callable[[int], object] = lambda count: None
+    ) -> Iterator[Iterator[tuple[bool, str]]]:
+        """Yields what `read` yields, by section. Each must be read before the next one is requested."""
+        self.undecodable = self.texts_read = self.records_read = 0
+        for section in self.sections():
+            yield section.read(on_bytes)
+            self.add_counts(section)
+
+    def add_counts(self, section: "Corpus") -> None:
+        """Adds what was counted while a section was read."""
+        self.undecodable += section.undecodable
+        self.texts_read += section.texts_read
+        self.records_read += section.records_read
 
     def read(
         self, on_bytes: Callable[[int], object] = lambda count: None
@@ -127,6 +164,10 @@ class Corpus:
                 ) from error
             self.undecodable += undecodable
             return text
+
+
+def _stored_bytes(text: Path | TfdsText) -> int:
+    return text.total_bytes if isinstance(text, TfdsText) else text.stat().st_size
 
 
 def _last_break(block: bytes) -> int:

@@ -5,9 +5,9 @@ writes the same files.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-# A part ends with the document in which it reaches this length.
+# A part ends with the document in which it reaches this length, and with each section of the corpus.
 PART_CHARACTERS = 1 << 20
 # If it reaches this length before, it ends inside the document. The document then goes on in the next
 # part, which costs one example that is not full.
@@ -31,9 +31,29 @@ class CorpusPart:
     starts: bool
     texts: list[str]
 
+    @property
+    def document_end(self) -> int:
+        """The index after that of the last document."""
+        return self.document + len(self.texts)
 
-def divide_corpus(texts: Iterable[tuple[bool, str]]) -> Iterator[CorpusPart]:
-    """Gathers `(starts_document, text)`, as `Corpus.read` yields them, into parts."""
+    def after(self, parts: int, documents: int) -> "CorpusPart":
+        """The same part, with so many parts and documents before its section."""
+        return replace(self, index=parts + self.index, document=documents + self.document)
+
+
+def divide_corpus(sections: Iterable[Iterable[tuple[bool, str]]]) -> Iterator[CorpusPart]:
+    """Gathers `(starts_document, text)`, as `Corpus.read_sections` yields them, into parts."""
+    parts = documents = 0
+    for texts in sections:
+        part = None
+        for part in divide_section(texts):
+            yield part.after(parts, documents)
+        if part:
+            parts, documents = parts + part.index + 1, documents + part.document_end
+
+
+def divide_section(texts: Iterable[tuple[bool, str]]) -> Iterator[CorpusPart]:
+    """Gathers `(starts_document, text)` into parts, as if nothing came before them."""
     part = None
     document, length = -1, 0
     for starts, text in texts:

@@ -4,7 +4,9 @@ import bz2
 import gzip
 import json
 import lzma
+import pickle
 import tracemalloc
+from itertools import chain
 
 import pytest
 import zstandard
@@ -89,31 +91,38 @@ def test_members_are_never_written_to_disk(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "a.tar"]
 
 
-def test_tfds_text(tmp_path):
+def make_tfds_text(data_dir, name, *shards):
+    """Writes a data set whose shards hold these texts, and lets TFDS find it."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     features = tfds.features.FeaturesDict({"label": tf.int64, "body": tfds.features.Text()})
-    records = [
-        features.serialize_example(features.encode_example({"label": 0, "body": text}))
-        for text in ("first\ndocument", "zweites Dökument")
-    ]
-    folder = tmp_path / "tiny_texts" / "1.0.0"
+    folder = data_dir / name / "1.0.0"
     folder.mkdir(parents=True)
     template = tfds.core.ShardedFileTemplate(
-        folder, dataset_name="tiny_texts", split="train", filetype_suffix="tfrecord"
+        folder, dataset_name=name, split="train", filetype_suffix="tfrecord"
     )
-    with tf.io.TFRecordWriter(str(folder / "tiny_texts-train.tfrecord-00000-of-00001")) as writer:
-        for record in records:
-            writer.write(record)
+    size = 0
+    for number, texts in enumerate(shards):
+        path = folder / f"{name}-train.tfrecord-{number:05}-of-{len(shards):05}"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for text in texts:
+                example = features.encode_example({"label": 0, "body": text})
+                record = features.serialize_example(example)
+                writer.write(record)
+                size += len(record)
     split = tfds.core.SplitInfo(
         name="train",
-        shard_lengths=[2],
-        num_bytes=sum(map(len, records)),
+        shard_lengths=list(map(len, shards)),
+        num_bytes=size,
         filename_template=template,
     )
     tfds.folder_dataset.write_metadata(data_dir=folder, features=features, split_infos=[split])
-    tfds.core.add_data_dir(tmp_path)
+    tfds.core.add_data_dir(data_dir)
+
+
+def test_tfds_text(tmp_path):
+    make_tfds_text(tmp_path, "tiny_texts", ["first\ndocument", "zweites Dökument"])
     reported = []
     source = Corpus("tfds:tiny_texts")
     assert [text for _, text in source.read(reported.append)] == [
@@ -123,6 +132,39 @@ def test_tfds_text(tmp_path):
     assert sum(reported) == source.total_bytes > 0
     with pytest.raises(InputError, match=r"no split 'dev'; it has .*train"):
         Corpus("tfds:tiny_texts:dev")
+
+
+def test_tfds_text_divides_into_sections(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus_module, "SECTION_BYTES", 1)
+    shards = [[f"text {shard} {number}" for number in range(20)] for shard in range(3)]
+    make_tfds_text(tmp_path, "sharded_texts", *shards)
+    read = {}
+    for location in ("tfds:sharded_texts", "tfds:sharded_texts:train[30:]"):
+        whole, reported = Corpus(location), []
+        sections = pickle.loads(pickle.dumps(whole.sections()))
+        read[location] = [
+            [text for _, text in section.read(reported.append)] for section in sections
+        ]
+        assert sum(reported) == whole.total_bytes == sum(s.total_bytes for s in sections)
+        assert [text for _, text in whole.read()] == [*chain(*read[location])]
+    assert read["tfds:sharded_texts"] == shards
+    assert [*chain(*read["tfds:sharded_texts:train[30:]"])] == [*chain(*shards)][30:]
+
+
+def test_sections_have_whole_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus_module, "SECTION_BYTES", 10)
+    texts = ["1234567\n", "abc", "a long text\n", "x", "", '{"text": "y"}']
+    for number, text in enumerate(texts):
+        suffix = "json" if "{" in text else "txt"
+        (tmp_path / f"{number}.{suffix}").write_text(text)
+    (tmp_path / "6.txt").write_bytes(b"z" * 2000 + b"\xff\n")
+    whole = Corpus(str(tmp_path))
+    assert [section.total_bytes for section in whole.sections()] == [11, 12, 14, 2002]
+    by_section = [list(texts) for texts in whole.read_sections()]
+    assert (whole.undecodable, whole.texts_read, whole.records_read) == (1, 6, 1)
+    assert [*chain(*by_section)] == list(whole.read())
+    assert [text.strip() for _, text in by_section[0]] == ["1234567", "abc"]
+    assert (whole.undecodable, whole.texts_read, whole.records_read) == (1, 6, 1)
 
 
 def test_unknown_tfds_name():
