@@ -14,6 +14,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -51,7 +52,27 @@ class _CountingFile(io.FileIO):
         return count
 
 
-def find_files(path: str) -> list[Path]:
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that can be read.
+
+    Attributes:
+        path: the path.
+        bytes: its size on the disk.
+        modified: when it was modified, in nanoseconds.
+    """
+
+    path: Path
+    bytes: int
+    modified: int
+
+    @property
+    def identity(self) -> tuple:
+        """What differs where the file may hold something else."""
+        return str(self.path), self.bytes, self.modified
+
+
+def find_files(path: str) -> list[FoundFile]:
     """Lists a file, or all files in a directory and below it, sorted. Hidden files are left out.
 
     Links are followed. The beginning of each file is read, so that a file that cannot be read is found
@@ -66,14 +87,11 @@ def find_files(path: str) -> list[Path]:
     if not root.exists() and not root.is_symlink():
         raise InputError(f"corpus not found: {path}; give a file, a directory or tfds:NAME")
     if not root.is_dir():
-        _check_file(root)
-        return [root]
+        return [_checked_file(root)]
     files = sorted(_walk(root))
     if not files:
         raise InputError(f"corpus directory has no files: {path}")
-    for file in files:
-        _check_file(file)
-    return files
+    return [_checked_file(file) for file in files]
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -106,11 +124,13 @@ def _refuse_directory(error: OSError) -> None:
     ) from error
 
 
-def _check_file(path: Path) -> None:
+def _checked_file(path: Path) -> FoundFile:
     try:
         check_ordinary(path)
         with path.open("rb", buffering=0) as file:
             _check_format(str(path), file.read(_LONGEST_BEGINNING))
+            status = os.fstat(file.fileno())
+            return FoundFile(path, status.st_size, status.st_mtime_ns)
     except InputError as error:
         raise InputError(f"corpus file {error}") from error
     except OSError as error:

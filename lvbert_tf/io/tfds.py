@@ -50,14 +50,14 @@ class TfdsText:
         builder: the `tfds.core.DatasetBuilder`.
         split: the name of the split, or what TFDS takes for a name: a piece of a split.
         feature: the name of the feature.
-        total_bytes: the size of the split, as TFDS states it.
+        bytes: the size of the split, as TFDS states it.
         examples: the number of texts.
     """
 
     builder: Any  # tfds.core.DatasetBuilder
     split: Any
     feature: str
-    total_bytes: int
+    bytes: int
     examples: int
 
     @classmethod
@@ -85,6 +85,12 @@ class TfdsText:
         info = builder.info.splits[split]
         return cls(builder, split, feature, info.num_bytes, info.num_examples)
 
+    @property
+    def identity(self) -> tuple:
+        """What differs where the split may hold something else."""
+        name = self.builder.info.full_name
+        return name, str(self.split), self.feature, self.bytes, self.examples
+
     def divide(self) -> list["TfdsText"]:
         """Divides the split into as many pieces as it has files, which can be read independently.
 
@@ -97,16 +103,16 @@ class TfdsText:
             return [self]
         pieces = []
         for index, piece in enumerate(tfds.even_splits(self.split, count)):
-            begin, end = (self.total_bytes * n // count for n in (index, index + 1))
+            begin, end = (self.bytes * n // count for n in (index, index + 1))
             examples = self.builder.info.splits[piece].num_examples
-            pieces.append(replace(self, split=piece, total_bytes=end - begin, examples=examples))
+            pieces.append(replace(self, split=piece, bytes=end - begin, examples=examples))
         return pieces
 
     def read(self, on_bytes: Callable[[int], object]) -> Iterator[str]:
         """Yields the texts in the order of the dataset.
 
         Args:
-            on_bytes: called after each text with an even share of `total_bytes`.
+            on_bytes: called after each text with an even share of `bytes`.
         """
         import tensorflow_datasets as tfds
 
@@ -118,7 +124,7 @@ class TfdsText:
         )
         reported = 0
         for number, record in enumerate(tfds.as_numpy(dataset), start=1):
-            due = self.total_bytes * number // max(1, self.examples)
+            due = self.bytes * number // max(1, self.examples)
             on_bytes(due - reported)
             reported = due
             yield record[self.feature].decode("utf-8", errors="ignore")

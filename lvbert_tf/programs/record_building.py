@@ -12,7 +12,9 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import changing
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
-from lvbert_tf.records.corpus import JSON_SUFFIXES, Corpus
+from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.documents import JSON_SUFFIXES, Tally
+from lvbert_tf.records.manifest import Manifest
 from lvbert_tf.text.vocabulary import Vocabulary
 
 FLAGS = flags.FLAGS
@@ -104,9 +106,9 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         )
     if not manifest.held_out.counts.examples:
         warnings.append("no document is held out, nothing to evaluate on")
-    if corpus.undecodable:
-        warnings.append(f"left out {corpus.undecodable:,} characters not UTF-8")
-    warnings += _unused(corpus)
+    if undecodable := manifest.settings["undecodable_characters"]:
+        warnings.append(f"left out {undecodable:,} characters not UTF-8")
+    warnings += _unused(manifest)
     for warning in warnings:
         cli.say(f"warning: {warning}")
     print(f"written to {output}")
@@ -120,17 +122,17 @@ def _check_casing(what: str) -> None:
         raise InputError(f"{values} contradict each other; give one of them")
 
 
-def _unused(corpus: Corpus) -> Iterator[str]:
+def _unused(manifest: Manifest) -> Iterator[str]:
     """Yields a warning for each flag that was given and had no effect on this corpus."""
     if FLAGS["do_strip_accents"].present and FLAGS.do_strip_accents and not _lowercase():
         yield "--do_strip_accents is not used: cased text keeps its accents"
-    if FLAGS["json_field"].present and not corpus.records_read:
+    if FLAGS["json_field"].present and not manifest.settings["files_of_records"]:
         yield (
             "--json_field is not used: no file of the corpus ends in"
             f" {', '.join(JSON_SUFFIXES)}, so all of it was read as text"
         )
     blanks = "blanks_separate_docs"
-    if blanks in FLAGS and FLAGS[blanks].present and not corpus.texts_read:
+    if blanks in FLAGS and FLAGS[blanks].present and not manifest.settings["files_of_text"]:
         yield f"--{blanks} is not used: the corpus has JSON or TFDS records only, a document each"
 
 
@@ -143,7 +145,7 @@ def _learn_vocabulary(corpus: Corpus, settings: BuildSettings, size: int) -> Non
     from lvbert_tf.text import learn_vocabulary, write_vocabulary
 
     with _progress(corpus, "vocabulary") as bar:
-        texts = (text for _, text in corpus.read(bar.update))
+        texts = _texts(corpus, bar)
         tokens = learn_vocabulary(texts, size, settings.lowercase, settings.strip_accents)
     try:
         write_vocabulary(settings.vocabulary_file, tokens)
@@ -151,6 +153,13 @@ def _learn_vocabulary(corpus: Corpus, settings: BuildSettings, size: int) -> Non
         raise InputError(
             f"cannot write the vocabulary {settings.vocabulary_file}: {error.strerror}"
         ) from error
+
+
+def _texts(corpus: Corpus, bar: tqdm) -> Iterator[str]:
+    tally = Tally()
+    for _, text in corpus.read(tally):
+        bar.update(tally.take().bytes)
+        yield text
 
 
 def _progress(corpus: Corpus, what: str) -> tqdm:

@@ -1,7 +1,7 @@
 """Builds a set of pre-training records from a corpus."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import check_replaceable, new_output
 from lvbert_tf.records import example_encoder, example_spans, manifest
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.corpus_parts import CorpusPart, divide_corpus
+from lvbert_tf.records.corpus_order import ReadPart, read_parts
+from lvbert_tf.records.corpus_parts import CorpusPart
+from lvbert_tf.records.documents import Tally
 from lvbert_tf.records.encoding_pool import encode_parts
 from lvbert_tf.records.manifest import Counts, Manifest, Split
 from lvbert_tf.records.part_encoder import EncodedSplit, EncodingSettings
@@ -105,7 +107,7 @@ def build_dataset(
         )
     output = Path(settings.output_dir).resolve()
     with new_output(output, settings.overwrite, _is_ours) as directory:
-        training, held_out = _write_splits(directory, corpus, settings, on_bytes, on_warning)
+        training, held_out, tally = _write_splits(directory, corpus, settings, on_bytes, on_warning)
         if not training.counts.examples:
             raise InputError(f"no text in the corpus: {corpus.location}")
         result = Manifest(
@@ -120,7 +122,9 @@ def build_dataset(
                 "corpus": corpus.location,
                 "blanks_separate_docs": corpus.blanks_separate_docs,
                 "json_field": corpus.json_field,
-                "undecodable_characters": corpus.undecodable,
+                "files_of_text": tally.texts,
+                "files_of_records": tally.records,
+                "undecodable_characters": tally.undecodable,
                 "vocabulary_file": str(settings.vocabulary_file),
                 "seed": settings.seed,
                 "held_out_fraction": settings.held_out_fraction,
@@ -138,7 +142,7 @@ def _write_splits(
     settings: BuildSettings,
     on_bytes: Callable[[int], object],
     on_warning: Callable[[str], object],
-) -> tuple[Split, Split]:
+) -> tuple[Split, Split, Tally]:
     encoding = EncodingSettings(
         vocabulary_file=settings.vocabulary_file,
         lowercase=settings.lowercase,
@@ -156,44 +160,30 @@ def _write_splits(
         )
     )
     held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
-    position = _Position(on_bytes)
     fit = VocabularyFit(encoding, settings.allow_unknown_words)
-    parts = position.passing(fit.watch(divide_corpus(corpus.read_sections(position.advance))))
+    tally = Tally()
+    waiting: collections.deque[ReadPart] = collections.deque()
+
+    def parts() -> Iterator[CorpusPart]:
+        for read in read_parts(corpus):
+            waiting.append(read)
+            yield read.part
+
     try:
-        for encoded in encode_parts(parts, encoding, settings.num_processes):
+        for encoded in encode_parts(fit.watch(parts()), encoding, settings.num_processes):
             training.write(encoded[0])
             held_out.write(encoded[1])
             fit.check(training.counts, held_out.counts)
-            position.report()
+            written = waiting.popleft()
+            tally.add(written.tally)
+            on_bytes(written.tally.bytes)
         fit.check(training.counts, held_out.counts, complete=True)
         if warning := fit.warning(training.counts, held_out.counts):
             on_warning(warning)
-        return training.finish(), held_out.finish()
+        return training.finish(), held_out.finish(), tally
     finally:
         training.writer.abandon()
         held_out.writer.abandon()
-
-
-class _Position:
-    """Reports how far the corpus has been written as records; it is read further ahead."""
-
-    def __init__(self, on_bytes: Callable[[int], object]):
-        self._on_bytes = on_bytes
-        self._read = self._reported = 0
-        self._part_ends: collections.deque[int] = collections.deque()
-
-    def advance(self, count: int) -> None:
-        self._read += count
-
-    def passing(self, parts: Iterable[CorpusPart]) -> Iterator[CorpusPart]:
-        for part in parts:
-            self._part_ends.append(self._read)
-            yield part
-
-    def report(self) -> None:
-        end = self._part_ends.popleft()
-        self._on_bytes(end - self._reported)
-        self._reported = end
 
 
 class _SplitWriter:

@@ -43,9 +43,15 @@ class ExampleSpans:
         return self.first_lengths + np.where(second > 0, second + 1, 0)
 
 
-def random_draws(seed: int, part: int) -> Iterator[list[float]]:
-    """Yields rows of four uniform numbers without end: a function of the seed and the part's index."""
-    generator = np.random.default_rng([seed, part])
+def random_draws(seed: int, part: int, section: int = 0) -> Iterator[list[float]]:
+    """Yields rows of four uniform numbers without end: a function of the seed and the part's place.
+
+    Args:
+        seed: the seed of the build.
+        part: the index of the part in its section.
+        section: the index of the section in the corpus.
+    """
+    generator = np.random.default_rng([seed, part, section])
     while True:
         yield from generator.random((_DRAWS, 4)).tolist()
 

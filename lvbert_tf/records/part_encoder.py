@@ -72,6 +72,8 @@ class PartEncoder:
     def __call__(self, part: CorpusPart) -> tuple[EncodedSplit, EncodedSplit]:
         """Encodes a part; returns its training and its held-out records."""
         settings = self.settings
+        if not part.texts:
+            return EncodedSplit(), EncodedSplit()
         # JSON can hold half of a surrogate pair, which is no character; it is left out.
         texts = [text.encode(errors="ignore") for text in part.texts]
         lines: list[bytes] = []
@@ -83,7 +85,7 @@ class PartEncoder:
         tokens, row_splits = ids.values.numpy(), ids.row_splits.numpy().tolist()
         unknown = tokens == self._tokenizer.vocabulary.unk_id
 
-        draws = example_spans.random_draws(settings.seed, part.index)
+        draws = example_spans.random_draws(settings.seed, part.index, part.section)
         training, held_out = EncodedSplit(), EncodedSplit()
         spans, owners = [], []
         first_line = 0
@@ -93,7 +95,8 @@ class PartEncoder:
             begin, *line_ends = row_splits[first_line : last_line + 1]
             chosen = example_spans.choose_spans(line_ends, begin, settings.max_seq_length, draws)
             spans += chosen
-            held = is_held_out(document, settings.held_out_fraction, settings.seed)
+            fraction, seed = settings.held_out_fraction, settings.seed
+            held = is_held_out(document, fraction, seed, part.section)
             split = held_out if held else training
             split.documents += part.starts or first_line > 0
             split.text_bytes += len(text)

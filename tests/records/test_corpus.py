@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import pickle
 import tracemalloc
 from itertools import chain
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import streams
-from lvbert_tf.records import corpus as corpus_module
+from lvbert_tf.records import documents as documents_module
 from lvbert_tf.records.corpus import Corpus
+from lvbert_tf.records.documents import Tally
 
 COMPRESS = {
     ".gz": gzip.compress,
@@ -123,48 +125,28 @@ def make_tfds_text(data_dir, name, *shards):
 
 def test_tfds_text(tmp_path):
     make_tfds_text(tmp_path, "tiny_texts", ["first\ndocument", "zweites Dökument"])
-    reported = []
+    tally = Tally()
     source = Corpus("tfds:tiny_texts")
-    assert [text for _, text in source.read(reported.append)] == [
-        "first\ndocument",
-        "zweites Dökument",
-    ]
-    assert sum(reported) == source.total_bytes > 0
+    assert [text for _, text in source.read(tally)] == ["first\ndocument", "zweites Dökument"]
+    assert tally == Tally(bytes=source.total_bytes, records=1) and tally.bytes > 0
     with pytest.raises(InputError, match=r"no split 'dev'; it has .*train"):
         Corpus("tfds:tiny_texts:dev")
 
 
 def test_tfds_text_divides_into_sections(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "SECTION_BYTES", 1)
+    monkeypatch.setattr("lvbert_tf.records.corpus.SECTION_BYTES", 1)
     shards = [[f"text {shard} {number}" for number in range(20)] for shard in range(3)]
     make_tfds_text(tmp_path, "sharded_texts", *shards)
     read = {}
     for location in ("tfds:sharded_texts", "tfds:sharded_texts:train[30:]"):
-        whole, reported = Corpus(location), []
-        sections = pickle.loads(pickle.dumps(whole.sections()))
-        read[location] = [
-            [text for _, text in section.read(reported.append)] for section in sections
-        ]
-        assert sum(reported) == whole.total_bytes == sum(s.total_bytes for s in sections)
+        whole, tally = Corpus(location), Tally()
+        sections = pickle.loads(pickle.dumps(whole.sections))
+        read[location] = [[text for _, text in section.read(tally)] for section in sections]
+        assert tally.bytes == whole.total_bytes == sum(section.bytes for section in sections)
         assert [text for _, text in whole.read()] == [*chain(*read[location])]
     assert read["tfds:sharded_texts"] == shards
     assert [*chain(*read["tfds:sharded_texts:train[30:]"])] == [*chain(*shards)][30:]
-
-
-def test_sections_have_whole_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "SECTION_BYTES", 10)
-    texts = ["1234567\n", "abc", "a long text\n", "x", "", '{"text": "y"}']
-    for number, text in enumerate(texts):
-        suffix = "json" if "{" in text else "txt"
-        (tmp_path / f"{number}.{suffix}").write_text(text)
-    (tmp_path / "6.txt").write_bytes(b"z" * 2000 + b"\xff\n")
-    whole = Corpus(str(tmp_path))
-    assert [section.total_bytes for section in whole.sections()] == [11, 12, 14, 2002]
-    by_section = [list(texts) for texts in whole.read_sections()]
-    assert (whole.undecodable, whole.texts_read, whole.records_read) == (1, 6, 1)
-    assert [*chain(*by_section)] == list(whole.read())
-    assert [text.strip() for _, text in by_section[0]] == ["1234567", "abc"]
-    assert (whole.undecodable, whole.texts_read, whole.records_read) == (1, 6, 1)
+    assert Corpus(location).fingerprint() != Corpus("tfds:sharded_texts").fingerprint()
 
 
 def test_unknown_tfds_name():
@@ -187,12 +169,12 @@ def test_documents_do_not_depend_on_how_the_file_is_read(tmp_path_factory, block
         elif expected[-1]:
             expected.append([])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "CHUNK_BYTES", max(chunk, 44))
+        patch.setattr(documents_module, "CHUNK_BYTES", max(chunk, 44))
         assert documents(path) == [lines for lines in expected if lines]
 
 
 def test_an_endless_line_is_cut_between_characters(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(documents_module, "CHUNK_BYTES", 10)
     (tmp_path / "a.txt").write_text("€" * 50)
     (tmp_path / "b.jsonl").write_text(json.dumps({"text": "€" * 50}))
     assert ["".join(lines) for lines in documents(tmp_path)] == ["€" * 50] * 2
@@ -212,10 +194,10 @@ def test_a_few_bytes_of_zstd_take_little_memory(tmp_path):
 def test_all_bytes_are_reported(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT * 1000)
     (tmp_path / "b.tar.gz").write_bytes(tar_of({"c": TEXT.encode() * 1000}, "w:gz"))
-    reported = []
+    tally = Tally()
     source = Corpus(str(tmp_path))
-    assert list(source.read(reported.append))
-    assert sum(reported) == source.total_bytes == sum(f.stat().st_size for f in tmp_path.iterdir())
+    assert list(source.read(tally))
+    assert tally.bytes == source.total_bytes == sum(f.stat().st_size for f in tmp_path.iterdir())
 
 
 def test_binary_data_is_refused_with_its_place(tmp_path):
@@ -232,10 +214,9 @@ def test_another_encoding_is_refused_with_its_place(tmp_path):
 
 def test_a_stray_byte_in_much_text_is_left_out_and_counted(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"word " * 1000 + b"\xff")
-    source = Corpus(str(tmp_path))
-    assert "".join(text for _, text in source.read()).strip() == ("word " * 1000).strip()
-    assert source.undecodable == 1
-    assert list(source.read()) and source.undecodable == 1  # once more, after learning a vocabulary
+    tally = Tally()
+    texts = [text for _, text in Corpus(str(tmp_path)).read(tally)]
+    assert "".join(texts).strip() == ("word " * 1000).strip() and tally.undecodable == 1
 
 
 @pytest.mark.parametrize("end", [0, 1, 3, 10, -20, -1])
@@ -293,9 +274,41 @@ def test_a_packed_member_of_an_archive_is_named(tmp_path):
 
 
 def test_what_was_read_as_text_and_as_records(tmp_path):
-    (tmp_path / "a.txt").write_text(TEXT)
-    source = Corpus(str(tmp_path))
-    assert list(source.read()) and (source.texts_read, source.records_read) == (1, 0)
-    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b'{"text": "x"}'))
-    source = Corpus(str(tmp_path))
-    assert list(source.read()) and (source.texts_read, source.records_read) == (1, 1)
+    for name, data, texts, records in (
+        ("a.txt", TEXT.encode(), 1, 0),
+        ("b.json.gz", gzip.compress(b'{"text": "x"}'), 1, 1),
+    ):
+        (tmp_path / name).write_bytes(data)
+        tally = Tally()
+        assert list(Corpus(str(tmp_path)).read(tally))
+        assert (tally.texts, tally.records) == (texts, records)
+        assert tally.take().texts == texts and tally == Tally()
+
+
+def test_small_files_are_gathered_in_order(tmp_path, monkeypatch):
+    for number, size in enumerate([3, 4, 9, 2, 30, 1, 2]):
+        (tmp_path / f"{number}.txt").write_bytes(b"x" * size)
+    monkeypatch.setattr("lvbert_tf.records.corpus.SECTION_BYTES", 10)
+    sections = Corpus(str(tmp_path)).sections
+    names = ["".join(source.path.stem for source in section.sources) for section in sections]
+    assert names == ["012", "34", "56"]
+    assert [section.bytes for section in sections] == [16, 32, 3]
+    assert [section.start for section in sections] == [0, 16, 48]
+    assert [section.index for section in sections] == [0, 1, 2]
+
+
+def test_a_fingerprint_changes_with_the_files_and_with_how_they_are_read(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text(TEXT)
+    found = [Corpus(str(tmp_path)).fingerprint()] * 2
+    assert Corpus(str(tmp_path)).fingerprint() == found[0]
+    found.append(Corpus(str(tmp_path), json_field="body").fingerprint())
+    found.append(Corpus(str(tmp_path), blanks_separate_docs=False).fingerprint())
+    os.utime(file, ns=(1, 1))
+    found.append(Corpus(str(tmp_path)).fingerprint())
+    file.write_text(TEXT + "x")
+    os.utime(file, ns=(1, 1))
+    found.append(Corpus(str(tmp_path)).fingerprint())
+    file.rename(tmp_path / "b.txt")
+    found.append(Corpus(str(tmp_path)).fingerprint())
+    assert len(set(found)) == 6

@@ -68,3 +68,6 @@ def test_draws_depend_on_seed_and_part_only():
     first = [next(random_draws(5, 2)) for _ in range(2)]
     assert first[0] == first[1]
     assert next(random_draws(5, 3)) != first[0] != next(random_draws(6, 2))
+    # The first section has the numbers that a corpus had before there were sections.
+    assert next(random_draws(5, 2, 1)) != first[0] == next(random_draws(5, 2, 0))
+    assert first[0] == np.random.default_rng([5, 2]).random((1024, 4))[0].tolist()

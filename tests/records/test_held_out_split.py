@@ -24,3 +24,12 @@ def test_held_out_documents_depend_on_the_seed():
     chosen = {tuple(is_held_out(n, 0.1, seed) for n in range(40)) for seed in range(10)}
     assert len(chosen) > 5
     assert not any(is_held_out(n, 0, 1) for n in range(100))
+
+
+def test_later_sections_hold_out_their_share_and_nothing_for_sure():
+    chosen = [[is_held_out(n, 0.02, 1, section) for n in range(500)] for section in range(1, 200)]
+    for documents in chosen:
+        assert all(sum(documents[n : n + 50]) == 1 for n in range(0, 500, 50))
+    assert len({tuple(documents) for documents in chosen}) == len(chosen)
+    first = sum(any(documents[:10]) for documents in chosen) / len(chosen)
+    assert 0.1 < first < 0.3  # a section of ten documents has one with probability 0.2

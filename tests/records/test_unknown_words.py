@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import streams
-from lvbert_tf.records import corpus, corpus_parts, unknown_words
+from lvbert_tf.records import corpus_parts, documents, unknown_words
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset
 from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.manifest import Counts, Manifest
@@ -84,7 +84,7 @@ def test_a_vocabulary_of_another_corpus_is_refused_and_leaves_nothing(build, tmp
 def test_it_is_refused_long_before_the_end_of_a_large_corpus(build, monkeypatch):
     monkeypatch.setattr(corpus_parts, "PART_CHARACTERS", 500)
     monkeypatch.setattr(streams, "_BUFFER_BYTES", 1000)
-    monkeypatch.setattr(corpus, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(documents, "CHUNK_BYTES", 1000)
     monkeypatch.setattr(unknown_words, "JUDGED_TOKENS", 1000)
     text, read = text_with(5, 20) * 100, []
     with pytest.raises(InputError, match=r"80\.0% of the first 1,\d\d\d tokens"):
