@@ -3,15 +3,15 @@
 import collections
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import tensorflow as tf
 import tokenizers
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
+from lvbert_tf.text.word_counts import WordCounts, count_batches
 from lvbert_tf.text.words import WordSplitter
 
 # Enough for the letters of a few alphabets. Words with rarer characters become [UNK], as in BERT.
@@ -19,10 +19,7 @@ _MAX_ALPHABET = 1000
 _MIN_SIZE = 2 * len(SPECIAL_TOKENS)
 # Pieces that are rarer are mostly names and misprints.
 _MIN_FREQUENCY = 2
-_BATCH_BYTES = 1 << 20
-# Limits of memory and time, which hardly change the result: the number of distinct words that are kept,
-# and the number of words of text that the trainer reads.
-_MAX_DISTINCT_WORDS = 4_000_000
+# A limit of time, which hardly changes the result: the number of words of text that the trainer reads.
 _MAX_RUNNING_WORDS = 20_000_000
 
 
@@ -53,11 +50,28 @@ def learn_vocabulary(
     Raises:
       InputError: `size` is too small or the texts have no words.
     """
-    if size < _MIN_SIZE:
-        raise InputError(f"vocabulary size {size} is too small: at least {_MIN_SIZE}")
+    check_size(size)
     if strip_accents is None:
         strip_accents = lowercase
-    counts = _count_words(texts, WordSplitter(lowercase, strip_accents), progress)
+    with WordCounts() as words:
+        for counts in count_batches(texts, WordSplitter(lowercase, strip_accents), progress):
+            words.add(counts)
+        return learn_from_counts(words.most_frequent(), size)
+
+
+def check_size(size: int) -> None:
+    """Checks the size of a vocabulary before any work.
+
+    Raises:
+      InputError: it is too small.
+    """
+    if size < _MIN_SIZE:
+        raise InputError(f"vocabulary size {size} is too small: at least {_MIN_SIZE}")
+
+
+def learn_from_counts(counts: dict[str, int], size: int) -> list[str]:
+    """As `learn_vocabulary`, from how often each word occurs; the words are in alphabetical order."""
+    check_size(size)
     if not counts:
         raise InputError("cannot learn a vocabulary: the texts have no words")
 
@@ -84,40 +98,6 @@ def write_vocabulary(path: str | os.PathLike, tokens: Sequence[str]) -> None:
         raise InputError(f"{path} exists already and is not overwritten")
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, "".join(f"{token}\n" for token in tokens))
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    num_bytes = 0
-    for text in texts:
-        # JSON can hold half of a surrogate pair, which UTF-8 cannot; it is left out.
-        batch.append(text.encode("utf-8", "ignore"))
-        num_bytes += len(batch[-1])
-        if num_bytes >= _BATCH_BYTES:
-            yield batch
-            batch, num_bytes = [], 0
-    if batch:
-        yield batch
-
-
-def _count_words(texts, splitter: WordSplitter, progress) -> dict[str, int]:
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def count_batch(strings):
-        words, _, counts = tf.unique_with_counts(splitter(strings).flat_values)
-        return words, counts
-
-    totals: collections.Counter[bytes] = collections.Counter()
-    for batch in _batches(texts):
-        words, counts = count_batch(tf.constant(batch))
-        totals.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
-        threshold = 1
-        while len(totals) > _MAX_DISTINCT_WORDS:
-            totals = collections.Counter({w: n for w, n in totals.items() if n > threshold})
-            threshold *= 2
-        if progress is not None:
-            progress(len(batch))
-    totals.pop(UNK.encode(), None)  # which replaces words that are too long
-    return {word.decode(): count for word, count in sorted(totals.items())}
 
 
 def _most_frequent_characters(counts: dict[str, int], limit: int) -> set[str]:
