@@ -5,11 +5,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Reading
 from lvbert_tf.io.whole import replace_file
@@ -61,6 +56,12 @@ def write_task(data_dir: Path) -> None:
 
 def baselines(data_dir: Path) -> dict[str, float]:
     """Accuracy in percent on the held-out sentences, by name, of models that know no word order."""
+    # Not at the top: importing scikit-learn takes longer than the rest of --help.
+    from sklearn.dummy import DummyClassifier
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
     task = find_task(TASK, data_dir)
     texts, labels = _columns(task.read("train"))
     held_out, answers = _columns(task.read("dev"))

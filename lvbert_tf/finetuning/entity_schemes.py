@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seqeval.metrics.sequence_labeling import get_entities
-
 OUTSIDE = "O"
 # What a letter says about its word, in the letters of BIOES: the word begins an entity, is inside it,
 # ends it, or is its only word. A letter means the same in all schemes that have it.
@@ -34,6 +32,9 @@ class Scheme:
 
     def write(self, tags: Sequence[str]) -> tuple[str, ...]:
         """Tags of this scheme, obeying its rules, for the entities that tags of any scheme mark."""
+        # Not at the top: it imports scikit-learn, which takes longer than the rest of --help.
+        from seqeval.metrics.sequence_labeling import get_entities
+
         written = [OUTSIDE] * len(tags)
         # seqeval calls the type "_" where tags have none.
         typed = any(parsed and parsed[1] for parsed in map(parse_tag, tags))
