@@ -1,6 +1,7 @@
 """What convert_checkpoint.py writes: round trips are exact, and a converted model is of use."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -181,7 +182,7 @@ def test_the_program(fixtures, presets, tmp_path):
             [sys.executable, str(ROOT / "convert_checkpoint.py"), *arguments],
             capture_output=True,
             text=True,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={**os.environ, "PATH": ""},
         )
 
     arguments = ("--from", "preset", "--to=huggingface", f"--input={source}")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 REGRESSION_METRICS = ("pearson", "spearman", "mse")
 
@@ -37,6 +36,9 @@ def score_numbers(
         if np.ptp(expected) == 0:
             return math.nan
         return 100.0 * float(correlation(expected, predicted)[0]) if np.ptp(predicted) else 0.0
+
+    # Not at the top: who only predicts need not wait for it.
+    from scipy import stats
 
     metrics = {
         "pearson": percent(stats.pearsonr),

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
-from sklearn.metrics import accuracy_score
-
 from lvbert_tf.finetuning.entity_schemes import BIOES
 
 ENTITY_METRICS = ("f1", "precision", "recall")
@@ -32,6 +29,9 @@ def score_entities(
       ValueError: the numbers of sentences differ, a prediction is longer than its sentence, or a tag
         belongs to no scheme.
     """
+    # Not at the top: who only predicts need not wait for it.
+    from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
+
     pairs = list(_aligned(references, predictions, rest="O"))
     precision, recall, f1, _ = precision_recall_fscore_support(
         [list(BIOES.write(expected)) for expected, _ in pairs],
@@ -60,6 +60,8 @@ def score_word_tags(
     Raises:
       ValueError: the numbers of sentences differ, or a prediction is longer than its sentence.
     """
+    from sklearn.metrics import accuracy_score
+
     # No tag of a reference is empty, so an empty one is always wrong.
     pairs = list(_aligned(references, predictions, rest=""))
     accuracy = accuracy_score(
