@@ -9,7 +9,8 @@ INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
 TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
 TPU_STACK := $(VENV)/tpu-stack/requirements-tpu.txt
-TPU_STACK_TESTS := $(addprefix tests/,layers models text records training pretraining serving)
+TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models text records training pretraining \
+  runs presets interop conversion finetuning search serving experiments)
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
@@ -144,7 +145,8 @@ $(TPU_STACK): requirements-tpu.txt $(RUNTIME)
 	  $$pip --use-pep517 --no-deps -r $< && \
 	  version=$$(sed -n 's/^tensorflow-tpu==//p' $<) && \
 	  $$pip --no-deps --target $(VENV)/tpu-stack/plain "tensorflow==$$version" && \
-	  $$pip --constraint requirements-dev.txt hypothesis mlflow-skinny pandas pytest && \
+	  $$pip --constraint requirements-dev.txt hypothesis mlflow-skinny pandas \
+	    'psycopg[binary]' pytest && \
 	  cp $< $@; \
 	fi
 
