@@ -24,9 +24,11 @@ EXIT_INPUT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141
 _HELP_FLAGS = ("--help", "-h", "-help", "--helpshort", "--helpfull")
-# The user's disk or permissions, not our code.
+# The user's disk, permissions or paths, not our code.
 _ENVIRONMENT_ERRORS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
 }
 
 
@@ -161,6 +163,23 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None] = lambd
         if error.errno not in _ENVIRONMENT_ERRORS:
             raise
         fail(f"{error.strerror}: {error.filename or 'while writing'}")
+    except Exception as error:
+        if said := _said_of_environment(error):
+            fail(said)
+        raise
+
+
+def _said_of_environment(error: Exception) -> str | None:
+    """What to tell of an error of TensorFlow's, or of memory, that is no fault of ours; None of others.
+
+    TensorFlow may not have been imported, so its errors are known by their words: the path, a semicolon
+    and what the system said.
+    """
+    said = (getattr(error, "message", None) or str(error)).partition("\n")[0].partition(" [Op:")[0]
+    if isinstance(error, MemoryError) or "OOM when allocating" in said:
+        return f"there is not enough memory for what was asked for: {said or 'none is left'}"
+    ends = tuple(f"; {os.strerror(number)}" for number in _ENVIRONMENT_ERRORS)
+    return said if said.endswith(ends) else None
 
 
 def _help(module: str, full: bool) -> str:

@@ -121,6 +121,27 @@ def test_a_full_disk_is_no_fault_of_ours(run):
     assert_one_line_error(run(body, "--data_dir", "x"), "No space left on device: /data/x")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "file/deeper"])
+def test_a_path_that_cannot_be_is_no_fault_of_ours(run, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    body = "open(flags.FLAGS.data_dir)"
+    assert_one_line_error(run(body, "--data_dir", str(tmp_path / name)), name)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ('RuntimeError("/data/x; Is a directory")', "/data/x; Is a directory"),
+        ('RuntimeError("/data/x; Read-only file system [Op:Save]")', "Read-only file system"),
+        ('RuntimeError("{{node}} OOM when allocating tensor with shape[9]")', "not enough memory"),
+        ("MemoryError()", "not enough memory"),
+    ],
+)
+def test_what_tensorflow_says_of_disk_and_memory_is_no_fault_of_ours(run, error, said):
+    body = f"raise {error}"
+    assert_one_line_error(run(body, "--data_dir", "x"), said)
+
+
 def test_a_fault_of_ours_shows_where_it_is(run):
     result = run('raise OSError(errno.EPIPE, "Broken pipe")', "--data_dir", "x")
     assert result.returncode == 1

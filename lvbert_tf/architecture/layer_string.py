@@ -149,9 +149,10 @@ def _letters(codes: Iterable[Any], first_position: int = 0) -> str:
 
 def _parse_list(text: str) -> str:
     try:
-        return _letters(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise InputError(f"layer list {text!r} is not JSON: {error}") from error
+        codes = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
+        raise InputError(f"layer list {text[:60]!r} is not JSON: {error}") from error
+    return _letters(codes)
 
 
 def _parse_text(text: str) -> str:

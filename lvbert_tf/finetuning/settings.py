@@ -23,6 +23,7 @@ from lvbert_tf.finetuning.tasks.task import Kind, Task
 from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,
+    BATCH,
     DROPOUT,
     FRACTION,
     POSITIVE,
@@ -149,9 +150,9 @@ class FinetuningConfig(DeviceHparams):
         None, POSITIVE, "passes over the training set; 3, rte and sts 10, span 2"
     )
     warmup_proportion: float = hparam(0.1, Range(0, 1), "share of the steps that warm up")
-    train_batch_size: int = hparam(32, AT_LEAST_1, "rows a step, over all replicas")
+    train_batch_size: int = hparam(32, BATCH, "rows a step, over all replicas")
     eval_batch_size: int = hparam(
-        32, AT_LEAST_1, "rows of a batch where nothing is learned, over all replicas"
+        32, BATCH, "rows of a batch where nothing is learned, over all replicas"
     )
     max_seq_length: int | None = hparam(
         None, Range(8), "tokens of a row at most; 128, tagging 256, span 512"

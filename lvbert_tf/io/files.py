@@ -70,6 +70,17 @@ def expand_home(path: str) -> str:
     return expanded
 
 
+def unusable(text: str) -> str | None:
+    """What keeps a text from being a path: a zero byte or half of a character; None if nothing does."""
+    if "\0" in text:
+        return "a zero byte"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "half of a character"
+    return None
+
+
 def check_encoding(beginning: bytes, what: str) -> None:
     """Refuses UTF-16, which some Windows programs write.
 

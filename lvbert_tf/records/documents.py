@@ -162,7 +162,7 @@ def _json_texts(stream: BinaryIO, name: str, field: str) -> Iterator[str]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{name}, line {number}: not JSON: {error}") from error
         if not isinstance(record, dict) or not isinstance(record.get(field), str):
             known = sorted(record) if isinstance(record, dict) else type(record).__name__

@@ -15,6 +15,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,
+    BATCH,
     FRACTION,
     OPEN_FRACTION,
     POSITIVE,
@@ -133,7 +134,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     clip_norm: float = hparam(1.0, POSITIVE, "highest norm of the gradient over all weights")
     num_warmup_steps: int = hparam(10_000, AT_LEAST_0, "steps of linear warm-up")
     num_train_steps: int = hparam(1_000_000, AT_LEAST_1, "steps of the whole run")
-    train_batch_size: int = hparam(128, AT_LEAST_1, "sequences in a step, over all replicas")
+    train_batch_size: int = hparam(128, BATCH, "sequences in a step, over all replicas")
     gradient_accumulation_steps: int = hparam(1, AT_LEAST_1, "parts of a batch, to save memory")
     max_seq_length: int = hparam(128, Range(5), "tokens in a record")
     seed: int = hparam(42, AT_LEAST_0, "for weights, data order, masking, sampling, dropout")
@@ -153,7 +154,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     iterations_per_loop: int = hparam(200, AT_LEAST_1, "most steps between returns to the host")
 
     # Evaluation, checkpoints and logs
-    eval_batch_size: int = hparam(128, AT_LEAST_1, "sequences in a batch of an evaluation")
+    eval_batch_size: int = hparam(128, BATCH, "sequences in a batch of an evaluation")
     num_eval_steps: int = hparam(100, AT_LEAST_1, "most batches of an evaluation")
     eval_every_steps: int = hparam(10_000, AT_LEAST_0, "steps between evaluations; 0: at the end")
     log_steps: int = hparam(100, AT_LEAST_1, "steps between lines of metrics.jsonl")

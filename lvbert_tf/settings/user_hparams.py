@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.files import check_ordinary, expand_home, text_of
+from lvbert_tf.io.files import check_ordinary, expand_home, text_of, unusable
 
 
 def load_hparams(text: str) -> dict[str, Any]:
@@ -21,9 +21,16 @@ def load_hparams(text: str) -> dict[str, Any]:
 
     Raises:
       InputError: the file does not exist, or its name ends in neither `.json` nor `.toml`; the text is
-        not JSON or TOML (the error has the position); a name is given twice; or the text is not a table
-        of names and values.
+        not JSON or TOML (the error has the position); a name is given twice; the text is not a table
+        of names and values; or a text in it can be no name and no path.
     """
+    values = _read(text)
+    for name, value in values.items():
+        _check_texts(name, value)
+    return values
+
+
+def _read(text: str) -> dict[str, Any]:
     text = text.removeprefix("\ufeff").strip()  # a byte-order mark, as of --hparams "$(cat FILE)"
     if not text:
         return {}
@@ -84,8 +91,21 @@ def check_directory_name(what: str, name: str) -> None:
     Raises:
       InputError: `name` is not the name of one directory.
     """
-    if name in ("", "..") or Path(name).name != name:
+    if name in ("", "..") or Path(name).name != name or unusable(name):
         raise InputError(f"{what} {name!r}: expected one directory name")
+
+
+def _check_texts(name: str, value: Any) -> None:
+    """Refuses texts with characters that neither the system nor TensorFlow takes, in lists too."""
+    waiting = [name, value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += (*item.keys(), *item.values())
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and (fault := unusable(item)):
+            raise InputError(f"hparam {name!r}: {item!r} has {fault}, as no name and no path may")
 
 
 def _parse_json(text: str, where: str) -> dict[str, Any]:

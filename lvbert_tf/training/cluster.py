@@ -1,5 +1,6 @@
 """Which processes train together: the workers of TF_CONFIG, or the tasks of a step of Slurm."""
 
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -59,8 +60,15 @@ def read_tf_config() -> Mapping[str, Any]:
         members, index = cluster[task["type"]], task["index"]
         known = isinstance(index, int) and 0 <= index < len(members)
         legal = task["type"] in ("chief", "worker") and set(cluster) <= {"chief", "worker"}
-    except (ValueError, KeyError, TypeError):
+        legal = legal and all(map(_is_address, itertools.chain(*cluster.values())))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         known = legal = False
     if not (known and legal):
         raise InputError(f"--strategy multi_worker: TF_CONFIG is {text!r}; expected {example}")
     return value
+
+
+def _is_address(text: Any) -> bool:
+    """Whether it is `host:port`."""
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    return bool(host) and port.isascii() and port.isdecimal() and 0 < int(port[:9]) < 2**16

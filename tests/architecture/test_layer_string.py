@@ -97,7 +97,10 @@ def test_no_layers_are_refused(value):
         LayerString.parse(value)
 
 
-@pytest.mark.parametrize("value", [None, 12, 1.5, {"C": 1}, b"CAF", "[0, 1", '[0, "A" 1]'])
+@pytest.mark.parametrize(
+    "value",
+    [None, 12, 1.5, {"C": 1}, b"CAF", "[0, 1", '[0, "A" 1]', "[" * 99_999, "[" + "9" * 9_999 + "]"],
+)
 def test_what_is_no_layer_string_is_refused(value):
     with pytest.raises(InputError):
         LayerString.parse(value)

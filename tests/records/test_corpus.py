@@ -256,6 +256,8 @@ def test_text_under_the_name_of_a_compressed_file_is_text(tmp_path, name):
         ('{"text": 3}', "line 2: no text in field 'text'"),
         ("[1]", "line 2: no text in field 'text'; the record has list"),
         ("{oops", "line 2: not JSON"),
+        ("[" * 100_000, "line 2: not JSON"),
+        ("9" * 10_000, "line 2: not JSON"),
     ],
 )
 def test_json_without_the_text_is_refused(tmp_path, line, message):

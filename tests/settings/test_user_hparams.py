@@ -6,7 +6,7 @@ import os
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.settings.user_hparams import load_hparams
+from lvbert_tf.settings.user_hparams import check_directory_name, load_hparams
 
 
 def test_load_hparams_reads_json_and_toml(tmp_path):
@@ -86,3 +86,24 @@ def test_a_directory_is_no_hparams_file(tmp_path):
     (tmp_path / "d.json").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         load_hparams(str(tmp_path / "d.json"))
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"])
+@pytest.mark.parametrize(
+    "where", ['"%s"', '["fine", "%s"]', '{"fine": {"deeper": ["%s"]}}', '{"%s": 1}'], ids=str
+)
+def test_a_text_that_can_be_no_path_is_refused(text, where):
+    with pytest.raises(InputError, match=r"'task_names': .* as no name and no path may"):
+        load_hparams('{"seed": 1, "task_names": ' + where.replace("%s", text) + "}")
+
+
+def test_texts_of_all_languages_are_fine():
+    assert load_hparams('{"vocab_file": "d\\u00e9j\\u00e0 \\ud83d\\ude00"}') == {
+        "vocab_file": "déjà 😀"
+    }
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/a", "a\0b", "a\udc80"])
+def test_what_is_not_one_directory_s_name_is_refused(name):
+    with pytest.raises(InputError, match="expected one directory name"):
+        check_directory_name("model name", name)

@@ -88,6 +88,14 @@ def test_the_default_strategy_computes_on_a_gpu_if_there_is_one(monkeypatch):
         json.dumps({"cluster": {"worker": ["a:1"]}}),
         json.dumps({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}),
         json.dumps({"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}),
+        *(
+            json.dumps(
+                {"cluster": {"worker": ["a:1", other]}, "task": {"type": "worker", "index": 0}}
+            )
+            for other in ("b", "b:", ":1", "b:port", "b:0", "b:65536", "b:9999999999", 7, None)
+        ),
+        json.dumps({"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}),
+        "[" * 100_000,
     ],
 )
 def test_malformed_cluster(monkeypatch, config):
