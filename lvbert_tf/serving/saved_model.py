@@ -64,7 +64,7 @@ def _forget_gradients(path: Path) -> None:
         for function in graph.graph_def.library.function:
             for node in function.node_def:
                 node.attr.pop("_gradient_op_type", None)
-    path.write_bytes(saved.SerializeToString())
+    path.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _publish(directory: Path, output_dir: Path) -> Path:

@@ -30,7 +30,7 @@ def write_warmup_requests(directory: Path, name: str, signatures: Mapping[str, S
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
-            writer.write(log.SerializeToString())
+            writer.write(log.SerializeToString(deterministic=True))
 
 
 def _requests(

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from lvbert_tf.models import (
 from lvbert_tf.serving import saved_model
 from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import load_servable_model, servable_task
+from lvbert_tf.serving.warmup import WARMUP_FILE, write_warmup_requests
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
 ROOT = Path(__file__).parents[2]
@@ -235,3 +237,13 @@ def test_a_pre_training_run_and_its_preset(fixtures, tmp_path):
     text = tf.constant(["the film"])
     vectors = [model.signatures["embed"](text)["sequence"] for model in (served, alone)]
     np.testing.assert_array_equal(*vectors)
+
+
+def test_the_same_signatures_have_the_same_warmup_file(tmp_path):
+    """Whatever the order in which a protocol buffer keeps the inputs."""
+    inputs = [tf.TensorSpec([None], tf.string, name) for name in "abcdefgh"]
+    for number, order in enumerate((inputs, inputs[::-1])):
+        signature = SimpleNamespace(input_signature=order)
+        write_warmup_requests(tmp_path / str(number), "model", {"serving_default": signature})
+    first, second = (tmp_path / number / WARMUP_FILE for number in "01")
+    assert first.read_bytes() == second.read_bytes()
