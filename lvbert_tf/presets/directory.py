@@ -1,5 +1,6 @@
 """Reads a preset that may be damaged, or made to do harm."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -8,9 +9,14 @@ import tensorflow as tf
 
 from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.sealed import read_sealed_json, write_sealed_json
 from lvbert_tf.presets.classes import check_config
 from lvbert_tf.presets.weight_files import SUFFIX
 
+_STAMP = (
+    "step.json"  # beside the preset; the step of the weights, and the hashes of the other files
+)
+_METADATA = "metadata.json"  # KerasHub's: when the preset was saved, and by which versions
 _CONFIGS = ("config.json", "task.json", "preprocessor.json", "tokenizer.json")
 _MOST_JSON = 64 << 20  # bytes; only the names of tags and labels can be long
 # What Keras and TensorFlow raise depends on what they meet first in a damaged file.
@@ -28,6 +34,52 @@ class FromPreset(Protocol):
 
 
 Loaded = TypeVar("Loaded", bound=FromPreset)
+
+
+def write_stamp(directory: Path, step: int) -> None:
+    """Writes down the step of a new preset, and what its files hold.
+
+    Weights have a seal of their own (`weight_files`).
+
+    Args:
+      directory: the whole preset.
+      step: the training step.
+    """
+    hashes = {name: _sha256(directory / name) for name in _unsealed(directory)}
+    write_sealed_json(directory / _STAMP, {"step": step, "sha256": hashes})
+
+
+def has_stamp(directory: Path, step: int) -> bool:
+    """Whether a directory holds the preset of a step, undamaged but for its weights."""
+    try:
+        return read_sealed_json(directory / _STAMP)["step"] == step and not _changed(directory)
+    except (InputError, KeyError):
+        return False
+
+
+def _unsealed(directory: Path) -> list[str]:
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    names = (path.relative_to(directory).as_posix() for path in paths)
+    left_out = (SUFFIX, _STAMP, _METADATA)
+    return sorted(name for name in names if not name.endswith(left_out) and name[0] != ".")
+
+
+def _changed(directory: Path) -> list[str]:
+    """The files that are not what `write_stamp` saw; none where there is no stamp with hashes."""
+    if not (directory / _STAMP).exists():
+        return []
+    hashes = read_sealed_json(directory / _STAMP).get("sha256", {})
+    if not isinstance(hashes, dict):
+        raise InputError(f"{directory / _STAMP} is damaged: there are no hashes in it")
+    return [
+        name
+        for name in _unsealed(directory)
+        if name in hashes and hashes[name] != _sha256(directory / name)
+    ]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def is_preset(directory: Path) -> bool:
@@ -68,6 +120,11 @@ def _check(directory: Path) -> None:
             )
         if not path.is_file() and not path.is_dir():
             raise InputError(f"{path} is neither a file nor a directory")
+    if changed := _changed(directory):
+        raise InputError(
+            f"{changed[0]} is not the file that was saved with the weights; restore it, or, if you"
+            f" have changed it, remove {_STAMP}"
+        )
     configs = {}
     for name in _CONFIGS:
         if (directory / name).exists():

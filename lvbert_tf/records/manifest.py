@@ -1,6 +1,7 @@
 """`manifest.json`, which describes a set of records and how it was built."""
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -100,13 +101,34 @@ class Manifest:
             return cls(**values)
         except InputError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path} is damaged ({error!r}); build the records again") from error
 
 
 def _split(values: dict[str, Any]) -> Split:
-    shards = (
+    shards = tuple(
         Shard(**{**shard, "block_offsets": tuple(shard["block_offsets"])})
         for shard in values["shards"]
     )
-    return Split(Counts(**values["counts"]), tuple(shards))
+    for shard in shards:
+        _check_shard(shard)
+    counts = Counts(**values["counts"])
+    # A damaged digit is a digit still; records must not be left out without a word.
+    if sum(shard.examples for shard in shards) != counts.examples:
+        raise ValueError(f"the shards have other than {counts.examples!r} examples in all")
+    return Split(counts, shards)
+
+
+def _check_shard(shard: Shard) -> None:
+    if not isinstance(shard.name, str) or PurePath(shard.name).name != shard.name:
+        raise ValueError(f"a shard is named {shard.name!r}")
+    offsets = shard.block_offsets
+    if not all(type(number) is int for number in (shard.examples, shard.bytes, *offsets)):
+        raise ValueError(f"{shard.name} has counts that are no integers")
+    ascending = [*offsets, shard.bytes]
+    if (
+        len(offsets) != -(-shard.examples // BLOCK_EXAMPLES)
+        or offsets[:1] not in ((), (0,))
+        or any(low >= high for low, high in itertools.pairwise(ascending))
+    ):
+        raise ValueError(f"{shard.name} has {shard.examples} examples and other places of them")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.whole import new_directory, write_json
+from lvbert_tf.presets.directory import has_stamp, write_stamp
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -106,7 +107,7 @@ def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -
 
 
 def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
-    """Saves a KerasHub preset, unless the preset of the same step is there already.
+    """Saves a KerasHub preset, unless the preset of the same step is there already, undamaged.
 
     The preset is written as one of float32, so that it loads as float32 unless another policy is given.
     The precision of the training is not a property of the weights, and KerasHub cannot load a task whose
@@ -120,8 +121,7 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
     Raises:
       InputError: the disk has not enough room.
     """
-    stamp = directory / "step.json"
-    if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == {"step": step}:
+    if has_stamp(directory, step):
         return
     # The room is checked first, because HDF5 crashes when it cannot write.
     elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
@@ -135,4 +135,4 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
         for file in temporary.glob("*.json"):
             text = file.read_text(encoding="utf-8")
             file.write_text(_MIXED_POLICY.sub('"float32"', text), encoding="utf-8")
-        write_json(temporary / "step.json", {"step": step})
+        write_stamp(temporary, step)

@@ -3,12 +3,14 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import locks
+from lvbert_tf.io.sealed import is_whole, with_checksum
 
 LOCK_SECONDS = 30.0  # a write takes milliseconds, so whoever holds the lock longer is stuck
 _RECORD_START = b'{"op_code":'
@@ -31,7 +33,7 @@ def open_journal(path: Path) -> BaseStorage:
     except OSError as error:
         raise InputError(f"cannot open the journal {path}: {error.strerror}") from error
     try:
-        return JournalStorage(JournalFileBackend(str(path), JournalLock(path)))
+        return JournalStorage(CheckedBackend(str(path), JournalLock(path)))
     except Exception as error:  # whatever replaying a damaged file leads to
         raise InputError(
             f"{path} is damaged: its records contradict each other ({error!r}); nothing was changed"
@@ -54,12 +56,22 @@ def _is_record(line: bytes) -> bool:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and isinstance(record.get("op_code"), int)
+    if not isinstance(record, dict) or not isinstance(record.get("op_code"), int):
+        return False
+    return is_whole(record)
 
 
 def _is_torn(tail: bytes) -> bool:
     """Whether it can be what a killed process, or zeros that a crash left, has of a last record."""
     return tail.startswith(_RECORD_START[: len(tail)]) or not tail.strip(b"\0")
+
+
+class CheckedBackend(JournalFileBackend):
+    """Optuna's file, each of whose records has a checksum: a digit may be damaged and stay a digit."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds records; Optuna passes over the names that it does not know."""
+        super().append_logs([with_checksum(log) for log in logs])
 
 
 class JournalLock(JournalFileOpenLock):

@@ -1,7 +1,6 @@
 """The last stage of the search program: the report, from what has been scored so far."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.sealed import read_sealed_json
 from lvbert_tf.search.candidate import Candidate
 from lvbert_tf.search.corrupted_set import CorruptedSet
 from lvbert_tf.search.experiment import Experiment
@@ -54,12 +54,11 @@ def _read_references(experiment: Experiment) -> dict[LayerString, Mapping[str, f
     if not path.exists():  # the search was stopped before
         return {}
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
         return {
             LayerString.parse(string): {name: float(value) for name, value in scores.items()}
-            for string, scores in saved.items()
+            for string, scores in read_sealed_json(path).items()
         }
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} does not hold scores by string; remove it, and --stage search makes it again"
         ) from error

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.whole import write_json
+from lvbert_tf.io.sealed import write_sealed_json
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.masking import MaskingSpec
 from lvbert_tf.pretraining.objective import PretrainingObjective
@@ -84,7 +84,7 @@ def score_strings(
                 str(string): dict(evaluate(string))
                 for string in reference_strings(experiment.space)
             }
-            write_json(experiment.references_path, scores)
+            write_sealed_json(experiment.references_path, scores)
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.sealed import read_sealed_json
 from lvbert_tf.models import (
     LVBertBackbone,
     LVBertSpanPredictor,
@@ -143,4 +143,4 @@ def servable_task(model: Any) -> ServableModel:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; empty if there is no such file."""
-    return read_json_object(path) if path.exists() else {}
+    return read_sealed_json(path) if path.exists() else {}

@@ -29,7 +29,9 @@ class MetricsFile:
             file.write(json.dumps(line) + "\n")
 
     def truncate(self, step: int, evaluated_step: int) -> None:
-        """Removes the lines that a continued run will write again, and a line that a kill cut short.
+        """Removes the lines that a continued run will write again, and those that cannot be read.
+
+        A kill cuts the last line short; others may have been damaged since.
 
         Args:
           step: the step from which the run continues.
@@ -37,15 +39,18 @@ class MetricsFile:
         """
         if not self.path.exists():
             return
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if record["step"] <= (step if record["split"] == TRAIN else evaluated_step):
-                kept.append(line + "\n")
-        replace_file(self.path, "".join(kept))
+        lines = self.path.read_bytes().splitlines()
+        kept = [line + b"\n" for line in lines if _is_before(line, step, evaluated_step)]
+        replace_file(self.path, b"".join(kept))
+
+
+def _is_before(line: bytes, step: int, evaluated_step: int) -> bool:
+    """Whether a line can be read and is of a step that will not be done again."""
+    try:
+        record = json.loads(line)
+        return record["step"] <= (step if record["split"] == TRAIN else evaluated_step)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 class TrainingLog:

@@ -16,7 +16,7 @@ from lvbert_tf.finetuning.results.summary import (
     summarize_trials,
     write_results,
 )
-from lvbert_tf.finetuning.results.trial_directory import TrialResult
+from lvbert_tf.finetuning.results.trial_directory import TrialDirectory, TrialResult
 
 MCC = (57.04, 50.0, 61.5, 55.25)
 
@@ -257,3 +257,44 @@ def test_no_colours_whatever_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     assert results_table(cola(1.0), {"cola": ("mcc",)}) == plain
     assert "\x1b" not in plain
+
+
+ROWS = [{"label": 1, "index": row} for row in range(3)]
+
+
+def test_predictions_come_back(tmp_path):
+    directory = TrialDirectory(tmp_path, "sst", 1, 42)
+    assert directory.read_predictions("sst", "test") is None
+    directory.write_predictions("sst", "test", ROWS)
+    assert directory.read_predictions("sst", "test") == ROWS
+    (directory.path / "predictions" / ".sst_test.jsonl.sha256").unlink()  # of an earlier release
+    assert directory.read_predictions("sst", "test") == ROWS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b"1", b"0", 1),
+        lambda content: content[:20],
+        lambda content: b"",
+        lambda content: b"\xff" + content,
+    ],
+)
+def test_damaged_predictions_are_refused(tmp_path, damage):
+    directory = TrialDirectory(tmp_path, "sst", 1, 42)
+    directory.write_predictions("sst", "test", ROWS)
+    file = directory.path / "predictions" / "sst_test.jsonl"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(InputError, match=r"is damaged: .*do_train false writes it again"):
+        directory.read_predictions("sst", "test")
+
+
+def test_a_damaged_digit_of_a_result_is_refused(tmp_path):
+    directory = TrialDirectory(tmp_path, "sst", 1, 42)
+    directory.path.mkdir()
+    directory.write_result(trial(1, {"sst": {"dev": {"accuracy": 63.5}}}))
+    assert directory.result().metrics["sst"]["dev"]["accuracy"] == 63.5
+    file = directory.path / "result.json"
+    file.write_text(file.read_text().replace("63.5", "83.5"))
+    with pytest.raises(InputError, match="is damaged"):
+        directory.result()

@@ -29,6 +29,7 @@ from lvbert_tf.models import (
     LVBertTokenTagger,
     LVBertTokenTaggerPreprocessor,
 )
+from lvbert_tf.presets.directory import has_stamp, load_preset, write_stamp
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +211,28 @@ def test_the_metadata_name_the_tasks(pretrained):
         metadata = json.load(file)
     assert metadata["tasks"] == ["Task", "TextClassifier"]
     assert metadata["parameter_count"] == pretrained[0].count_params()
+
+
+def test_a_changed_file_of_a_stamped_preset_is_refused(saved, tmp_path):
+    """A damaged digit of a configuration is a digit still, and the weights load all the same."""
+    preset = tmp_path / "preset"
+    shutil.copytree(saved("classifier")[1], preset)
+    write_stamp(preset, 7)
+    assert has_stamp(preset, 7) and not has_stamp(preset, 8)
+    load_preset(LVBertTextClassifier, preset)
+    config = json.loads((preset / "config.json").read_text())
+    config["config"]["dropout"] += 0.5
+    (preset / "config.json").write_text(json.dumps(config))
+    assert not has_stamp(preset, 7)
+    with pytest.raises(InputError, match=r"config.json is not the file .* remove step.json"):
+        load_preset(LVBertTextClassifier, preset)
+    (preset / "step.json").unlink()  # the user has changed it on purpose
+    load_preset(LVBertTextClassifier, preset)
+
+
+def test_a_stamp_of_an_earlier_release_has_no_hashes(saved, tmp_path):
+    preset = tmp_path / "preset"
+    shutil.copytree(saved("classifier")[1], preset)
+    (preset / "step.json").write_text('{"step": 7}')
+    assert has_stamp(preset, 7)
+    load_preset(LVBertTextClassifier, preset)

@@ -1,5 +1,6 @@
 """What is in a model directory is whole."""
 
+import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -64,5 +65,17 @@ def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monke
     with pytest.raises(InputError, match=r"cannot write .*preset: it needs \d+ MB of free space"):
         save_preset((backbone, tokenizer), directory, step=2)
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
-    assert (directory / "step.json").read_text() == '{\n  "step": 1\n}\n'
+    assert json.loads((directory / "step.json").read_text())["step"] == 1
     save_preset((backbone, tokenizer), directory, step=1)  # there is nothing to write
+
+
+@pytest.mark.parametrize("file", ["step.json", "vocabulary"])
+@pytest.mark.parametrize("content", ["", "{", "\xff", '{"step": 5}', '{"step": 4, "checksum": 1}'])
+def test_a_damaged_preset_is_written_again(tmp_path, file, content):
+    preset = tmp_path / "preset"
+    save_parts(preset, "first", "tokens", step=4)
+    (preset / file).write_bytes(content.encode("latin-1"))
+    save_parts(preset, "second", "tokens", step=4)
+    assert (preset / "weights").read_text() == "second"
+    save_parts(preset, "third", "tokens", step=4)
+    assert (preset / "weights").read_text() == "second"

@@ -162,3 +162,23 @@ def test_the_provenance_depends_on_weights_and_records(tiny_config, masking_spec
     gamma = pretrainer.discriminator.blocks[1][0].layer_norm.gamma
     gamma.assign(gamma.numpy() * 1.5)
     assert provenance().weights_sha256 != first.weights_sha256
+
+
+def test_a_changed_bit_is_refused_or_changes_nothing(tmp_path):
+    path = tmp_path / "held_out.npz"
+    CorruptedSet(PROVENANCE, features()).save(path)
+    content, refused = path.read_bytes(), 0
+    for bit in range(0, 8 * len(content), 5):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            again = CorruptedSet.load(path)
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        assert again.provenance == PROVENANCE
+        for name, values in features().items():
+            np.testing.assert_array_equal(again.features[name], values)
+    assert refused > len(content)

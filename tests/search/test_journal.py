@@ -94,6 +94,22 @@ def test_a_damaged_journal_is_refused_and_kept(journal, damage, words):
     assert words in message and "nothing was changed" in message and str(journal) in message
 
 
+def test_a_digit_that_is_another_is_found(journal):
+    content = journal.read_bytes()
+    digits = [place for place, byte in enumerate(content) if chr(byte).isdigit()]
+    for place in digits[:: len(digits) // 40]:
+        other = b"1" if content[place : place + 1] == b"0" else b"0"
+        journal.write_bytes(content[:place] + other + content[place + 1 :])
+        assert "is no record of a study" in refused(journal)
+
+
+def test_a_journal_of_an_earlier_release_has_no_checksums(journal):
+    records = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    assert all(record.pop("checksum") for record in records)
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert len(read(journal).trials) == 2
+
+
 def test_what_is_no_journal_is_refused(tmp_path):
     other = tmp_path / "picture"
     other.write_bytes(b"\x89PNG without a line break")

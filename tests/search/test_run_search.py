@@ -11,6 +11,7 @@ from tiny_run import make_data, vocabulary_size
 from tiny_search import CANDIDATES, hparams_json
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.sealed import read_sealed_json
 from lvbert_tf.models.supernet import Supernet
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
@@ -50,7 +51,7 @@ def test_leaves_a_supernet_scores_a_report_and_the_winner(searched):
     assert winner["custom_layer_list"] == best["string"]
     assert not {"layer_types", "path_sampling", "model_dir", "num_layers"} & winner.keys()
     report = json.loads((searched / "report.json").read_text())
-    references = json.loads((searched / "references.json").read_text())
+    references = read_sealed_json(searched / "references.json")
     assert references.keys() == {"AFA"}
     lines = {line["label"]: line for line in report["comparison"]}
     assert next(iter(lines)) == "best of the search"

@@ -89,3 +89,16 @@ def test_a_full_disk_is_one_line(tmp_path, full_disk, room):
         with full_disk(room), pytest.raises(InputError, match="cannot write the metrics") as error:
             log.metrics(2, TRAIN, values)
     assert str(error.value).endswith(f"of step 2 to {tmp_path}: File too large")
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"\xff{", b"7", b"[]", b'{"step": "x"}', b'{"stop": 1}', b"[" * 99_999]
+)
+def test_damaged_lines_are_left_out(tmp_path, damaged):
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    file.append(10, TRAIN, {"loss": 1.0})
+    with file.path.open("ab") as opened:
+        opened.write(damaged + b"\n")
+    file.append(20, TRAIN, {"loss": 2.0})
+    file.truncate(20, -1)
+    assert [line["step"] for line in lines(file.path)] == [10, 20]

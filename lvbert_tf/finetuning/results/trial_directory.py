@@ -3,6 +3,7 @@
 The scores of a trial are in its `result.json`, which is a `TrialResult`.
 """
 
+import hashlib
 import json
 import math
 import shutil
@@ -14,6 +15,8 @@ from typing import Any
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.tasks.bad_rows import shown
 from lvbert_tf.hparams import hparam_fields
+from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.sealed import read_sealed_json, write_sealed_json
 from lvbert_tf.io.whole import replace_file, write_json
 from lvbert_tf.settings.devices import DeviceHparams
 
@@ -115,30 +118,49 @@ class TrialDirectory:
         path = self.path / "result.json"
         if not path.exists():
             return None
+        saved = read_sealed_json(path)
         try:
-            return TrialResult.from_json_dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            return TrialResult.from_json_dict(saved)
+        except InputError as error:
             raise InputError(f"{path} cannot be read: {error}") from error
 
     def write_result(self, result: TrialResult) -> None:
         """Writes the result, which marks the trial as finished, and removes its checkpoints."""
-        write_json(self.path / "result.json", result.to_json_dict())
+        write_sealed_json(self.path / "result.json", result.to_json_dict())
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def write_predictions(
         self, task: str, split: str, predictions: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Writes predictions as JSON lines, in the order of the examples."""
-        path = self.path / "predictions" / f"{task}_{split}.jsonl"
+        """Writes predictions as JSON lines, in the order of the examples, and their hash beside them."""
+        path = self._predictions(task, split)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, "".join(json.dumps(prediction) + "\n" for prediction in predictions))
+        content = "".join(json.dumps(prediction) + "\n" for prediction in predictions).encode()
+        _hash_file(path).unlink(missing_ok=True)  # a kill must not leave it beside another content
+        replace_file(path, content)
+        replace_file(_hash_file(path), hashlib.sha256(content).hexdigest())
 
     def read_predictions(self, task: str, split: str) -> list[dict[str, Any]] | None:
-        """Reads what `write_predictions` wrote; None if it was not called."""
-        path = self.path / "predictions" / f"{task}_{split}.jsonl"
+        """Reads what `write_predictions` wrote; None if it was not called.
+
+        Raises:
+          InputError: the file is damaged.
+        """
+        path = self._predictions(task, split)
         if not path.exists():
             return None
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        content, hashed = path.read_bytes(), _hash_file(path)
+        try:
+            if hashed.exists() and hashed.read_text() != hashlib.sha256(content).hexdigest():
+                raise ValueError("its content is not what was written")
+            return [json.loads(line) for line in content.decode().splitlines()]
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path} is damaged: {error}; remove it, and do_train false writes it again"
+            ) from error
+
+    def _predictions(self, task: str, split: str) -> Path:
+        return self.path / "predictions" / f"{task}_{split}.jsonl"
 
     def remove(self) -> None:
         """Removes everything of the trial."""
@@ -177,11 +199,11 @@ class TrialDirectory:
         path = self.path / "config.json"
         if not path.exists():
             return []
+        saved = read_json_object(path)
         try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
             theirs, ours = dict(saved["hparams"]), mine["hparams"]
             seed, inputs = saved["seed"], saved["inputs"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error!r}") from error
         lines = [
             f"{name}: {theirs.get(name)!r} there, {value!r} here"
@@ -193,6 +215,10 @@ class TrialDirectory:
         if inputs != mine["inputs"] and not lines:
             lines.append("the pre-trained weights or the training data have changed")
         return lines
+
+
+def _hash_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
 
 
 def _map_leaves(value: Any, function: Callable[[Any], Any]) -> Any:
