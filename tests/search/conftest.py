@@ -1,7 +1,8 @@
 """A database server for the tests that need one."""
 
 import pytest
-from postgresql import find_program, running_server
+
+from experiments.faults.postgresql import find_program, running_server
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from postgresql import PASSWORD
 from synthetic import make_settings, open_synthetic
 
+from experiments.faults.postgresql import PASSWORD
 from lvbert_tf.errors import InputError
 from lvbert_tf.search import database
 from lvbert_tf.search.database import open_database

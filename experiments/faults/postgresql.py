@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests, with a user who has to give a password."""
+"""A PostgreSQL server of this machine, with a user who has to give a password."""
 
 import contextlib
 import os

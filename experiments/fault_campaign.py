@@ -1,0 +1,62 @@
+"""What faults do to the programs: kills, damaged files, full disks, bad inputs.
+
+    python -m experiments.fault_campaign --output build/fault_campaign
+
+Every case runs the real programs as processes, on tiny models of the demo's texts. A campaign that was
+stopped continues with the same command: each case that is done is a line of OUTPUT/results.jsonl. The
+table on standard output is that of docs/reliability.md. Exit code 1: a case is not as it should be; its
+files stay in OUTPUT/cases.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from experiments.faults import bad_commands, bad_files, damage, kills, surroundings
+from experiments.faults.refusals import PART as INPUTS
+from experiments.faults.report import report
+from experiments.faults.results import Case, Results, run_cases
+from experiments.faults.world import Site, make_world
+from lvbert_tf import cli
+from lvbert_tf.errors import InputError
+
+FLAGS = flags.FLAGS
+_PARTS = (*kills.PARTS, *surroundings.PARTS, damage.PART, INPUTS)
+
+
+def cases(world: Site, part: str) -> list[Case]:
+    """All cases of a part."""
+    if part in kills.PARTS:
+        return list(kills.cases(world, part, FLAGS.kills, FLAGS.seed))
+    if part in surroundings.PARTS:
+        return list(surroundings.cases(world, part))
+    if part == damage.PART:
+        return list(damage.cases(world, FLAGS.seed))
+    return [*bad_commands.cases(world), *bad_files.cases(world)]
+
+
+def main() -> int:
+    """Runs the parts and prints the table."""
+    directory = Path(FLAGS.output).resolve()
+    if unknown := set(FLAGS.only) - set(_PARTS):
+        raise InputError(f"--only {', '.join(sorted(unknown))}: use {', '.join(_PARTS)}")
+    results = Results(directory)
+    world = make_world(directory)
+    chosen = [case for part in FLAGS.only or _PARTS for case in cases(world, part)]
+    run_cases(chosen, results, directory / "cases", FLAGS.jobs)
+    rows = results.rows()
+    print(report(rows))
+    return 0 if all(row.result.good for row in rows) else 1
+
+
+def _define_flags() -> None:
+    cli.define_path("output", None, "Where the campaign keeps everything.", required=True)
+    flags.DEFINE_list("only", [], f"Parts to run: {', '.join(_PARTS)}; by default all.")
+    flags.DEFINE_integer("kills", 50, "How many processes are killed.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of when what is killed, and of which bits are flipped.")
+    flags.DEFINE_integer("jobs", 2, "Cases at a time.", lower_bound=1)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    cli.run(main)

@@ -1,0 +1,147 @@
+"""A small piece of the fault campaign: does it see what is lost and what is wrong?"""
+
+import dataclasses
+import json
+
+import pytest
+
+from experiments.faults import bad_commands, bad_files, damage, kills
+from experiments.faults.comparison import same
+from experiments.faults.programs import Ending, run
+from experiments.faults.refusals import refusal
+from experiments.faults.report import report
+from experiments.faults.results import Case, Result, Results, run_cases
+from experiments.faults.world import Site, write_inputs
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A site with records and nothing else."""
+    site = Site(str(tmp_path_factory.mktemp("faults") / "world"))
+    write_inputs(site)
+    ending = run(site.build(learn_vocab_size=500))
+    assert ending.status == 0, ending.said
+    return site
+
+
+READER = damage.Reader(
+    "building again",
+    ("corpus", "vocab.txt"),
+    (),
+    lambda site: site.build(),
+    ("vocab.txt",),
+    ("pretrain_tfrecords/*",),
+)
+
+
+@pytest.mark.slow
+def test_records_whose_building_was_killed_are_those_of_an_undisturbed_one(world, tmp_path):
+    (case,) = list(kills.cases(world, "build", 6, seed=0))
+    result = case.run(tmp_path / "case")
+    assert result.good and result.identical and result.kills == 1, result
+    assert not (tmp_path / "case").exists()
+
+
+@pytest.mark.slow
+def test_a_wrong_answer_without_a_word_is_seen(world, tmp_path):
+    def other_word(content):
+        return content.replace(b"\nthe\n", b"\nthx\n")
+
+    silent = damage.damage_case(world, READER, "vocab.txt", "a letter", other_word)
+    result = silent.run(tmp_path / "case")
+    assert not result.good and result.identical is False and "wrong answer" in result.lost
+    assert (tmp_path / "case").exists()
+    own = dataclasses.replace(READER, files=(), free=("vocab.txt",))
+    assert (
+        damage.damage_case(world, own, "vocab.txt", "a letter", other_word)
+        .run(tmp_path / "case")
+        .good
+    )
+
+
+@pytest.mark.slow
+def test_a_damaged_vocabulary_is_refused(world, tmp_path):
+    case = damage.damage_case(world, READER, "vocab.txt", "emptied", lambda content: b"")
+    result = case.run(tmp_path / "case")
+    assert result.good and "is empty" in result.message
+
+
+@pytest.mark.slow
+def test_bad_inputs_are_refused_and_good_ones_are_not(world, tmp_path):
+    chosen = [
+        case
+        for case in (*bad_commands.cases(world), *bad_files.cases(world))
+        if case.name in ("corpora: zeros", "vocabularies: empty", "hparams: broken JSON")
+    ]
+    assert len(chosen) == 3
+    for case in chosen:
+        result = case.run(tmp_path / "case")
+        assert result.good and result.message.startswith("error: "), result
+    good = refusal(
+        world, "none", "nothing bad", lambda world, site: site.build(output_dir=site.path("out"))
+    )
+    result = good.run(tmp_path / "case")
+    assert not result.good and result.lost == "exit code 0"
+
+
+def test_all_cases_have_names_of_their_own(world):
+    all_cases = [
+        *(case for part in kills.PARTS for case in kills.cases(world, part, 50, 0)),
+        *damage.cases(world, 0),
+        *bad_commands.cases(world),
+        *bad_files.cases(world),
+    ]
+    assert len({case.key for case in all_cases}) == len(all_cases)
+    refusals = [case for case in all_cases if case.part == "inputs"]
+    assert len(refusals) >= 100
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path):
+    ran = []
+
+    def case(name, good):
+        def try_it(place):
+            ran.append(name)
+            return Result(good, "" if good else "everything", good, "it said so", kills=2)
+
+        return Case("part", "group", name, try_it)
+
+    results = Results(tmp_path)
+    run_cases([case("a", True)], results, tmp_path, jobs=1)
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('\n{"part": "cut sho')
+    again = Results(tmp_path)
+    run_cases([case("a", True), case("b", False)], again, tmp_path, jobs=1)
+    assert ran == ["a", "b"]
+    shown = report(again.rows())
+    assert "| part | group | 2 | 4 | 1 | 1 of 2 |" in shown
+    assert "part, b: everything (it said so)" in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "refused", "broke"),
+    [
+        (2, "bar: 1%\rbar: 2%\nerror: no such file\n", True, False),
+        (2, "error: one\nerror: two\n", False, False),
+        (2, "error: one\nand more\n", False, False),
+        (1, "Traceback (most recent call last):\nKeyError\n", False, True),
+        (2, "Traceback (most recent call last):\nerror: x\n", False, True),
+        (-11, "", False, True),
+        (0, "", False, False),
+    ],
+)
+def test_how_a_program_ended(status, said, refused, broke):
+    ending = Ending(status, said, "", 1.0)
+    assert (ending.is_refusal, ending.broke) == (refused, broke)
+
+
+def test_trees_are_compared_without_times(tmp_path):
+    for name, speed, loss in (("a", 1.0, 2.0), ("b", 9.0, 2.0), ("c", 1.0, 2.5)):
+        (tmp_path / name).mkdir()
+        line = {"step": 1, "loss": loss, "examples_per_second": speed}
+        (tmp_path / name / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    assert same(tmp_path / "a", tmp_path / "b")
+    assert not same(tmp_path / "a", tmp_path / "c")
+    assert not same(tmp_path / "a", tmp_path / "nowhere")
+    (tmp_path / "b" / "more.txt").write_text("")
+    assert not same(tmp_path / "a", tmp_path / "b")
