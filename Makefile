@@ -7,6 +7,7 @@ RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
+BEAM := $(VENV)/beam/requirements-beam.txt
 TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
 TPU_STACK := $(VENV)/tpu-stack/requirements-tpu.txt
 TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models text records training pretraining \
@@ -14,8 +15,8 @@ TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models tex
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help install demo demo-search test test-interop test-engines test-compiled test-tpu-stack \
-  lint format typecheck lock clean
+.PHONY: help install demo demo-search test test-interop test-engines test-beam test-compiled \
+  test-tpu-stack lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,7 @@ help:
 	@echo "make test         run the tests, the slow ones last; PYTEST_ARGS='-k tokenizer' selects some"
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
+	@echo "make test-beam    build records with Apache Beam, and compare them with the local engine's"
 	@echo "make test-compiled compile training steps for a TPU, which needs none"
 	@echo "make test-tpu-stack test TensorFlow's build for TPUs, and all else with its version (4.7 GB, not in CI)"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
@@ -52,6 +54,10 @@ test-interop: $(DEVELOPMENT) $(INTEROP)
 # Beside the packages of .venv as well, which they share: none of them may change what is pinned there.
 test-engines: $(DEVELOPMENT) $(ENGINES)
 	@$(PYTHON) -m pytest tests/serving/live_engines.py $(PYTEST_ARGS)
+
+# In an environment of its own: Beam keeps an older protobuf than the one that is pinned for the rest.
+test-beam: $(DEVELOPMENT) $(BEAM)
+	@PYTHONPATH=$(CURDIR) $(VENV)/beam/bin/python -m pytest tests/records/live_beam.py $(PYTEST_ARGS)
 
 # In an environment of its own: libtpu's compiler, which runs on any CPU, and JAX to drive it.
 test-compiled: $(DEVELOPMENT) $(TPU_COMPILE)
@@ -128,6 +134,14 @@ $(ENGINES): requirements-engines.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+$(BEAM): requirements-beam.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/beam"; \
+	  $(PYTHON) -m venv --clear $(VENV)/beam && \
+	  $(VENV)/beam/bin/python -m pip install --use-pep517 --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
 $(TPU_COMPILE): requirements-tpu-compile.txt $(RUNTIME)
 	@if cmp -s $< $@; then touch $@; else \
 	  echo "installing the pinned packages of $< into $(VENV)/tpu-compile"; \
@@ -156,7 +170,7 @@ lock: $(DEVELOPMENT)
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
 	@echo tensorflow > $(VENV)/lock/excluded
 	@for name in requirements requirements-dev requirements-interop requirements-engines \
-	    requirements-tpu requirements-tpu-compile; do \
+	    requirements-beam requirements-tpu requirements-tpu-compile; do \
 	  case $$name in *-interop|*-engines) deps=--no-deps;; *-tpu) deps="--excludes $(VENV)/lock/excluded";; \
 	    *) deps=;; esac; \
 	  case $$name in *-tpu*) platform=manylinux_2_31;; *) platform=manylinux_2_28;; esac; \

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 from tqdm import tqdm
@@ -16,6 +17,9 @@ from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.documents import JSON_SUFFIXES, Tally
 from lvbert_tf.records.manifest import Manifest
 from lvbert_tf.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lvbert_tf.records.beam_engine import BeamEngine
 
 FLAGS = flags.FLAGS
 
@@ -45,6 +49,15 @@ def define_flags() -> None:
         "allow_unknown_words",
         False,
         "Build records although half of their tokens or more are [UNK]: the vocabulary does not fit.",
+    )
+    flags.DEFINE_enum(
+        "engine",
+        "local",
+        ["local", "beam"],
+        "What builds: this machine, or Apache Beam on many; the records are the same.",
+    )
+    flags.DEFINE_string(
+        "beam_options", "", "Options of Beam as one argument, such as '--runner=FlinkRunner'."
     )
     flags.DEFINE_bool("overwrite", False, "Replace the records that the output directory holds.")
 
@@ -80,13 +93,14 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         allow_unknown_words=FLAGS.allow_unknown_words,
     )
     check_output(settings)
+    beam = _beam_engine()
     corpus = Corpus(corpus_location, blanks, FLAGS.json_field)
     learned = False
     if FLAGS.learn_vocab_size is not None and not Path(vocabulary_file).exists():
         with changing(vocabulary_file):  # another process may be learning it
             learned = not Path(vocabulary_file).exists()
             if learned:
-                _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size)
+                _learn_vocabulary(corpus, settings, FLAGS.learn_vocab_size, beam)
     vocabulary = Vocabulary.load(vocabulary_file)
     if FLAGS.learn_vocab_size is not None and not learned:
         cli.say(
@@ -94,8 +108,14 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
             f" --learn_vocab_size {FLAGS.learn_vocab_size} is not; to learn others, move it away"
         )
     warnings: list[str] = []
-    with _progress(corpus, "records") as bar:
-        manifest = build_dataset(corpus, settings, bar.update, warnings.append)
+    if beam:
+        from lvbert_tf.records.beam_build import build_with_beam
+
+        cli.say(f"records: {beam.runner} reads, encodes, lays out, gathers and writes them")
+        manifest = build_with_beam(corpus, settings, beam, warnings.append)
+    else:
+        with _progress(corpus, "records") as bar:
+            manifest = build_dataset(corpus, settings, bar.update, warnings.append)
     for name, split in (("training", manifest.training), ("held out", manifest.held_out)):
         counts = split.counts
         print(
@@ -112,6 +132,16 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     for warning in warnings:
         cli.say(f"warning: {warning}")
     print(f"written to {output}")
+
+
+def _beam_engine() -> "BeamEngine | None":
+    if FLAGS.engine == "local":
+        cli.refuse_unused(["beam_options"], "without --engine beam")
+        return None
+    cli.refuse_unused(["num_processes"], "with --engine beam: its runner has options for that")
+    from lvbert_tf.records.beam_engine import BeamEngine
+
+    return BeamEngine(FLAGS.beam_options)
 
 
 def _check_casing(what: str) -> None:
@@ -140,13 +170,24 @@ def _lowercase() -> bool:
     return FLAGS.do_lower_case and not FLAGS.no_lower_case
 
 
-def _learn_vocabulary(corpus: Corpus, settings: BuildSettings, size: int) -> None:
+def _learn_vocabulary(
+    corpus: Corpus, settings: BuildSettings, size: int, beam: "BeamEngine | None"
+) -> None:
     import_tensorflow()
     from lvbert_tf.text import learn_vocabulary, write_vocabulary
 
-    with _progress(corpus, "vocabulary") as bar:
-        texts = _texts(corpus, bar)
-        tokens = learn_vocabulary(texts, size, settings.lowercase, settings.strip_accents)
+    casing = settings.lowercase, settings.strip_accents
+    if beam:
+        from lvbert_tf.records.beam_word_counts import count_words
+        from lvbert_tf.text.wordpiece_learner import check_size, learn_from_counts
+
+        check_size(size)
+        cli.say(f"vocabulary: {beam.runner} counts words")
+        counts = count_words(corpus, *casing, beam, Path(settings.output_dir).resolve())
+        tokens = learn_from_counts(counts, size)
+    else:
+        with _progress(corpus, "vocabulary") as bar:
+            tokens = learn_vocabulary(_texts(corpus, bar), size, *casing)
     try:
         write_vocabulary(settings.vocabulary_file, tokens)
     except OSError as error:

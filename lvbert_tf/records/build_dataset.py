@@ -2,7 +2,7 @@
 
 import collections
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
@@ -15,6 +15,7 @@ from lvbert_tf.records.documents import Tally
 from lvbert_tf.records.encoding_pool import encode_parts
 from lvbert_tf.records.manifest import Counts, Manifest, Split
 from lvbert_tf.records.part_encoder import EncodedSplit, EncodingSettings
+from lvbert_tf.records.shard_layout import ShardLimits
 from lvbert_tf.records.shard_writer import SHARD_BYTES, ShardWriter
 from lvbert_tf.records.unknown_words import VocabularyFit
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -65,6 +66,88 @@ class BuildSettings:
         if self.num_shards is not None:
             _check_range("num_shards", self.num_shards, 1, MAX_SHARDS)
 
+    @property
+    def encoding(self) -> EncodingSettings:
+        """What the records of a part depend on."""
+        return EncodingSettings(
+            vocabulary_file=self.vocabulary_file,
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            max_seq_length=self.max_seq_length,
+            seed=self.seed,
+            held_out_fraction=self.held_out_fraction,
+        )
+
+    @property
+    def shards(self) -> tuple[ShardLimits, ShardLimits]:
+        """How the training and the held-out records are divided into shards."""
+        at_once = self.num_shards or _FILES_AT_ONCE
+        return (
+            ShardLimits(
+                manifest.TRAINING_PREFIX, at_once, None if self.num_shards else SHARD_BYTES
+            ),
+            ShardLimits(manifest.HELD_OUT_PREFIX, 1, SHARD_BYTES),
+        )
+
+    def load_vocabulary(self) -> Vocabulary:
+        """Reads the vocabulary.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        vocabulary = Vocabulary.load(self.vocabulary_file)
+        if vocabulary.size > example_encoder.MAX_VOCABULARY_SIZE:
+            raise InputError(
+                f"{self.vocabulary_file}: {vocabulary.size} tokens; at most"
+                f" {example_encoder.MAX_VOCABULARY_SIZE} are supported"
+            )
+        return vocabulary
+
+    def describe(
+        self,
+        vocabulary: Vocabulary,
+        corpus: Corpus,
+        tally: Tally,
+        training: Split,
+        held_out: Split,
+    ) -> Manifest:
+        """Describes a set of records that was built with these settings.
+
+        Args:
+            vocabulary: what `load_vocabulary` returned.
+            corpus: the corpus.
+            tally: what was read of it.
+            training: the training records.
+            held_out: the held-out records.
+
+        Raises:
+            InputError: there are no training records.
+        """
+        if not training.counts.examples:
+            raise InputError(f"no text in the corpus: {corpus.location}")
+        return Manifest(
+            vocabulary_sha256=vocabulary.sha256,
+            vocabulary_size=vocabulary.size,
+            max_seq_length=self.max_seq_length,
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            training=training,
+            held_out=held_out,
+            settings={
+                "corpus": corpus.location,
+                "blanks_separate_docs": corpus.blanks_separate_docs,
+                "json_field": corpus.json_field,
+                "files_of_text": tally.texts,
+                "files_of_records": tally.records,
+                "undecodable_characters": tally.undecodable,
+                "vocabulary_file": str(self.vocabulary_file),
+                "seed": self.seed,
+                "held_out_fraction": self.held_out_fraction,
+                "num_shards": self.num_shards,
+                "allow_unknown_words": self.allow_unknown_words,
+            },
+        )
+
 
 def check_output(settings: BuildSettings) -> None:
     """Checks the output directory before any work.
@@ -72,7 +155,7 @@ def check_output(settings: BuildSettings) -> None:
     Raises:
         InputError: there is something at `output_dir` that may not be replaced.
     """
-    check_replaceable(Path(settings.output_dir).resolve(), settings.overwrite, _is_ours)
+    check_replaceable(Path(settings.output_dir).resolve(), settings.overwrite, is_ours)
 
 
 def build_dataset(
@@ -99,39 +182,11 @@ def build_dataset(
         InputError: the vocabulary, the corpus or the output directory cannot be used, most of the text
             is unknown to the vocabulary, or the disk is full.
     """
-    vocabulary = Vocabulary.load(settings.vocabulary_file)
-    if vocabulary.size > example_encoder.MAX_VOCABULARY_SIZE:
-        raise InputError(
-            f"{settings.vocabulary_file}: {vocabulary.size} tokens; at most"
-            f" {example_encoder.MAX_VOCABULARY_SIZE} are supported"
-        )
+    vocabulary = settings.load_vocabulary()
     output = Path(settings.output_dir).resolve()
-    with new_output(output, settings.overwrite, _is_ours) as directory:
+    with new_output(output, settings.overwrite, is_ours) as directory:
         training, held_out, tally = _write_splits(directory, corpus, settings, on_bytes, on_warning)
-        if not training.counts.examples:
-            raise InputError(f"no text in the corpus: {corpus.location}")
-        result = Manifest(
-            vocabulary_sha256=vocabulary.sha256,
-            vocabulary_size=vocabulary.size,
-            max_seq_length=settings.max_seq_length,
-            lowercase=settings.lowercase,
-            strip_accents=settings.strip_accents,
-            training=training,
-            held_out=held_out,
-            settings={
-                "corpus": corpus.location,
-                "blanks_separate_docs": corpus.blanks_separate_docs,
-                "json_field": corpus.json_field,
-                "files_of_text": tally.texts,
-                "files_of_records": tally.records,
-                "undecodable_characters": tally.undecodable,
-                "vocabulary_file": str(settings.vocabulary_file),
-                "seed": settings.seed,
-                "held_out_fraction": settings.held_out_fraction,
-                "num_shards": settings.num_shards,
-                "allow_unknown_words": settings.allow_unknown_words,
-            },
-        )
+        result = settings.describe(vocabulary, corpus, tally, training, held_out)
         (directory / manifest.MANIFEST_NAME).write_text(result.to_json(), encoding="utf-8")
     return result
 
@@ -143,23 +198,10 @@ def _write_splits(
     on_bytes: Callable[[int], object],
     on_warning: Callable[[str], object],
 ) -> tuple[Split, Split, Tally]:
-    encoding = EncodingSettings(
-        vocabulary_file=settings.vocabulary_file,
-        lowercase=settings.lowercase,
-        strip_accents=settings.strip_accents,
-        max_seq_length=settings.max_seq_length,
-        seed=settings.seed,
-        held_out_fraction=settings.held_out_fraction,
+    encoding = settings.encoding
+    training, held_out = (
+        _SplitWriter(ShardWriter(directory, *astuple(limits))) for limits in settings.shards
     )
-    training = _SplitWriter(
-        ShardWriter(
-            directory,
-            manifest.TRAINING_PREFIX,
-            settings.num_shards or _FILES_AT_ONCE,
-            None if settings.num_shards else SHARD_BYTES,
-        )
-    )
-    held_out = _SplitWriter(ShardWriter(directory, manifest.HELD_OUT_PREFIX, files_at_once=1))
     fit = VocabularyFit(encoding, settings.allow_unknown_words)
     tally = Tally()
     waiting: collections.deque[ReadPart] = collections.deque()
@@ -200,7 +242,8 @@ class _SplitWriter:
         return Split(self.counts, self.writer.finish())
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether a build makes files of this name."""
     return name == manifest.MANIFEST_NAME or name.startswith(
         (f"{manifest.TRAINING_PREFIX}-", f"{manifest.HELD_OUT_PREFIX}-")
     )

@@ -96,8 +96,8 @@ class Manifest:
                 raise InputError(
                     f"{path}: format {values['format']!r}; this program reads {FORMAT}"
                 )
-            values["training"] = _split(values["training"])
-            values["held_out"] = _split(values["held_out"])
+            values["training"] = split_of(values["training"])
+            values["held_out"] = split_of(values["held_out"])
             return cls(**values)
         except InputError:
             raise
@@ -105,7 +105,8 @@ class Manifest:
             raise InputError(f"{path} is damaged ({error!r}); build the records again") from error
 
 
-def _split(values: dict[str, Any]) -> Split:
+def split_of(values: dict[str, Any]) -> Split:
+    """Makes a split of its fields, as JSON has them."""
     shards = tuple(
         Shard(**{**shard, "block_offsets": tuple(shard["block_offsets"])})
         for shard in values["shards"]

@@ -21,6 +21,19 @@ _FLAGS = {
 }
 
 
+def is_refused(*splits: Counts, complete: bool) -> bool:
+    """Whether most of a text is unknown to a vocabulary: see `VocabularyFit.check`."""
+    tokens, share = _unknown(splits)
+    return (complete or tokens >= JUDGED_TOKENS) and share >= REFUSED_SHARE
+
+
+def _unknown(splits: Iterable[Counts]) -> tuple[int, float]:
+    """The number of tokens, and the share of them that are [UNK]."""
+    counts = list(splits)
+    tokens = sum(split.tokens for split in counts)
+    return tokens, sum(split.unknown_tokens or 0 for split in counts) / max(1, tokens)
+
+
 class VocabularyFit:
     """Checks how many tokens are [UNK] while a corpus is read.
 
@@ -51,11 +64,8 @@ class VocabularyFit:
         Raises:
             InputError: half of the tokens or more are [UNK].
         """
-        tokens = sum(split.tokens for split in splits)
-        if self._allow_unknown or not tokens or not (complete or tokens >= JUDGED_TOKENS):
-            return
-        share = sum(split.unknown_tokens or 0 for split in splits) / tokens
-        if share >= REFUSED_SHARE:
+        if not self._allow_unknown and is_refused(*splits, complete=complete):
+            tokens, share = _unknown(splits)
             raise InputError(
                 f"{share:.1%} of the first {tokens:,} tokens are [UNK]: the vocabulary"
                 f" {self._settings.vocabulary_file} does not fit the corpus{self._hint()};"
@@ -64,8 +74,7 @@ class VocabularyFit:
 
     def warning(self, *splits: Counts) -> str | None:
         """A warning for the user if many tokens are [UNK], otherwise None."""
-        tokens = sum(split.tokens for split in splits)
-        share = sum(split.unknown_tokens or 0 for split in splits) / max(1, tokens)
+        _, share = _unknown(splits)
         if share < WARNING_SHARE:
             return None
         return (

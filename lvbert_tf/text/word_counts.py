@@ -18,31 +18,40 @@ MAX_DISTINCT_WORDS = 4_000_000
 _BATCH_BYTES = 1 << 20
 
 
-def count_batches(
-    texts: Iterable[str],
-    splitter: WordSplitter,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[dict[bytes, int]]:
-    """Yields how often each word occurs in a batch of texts, for about a megabyte at a time.
+class WordCounter:
+    """Counts the words of texts, a batch at a time.
 
     Args:
-      texts: strings of any length.
-      splitter: splits them. Words that it replaces by [UNK] are not counted.
-      progress: called with the number of texts of each batch.
+      lowercase: see `WordSplitter`.
+      strip_accents: see `WordSplitter`.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def count_batch(strings):
-        words, _, counts = tf.unique_with_counts(splitter(strings).flat_values)
-        return words, counts
+    def __init__(self, lowercase: bool, strip_accents: bool):
+        splitter = WordSplitter(lowercase, strip_accents)
 
-    for batch in _batches(texts):
-        words, counts = count_batch(tf.constant(batch))
-        counted = dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True))
-        counted.pop(UNK.encode(), None)
-        yield counted
-        if progress is not None:
-            progress(len(batch))
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def count(strings):
+            words, _, counts = tf.unique_with_counts(splitter(strings).flat_values)
+            return words, counts
+
+        self._count = count
+
+    def __call__(
+        self, texts: Iterable[str], progress: Callable[[int], None] | None = None
+    ) -> Iterator[dict[bytes, int]]:
+        """Yields how often each word occurs in about a megabyte of texts; too long words are left out.
+
+        Args:
+          texts: strings of any length.
+          progress: called with the number of texts of each batch.
+        """
+        for batch in _batches(texts):
+            words, counts = self._count(tf.constant(batch))
+            counted = dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True))
+            counted.pop(UNK.encode(), None)  # which stands for words that are too long
+            yield counted
+            if progress is not None:
+                progress(len(batch))
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[bytes]]:

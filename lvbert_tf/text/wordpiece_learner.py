@@ -11,8 +11,7 @@ import tokenizers
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.whole import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
-from lvbert_tf.text.word_counts import WordCounts, count_batches
-from lvbert_tf.text.words import WordSplitter
+from lvbert_tf.text.word_counts import WordCounter, WordCounts
 
 # Enough for the letters of a few alphabets. Words with rarer characters become [UNK], as in BERT.
 _MAX_ALPHABET = 1000
@@ -54,7 +53,7 @@ def learn_vocabulary(
     if strip_accents is None:
         strip_accents = lowercase
     with WordCounts() as words:
-        for counts in count_batches(texts, WordSplitter(lowercase, strip_accents), progress):
+        for counts in WordCounter(lowercase, strip_accents)(texts, progress):
             words.add(counts)
         return learn_from_counts(words.most_frequent(), size)
 
