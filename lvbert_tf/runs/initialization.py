@@ -59,7 +59,8 @@ def load_pretrainer(
       dtype: Keras dtype policy of the layers.
 
     Raises:
-      InputError: `path` is neither, or no checkpoint can be read.
+      InputError: `path` is neither, no checkpoint can be read, or its weights are those of other
+        networks than config.json describes.
     """
     model_dir = model_dir_of(Path(path))
     config = read_config(model_dir)
@@ -67,7 +68,15 @@ def load_pretrainer(
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
     saved = read_weights(_readable(path, report))
     pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=dtype)
-    for name, weight in named_weights(pretrainer).items():
+    weights = named_weights(pretrainer)
+    ours, theirs = ({n: tuple(w.shape) for n, w in each.items()} for each in (weights, saved))
+    if ours != theirs:
+        differing = sorted(name for name, _ in ours.items() ^ theirs.items())
+        raise InputError(
+            f"{model_dir}/config.json describes other networks than the checkpoint has weights of"
+            f" ({differing[0]}); put back the config.json of the run"
+        )
+    for name, weight in weights.items():
         weight.assign(saved[name])
     return pretrainer
 

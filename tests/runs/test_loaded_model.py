@@ -1,5 +1,6 @@
 """Loading what pre-training has left, from files that a run would have written."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -72,4 +73,25 @@ def test_a_vocabulary_that_has_changed_is_refused(write_run):
 def test_a_supernet_is_refused(write_run):
     directory, _ = write_run(layer_types="CAF", untied_generator=True)
     with pytest.raises(InputError, match="run is a supernet; train one string of it first"):
+        load(directory)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"custom_layer_list": "C"},  # whose weights the checkpoint has all
+        {"custom_layer_list": "FAC"},
+        {"custom_layer_list": "CAFF"},
+        {"embedding_size": 9},
+        {"generator_hidden_size": 0.25},
+        {"layer_types": "CAF"},
+    ],
+    ids=str,
+)
+def test_a_config_of_other_networks_than_the_weights_is_refused(write_run, change):
+    directory, _ = write_run()
+    content = json.loads((directory / "config.json").read_text())
+    content["hparams"] |= change
+    write_json(directory / "config.json", content)
+    with pytest.raises(InputError, match=r"config.json describes other networks .* put back"):
         load(directory)
