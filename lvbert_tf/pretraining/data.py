@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from lvbert_tf.records.record_set import RecordSet, explain_data_error
+from lvbert_tf.records.record_set import RecordSet, explain_data_error, paths_of
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -41,7 +41,7 @@ def open_held_out(
 
     The arguments and errors are those of `open_records`.
     """
-    if not any(tf.io.gfile.glob(part.strip()) for part in pattern.split(",")):
+    if not any(tf.io.gfile.glob(path) for path in paths_of(pattern)):
         say(f"no held-out records match {pattern}: no evaluation")
         return None
     return open_records(pattern, settings, vocabulary, say)

@@ -1,6 +1,7 @@
 """A corpus: the files and data sets that it is in, and the sections that they make."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -64,7 +65,10 @@ class Corpus:
     def __post_init__(self):
         """Finds the files, so that a wrong location fails before any work."""
         sources: list[Source] = []
-        for part in filter(None, (part.strip() for part in self.location.split(","))):
+        whole = self.location.strip()
+        # A path may have commas itself.
+        parts = [whole] if os.path.exists(expand_home(whole)) else whole.split(",")
+        for part in filter(None, (part.strip() for part in parts)):
             if part.startswith("tfds:"):
                 sources += TfdsText.open(part, self.json_field).divide()
             else:

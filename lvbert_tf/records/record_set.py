@@ -135,10 +135,17 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
     return InputError(f"cannot read {records.files[0]} or the other record files: {reason}")
 
 
+def paths_of(pattern: str) -> list[str]:
+    """Divides a pattern at its commas, unless files match it as a whole: a path may have commas."""
+    if "," not in pattern or tf.io.gfile.glob(pattern):
+        return [pattern.strip()] if pattern.strip() else []
+    return [part.strip() for part in pattern.split(",") if part.strip()]
+
+
 def _find(pattern: str) -> dict[str, int]:
     """The files that match a pattern, in their order, and their sizes in bytes."""
     sizes: dict[str, int] = {}
-    for part in filter(None, (part.strip() for part in pattern.split(","))):
+    for part in paths_of(pattern):
         found = _sizes(tf.io.gfile.glob(part))
         if not found:
             raise InputError(f"no record files match {part}")

@@ -314,3 +314,10 @@ def test_a_fingerprint_changes_with_the_files_and_with_how_they_are_read(tmp_pat
     file.rename(tmp_path / "b.txt")
     found.append(Corpus(str(tmp_path)).fingerprint())
     assert len(set(found)) == 6
+
+
+def test_a_path_with_commas_is_one_path(tmp_path):
+    directory = tmp_path / "a, b"
+    directory.mkdir()
+    (directory / "c,d.txt").write_text(TEXT)
+    assert documents(directory) == documents(directory / "c,d.txt") == DOCUMENTS

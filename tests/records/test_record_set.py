@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.pretraining.data import open_held_out
 from lvbert_tf.records.input_pipeline import training_dataset
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.parts import RecordSettings
@@ -160,3 +162,15 @@ def test_skipping_leaves_out_exactly_the_corrupt_records(copied):
     assert records.corrupt_records == lost
     assert records.num_examples == sound - sum(lost.values())
     read_all(records)
+
+
+def test_a_path_with_commas_is_one_path(built, tmp_path):
+    """A data directory may be called so, and no user gives its records' pattern himself."""
+    directory = tmp_path / "a, b" / "records,"
+    shutil.copytree(built, directory)
+    assert RecordSet.open(pattern(directory), SETTINGS).files == tuple(
+        str(directory / name) for name in sorted(p.name for p in built.glob("pretrain_data*"))
+    )
+    assert open_held_out(f"{directory}/held_out.tfrecord*", SETTINGS, None, pytest.fail)
+    both = f"{pattern(built)}, {built}/held_out.tfrecord*"
+    assert len(RecordSet.open(both, SETTINGS).files) > len(list(built.glob("pretrain_data*")))
