@@ -13,7 +13,10 @@ import numpy as np
 
 # Names that a comparison leaves out: locks, event files, and what says when or where a file was made.
 _LEFT_OUT = ("tensorboard", "metadata.json", "fingerprint.pb", "saved_model.pb", "damaged-")
-_VARYING = ("seconds", "examples_per_second", "share_of_peak", "corpus", "vocabulary_file")
+_VARYING = (
+    *("seconds", "examples_per_second", "share_of_peak"),
+    *("corpus", "vocabulary_file", "checksum"),
+)
 _CHECKPOINT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +96,7 @@ class Results:
 
 
 def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: int) -> None:
-    """Runs the cases that are not done, several at a time, with a progress bar.
+    """Runs the cases that are not done, or were not good, several at a time, with a progress bar.
 
     Args:
       cases: all of them.
@@ -103,7 +104,7 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
       directory: gets a directory for each case that is not good; the others are removed.
       jobs: cases at a time.
     """
-    done = {f"{row.part}/{row.name}" for row in results.rows()}
+    done = {f"{row.part}/{row.name}" for row in results.rows() if row.result.good}
     waiting = [case for case in cases if case.key not in done]
     with (
         tqdm(
@@ -113,7 +114,7 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
     ):
 
         def do(case: Case) -> None:
-            place = directory / case.part / case.name.replace("/", "_").replace(" ", "_")
+            place = directory / case.part / re.sub(r"[^\w.-]+", "_", case.name)
             result = case.run(place)
             results.add(case, result)
             if not result.good:
