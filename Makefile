@@ -53,7 +53,8 @@ test-interop: $(DEVELOPMENT) $(INTEROP)
 
 # Beside the packages of .venv as well, which they share: none of them may change what is pinned there.
 test-engines: $(DEVELOPMENT) $(ENGINES)
-	@$(PYTHON) -m pytest tests/serving/live_engines.py $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest tests/serving/live_engines.py tests/serving/live_exports.py \
+	  tests/serving/live_predictor.py $(PYTEST_ARGS)
 
 # In an environment of its own: Beam keeps an older protobuf than the one that is pinned for the rest.
 test-beam: $(DEVELOPMENT) $(BEAM)

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.cli import say
-from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import load_servable_model
+from lvbert_tf.serving.versions import export
 
 _BATCH = 32
 
@@ -32,7 +32,8 @@ def accuracy_cost(model_dir: Path, rows: Sequence[str]) -> str:
     for precision in ("float32", "bfloat16"):
         with tempfile.TemporaryDirectory() as directory:
             model = load_servable_model(model_dir, None, precision, say)
-            served = tf.saved_model.load(str(export(model, Path(directory, "model"), "not stated")))
+            version = export({"savedmodel": model}, Path(directory, "model"), "not stated")
+            served = tf.saved_model.load(str(version))
         predicted[precision], likely[precision] = predictions(served, texts)
         accuracy[precision] = np.mean(predicted[precision] == np.array(labels))
     differences = np.abs(likely["float32"] - likely["bfloat16"]).max(-1)

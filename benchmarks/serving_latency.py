@@ -41,8 +41,8 @@ from lvbert_tf.models import (
     LVBertTokenizer,
 )
 from lvbert_tf.serving.inputs import text_inputs
-from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import servable_task
+from lvbert_tf.serving.versions import export
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
 _VOCABULARY_SIZE = 30522
@@ -102,7 +102,9 @@ def make_models(folder: Path) -> None:
             )
             preprocessor = LVBertTextClassifierPreprocessor(tokenizer, _MAX_LENGTH)
             model = LVBertTextClassifier(backbone, 2, preprocessor)
-            export(servable_task(model), folder / f"{layers}_{precision}", "not stated")
+            export(
+                {"savedmodel": servable_task(model)}, folder / f"{layers}_{precision}", "not stated"
+            )
     words = " ".join(sentences).split()
     texts = {}
     for name, count in _WORDS.items():

@@ -1,9 +1,9 @@
 """Writes our tokenizer for Hugging Face's `tokenizers`, with the rules for characters that ours has.
 
-BERT's tokenizer of that library differs from the reference: it keeps characters that Python's Unicode has
-no name for, it knows fewer ideographs, accents and punctuation marks, and it never makes a sigma final.
-So what is written does all this by classes of characters, which come from the tables of
-`text.characters`. There is one difference left: U+11938, a vowel sign, is not decomposed.
+BERT's tokenizer of that library differs from the reference: it keeps characters that are unassigned in
+Python's Unicode, knows fewer ideographs, accents and punctuation marks, and makes no sigma final. So
+what is written does all this by classes of characters, which come from the tables of `text.characters`.
+There is one difference left: U+11938, a vowel sign, is not decomposed.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,7 +42,9 @@ def tokenizer_json(tokenizer: Tokenizer) -> str:
     )
     made = tokenizers.Tokenizer(model)
     made.normalizer = _normalizer(tokenizer.lowercase, tokenizer.strip_accents)
-    alone = _characters(lambda char: characters.is_punctuation(char) or characters.is_ideograph(char))
+    alone = _characters(
+        lambda char: characters.is_punctuation(char) or characters.is_ideograph(char)
+    )
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(alone), "isolated")]
     )
@@ -78,7 +80,9 @@ def _theirs(token: AddedToken) -> tokenizers.AddedToken:
 
 
 def _normalizer(lowercase: bool, strip_accents: bool) -> normalizers.Normalizer:
-    steps = [normalizers.Replace(Regex(_class_of(_code_points(characters.is_dropped))), "")]
+    steps: list[normalizers.Normalizer] = [
+        normalizers.Replace(Regex(_class_of(_code_points(characters.is_dropped))), "")
+    ]
     if lowercase:
         steps.append(normalizers.Replace(Regex(_final_sigma()), chr(characters.FINAL_SIGMA)))
     # Whitespace becomes spaces, and ideographs get some around them, which added tokens may have.

@@ -1,22 +1,25 @@
-"""Exports a model as a SavedModel that TensorFlow Serving, or TensorFlow alone, can run.
+"""Exports a model for servers and for fast answers on CPUs.
 
   python export_saved_model.py --model_dir DATA/models/NAME/finetuning_models/sst_1 \\
-      --output_dir SERVING/sst
+      --output_dir SERVING/sst --format openvino --precision bfloat16
 
 Reads a trial of fine-tuning (finetuning_models/TASKS_TRIAL), a KerasHub preset, or the directory of
 a pre-training run (models/NAME). Writes SERVING/sst/VERSION/, the version one more than the last one
-there, under a temporary name until it is whole. Strings go in: the tokenizer and its vocabulary are
-part of the graph. Whoever loads it needs tensorflow and tensorflow-text, not this project:
+there, under a temporary name until it is whole. It has tokenizer.json, config.json, a model card, and
+each format that is asked for:
 
-  import tensorflow as tf, tensorflow_text
-  model = tf.saved_model.load("SERVING/sst/1")
-  model.signatures["serving_default"](text=tf.constant(["a fine film"]))
+  savedmodel  for TensorFlow Serving, or TensorFlow alone. Strings go in: the tokenizer and its
+              vocabulary are part of the graph. With --inputs ids token ids go in, and it needs no
+              tensorflow-text.
+  onnx        for ONNX Runtime: model.onnx
+  openvino    for OpenVINO: openvino_model.xml and .bin
 
-With --inputs ids token ids go in instead, made elsewhere with assets.extra/vocab.txt. Then tensorflow is
-enough, and TensorFlow Lite, OpenVINO and tf2onnx convert the SavedModel as it is.
+Whoever answers with it needs none of this project but one file, and no TensorFlow for the last two:
 
-docs/serving.md lists the signatures of every kind of model and shows how to serve them. The model card
-and requests to warm a server up with are beside the SavedModel.
+  import lvbert_tf.serving
+  lvbert_tf.serving.load("SERVING/sst/1")(["a fine film"])
+
+docs/serving.md lists the answers of every kind of model and shows how to serve them.
 
 Exit codes: 0 done, 2 bad input.
 """
@@ -28,6 +31,7 @@ from absl import flags, logging
 
 from lvbert_tf import cli
 from lvbert_tf.quiet_import import import_tensorflow
+from lvbert_tf.serving.formats import PRECISIONS, check_formats
 
 FLAGS = flags.FLAGS
 
@@ -39,16 +43,19 @@ def define_flags() -> None:
         "output_dir", None, "Where versions go; its name is the model's.", required=True
     )
     flags.DEFINE_string("task", None, "Which task's model, of a trial with several.")
+    flags.DEFINE_list(
+        "format", ["savedmodel"], "What to write: savedmodel, onnx, openvino, or several by commas."
+    )
     flags.DEFINE_enum(
         "inputs",
         "text",
         ["text", "ids"],
-        "What goes in: text, with the tokenizer in the graph; or its token ids, as other engines want.",
+        "What goes into a SavedModel: text, with the tokenizer in the graph; or token ids.",
     )
     flags.DEFINE_enum(
         "precision",
         "float32",
-        ["float32", "bfloat16"],
+        PRECISIONS,
         "Of weights and arithmetic. bfloat16 is faster where the processor has instructions for it.",
     )
     flags.DEFINE_string("license", "not stated", "Of the weights, for the model card.")
@@ -56,16 +63,24 @@ def define_flags() -> None:
 
 def main() -> None:
     """Exports the model and tells where it is."""
+    check_formats(FLAGS.format, FLAGS.precision)
+    if FLAGS.inputs == "ids" and "savedmodel" not in FLAGS.format:
+        cli.refuse_unused(["inputs"], "without --format savedmodel")
     import_tensorflow()  # here, so that --help need not wait for it
-    from lvbert_tf.serving.saved_model import export
     from lvbert_tf.serving.servable_model import load_servable_model
+    from lvbert_tf.serving.versions import export
 
     logging.set_verbosity(logging.ERROR)
-    # Weights too: what is not trained need not be converted at each call.
-    model = load_servable_model(Path(FLAGS.model_dir), FLAGS.task, FLAGS.precision, cli.say)
+    models, by_dtype = {}, {}
+    for name in FLAGS.format:
+        # Weights too: what is not trained need not be converted at each call. Other engines do that.
+        dtype = FLAGS.precision if name == "savedmodel" else "float32"
+        if dtype not in by_dtype:
+            by_dtype[dtype] = load_servable_model(Path(FLAGS.model_dir), FLAGS.task, dtype, cli.say)
+        models[name] = by_dtype[dtype]
     if FLAGS.inputs == "ids":
-        model = model.of_ids()
-    print(export(model, Path(FLAGS.output_dir), FLAGS.license))
+        models["savedmodel"] = models["savedmodel"].of_ids()
+    print(export(models, Path(FLAGS.output_dir), FLAGS.license, FLAGS.precision))
 
 
 run = functools.partial(cli.run, main, define_flags)

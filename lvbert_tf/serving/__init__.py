@@ -1,1 +1,5 @@
-"""Models as SavedModels that need TensorFlow and its text operations alone."""
+"""Exporting models for servers and fast engines, and answering texts with what was exported."""
+
+from lvbert_tf.serving.predictor import Predictor, load
+
+__all__ = ["Predictor", "load"]

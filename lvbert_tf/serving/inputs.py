@@ -16,7 +16,8 @@ Tensors = Mapping[str, tf.Tensor]
 # inputs.
 Signature: TypeAlias = Any
 
-_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+# The names of a backbone's inputs, in their order.
+INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 def signature(function: Callable[..., Tensors], *names: str) -> Signature:
@@ -37,9 +38,9 @@ def ids_signature(function: Callable[[Tensors], Tensors], backbone: LVBertBackbo
     int32 [batch, length]. TensorFlow refuses inputs that the backbone cannot read, see `_checked`;
     converters to other engines leave these checks out.
     """
-    specs = [tf.TensorSpec([None, None], tf.int32, name) for name in _INPUTS]
+    specs = [tf.TensorSpec([None, None], tf.int32, name) for name in INPUTS]
     return tf.function(
-        lambda *columns: function(_checked(dict(zip(_INPUTS, columns, strict=True)), backbone)),
+        lambda *columns: function(_checked(dict(zip(INPUTS, columns, strict=True)), backbone)),
         input_signature=specs,
         autograph=False,
     )
@@ -47,7 +48,7 @@ def ids_signature(function: Callable[[Tensors], Tensors], backbone: LVBertBackbo
 
 def takes_ids(graph: Signature) -> bool:
     """Whether a graph was made by `ids_signature`."""
-    return tuple(spec.name for spec in graph.input_signature) == _INPUTS
+    return tuple(spec.name for spec in graph.input_signature) == INPUTS
 
 
 def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
@@ -63,12 +64,12 @@ def _checked(inputs: Tensors, backbone: LVBertBackbone) -> dict[str, tf.Tensor]:
     shape = tf.shape(inputs["token_ids"])
     longest = backbone.max_sequence_length
     checks = [_require((shape[1] > 0) & (shape[1] <= longest), f"1 to {longest} tokens", shape[1])]
-    for name in _INPUTS[1:]:
+    for name in INPUTS[1:]:
         other = tf.shape(inputs[name])
         same = tf.reduce_all(other == shape)
         checks.append(_require(same, f"{name} of the shape of token_ids", other))
     limits = (backbone.vocabulary_size, backbone.num_segments, 2)
-    for name, limit in zip(_INPUTS, limits, strict=True):
+    for name, limit in zip(INPUTS, limits, strict=True):
         lowest, highest = tf.reduce_min(inputs[name]), tf.reduce_max(inputs[name])
         wrong = tf.where(lowest < 0, lowest, highest)
         right = (lowest >= 0) & (highest < limit)
@@ -101,7 +102,7 @@ def padded(token_ids: tf.RaggedTensor, segment_ids: tf.RaggedTensor) -> dict[str
         segment_ids.to_tensor(shape=shape),
         tf.sequence_mask(lengths, longest, tf.int32),
     )
-    return dict(zip(_INPUTS, columns, strict=True))
+    return dict(zip(INPUTS, columns, strict=True))
 
 
 def text_inputs(

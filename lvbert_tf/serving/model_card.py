@@ -9,13 +9,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lvbert_tf.serving.servable_model import ServableModel
 
 
-def model_card(model: ServableModel, name: str, license_name: str) -> str:
+def model_card(
+    model: ServableModel,
+    name: str,
+    license_name: str,
+    precision: str,
+    files: Mapping[str, Mapping[str, str]],
+) -> str:
     """Makes a page in Markdown that describes a model.
 
     Args:
       model: the exported model.
       name: the name under which servers know it.
       license_name: the license of the weights.
+      precision: the precision of the exported model.
+      files: for each format the file of each signature of token ids.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -36,6 +44,8 @@ def model_card(model: ServableModel, name: str, license_name: str) -> str:
         name=name,
         signatures=signatures,
         license_name=license_name,
+        precision=precision,
+        files=files,
         parameters=sum(weight.shape.num_elements() for weight in model.weights),
         tensorflow=tf.version.VERSION,
     )

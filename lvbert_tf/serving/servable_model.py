@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 
 from lvbert_tf.io.sealed import read_sealed_json
 from lvbert_tf.models import (
+    ElectraPretrainer,
     LVBertBackbone,
     LVBertSpanPredictor,
     LVBertTextClassifier,
@@ -25,20 +27,63 @@ from lvbert_tf.serving.tagger import tagger_signatures
 from lvbert_tf.serving.texts import classifier_signatures, regressor_signatures
 from lvbert_tf.text import Tokenizer
 
-# Class of the model -> what it does, its signatures, and what the model card says of its outputs: a name
-# for people, and the attribute with the value.
-_TASKS: Mapping[type, tuple[str, Callable[[Any], dict[str, Signature]], Mapping[str, str]]] = {
-    LVBertTextClassifier: ("classifies texts", classifier_signatures, {"classes": "labels"}),
-    LVBertTextRegressor: (
+
+@dataclass(frozen=True)
+class _Kind:
+    """What there is to know of a class of models.
+
+    Args:
+      name: the kind of the model.
+      purpose: what it does, for people.
+      signatures: makes its signatures.
+      outputs: what the model card says of its outputs: a name for people, and the model's attribute.
+      description: the fields of `config.json`, each with the attribute of the model or its preprocessor.
+    """
+
+    name: str
+    purpose: str
+    signatures: Callable[[Any], dict[str, Signature]]
+    outputs: Mapping[str, str]
+    description: Mapping[str, str]
+
+
+_LENGTH = {"sequence_length": "preprocessor.sequence_length"}
+_TEXTS = {**_LENGTH, "paired": "preprocessor.paired"}
+_KINDS: Mapping[type, _Kind] = {
+    LVBertTextClassifier: _Kind(
+        "classifier",
+        "classifies texts",
+        classifier_signatures,
+        {"classes": "labels"},
+        {"labels": "labels", **_TEXTS},
+    ),
+    LVBertTextRegressor: _Kind(
+        "regressor",
         "gives a text a number",
         regressor_signatures,
         {"range of the labels": "label_range"},
+        {"label_range": "label_range", **_TEXTS},
     ),
-    LVBertTokenTagger: ("tags words", tagger_signatures, {"tags": "tags"}),
-    LVBertSpanPredictor: (
+    LVBertTokenTagger: _Kind(
+        "tagger",
+        "tags words",
+        tagger_signatures,
+        {"tags": "tags"},
+        {"tags": "written_tags", **_LENGTH},
+    ),
+    LVBertSpanPredictor: _Kind(
+        "span_predictor",
         "answers questions on a context",
         span_predictor_signatures,
         {"no_answer_score above which there is no answer": "no_answer_threshold"},
+        {
+            "max_query_length": "preprocessor.max_query_length",
+            "doc_stride": "preprocessor.doc_stride",
+            "max_answer_length": "max_answer_length",
+            "no_answer": "no_answer",
+            "no_answer_threshold": "no_answer_threshold",
+            **_LENGTH,
+        },
     ),
 }
 
@@ -53,6 +98,8 @@ class ServableModel:
       weights: all variables that the signatures read.
       backbone: the encoder; the model card lists its layers.
       tokenizer: the tokenizer of the model's texts.
+      description: for `config.json`, the kind of the model, and what turns texts into its inputs and its
+        outputs into answers.
       outputs: what the values of the outputs mean, by a name for people.
       figures: the metrics that were measured when the model was trained: split -> metric -> value.
       hparams: the hyperparameters that the model was trained with.
@@ -63,6 +110,7 @@ class ServableModel:
     weights: Sequence[keras.Variable]
     backbone: LVBertBackbone
     tokenizer: Tokenizer
+    description: Mapping[str, Any]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     hparams: Mapping[str, Any] = field(default_factory=dict)
@@ -100,15 +148,35 @@ def load_servable_model(
 
 def _servable_run(model: LoadedModel, metrics: Mapping[str, Any]) -> ServableModel:
     assert model.config is not None and model.tokenizer is not None
-    tokenizer = model.tokenizer.tokenizer
-    return ServableModel(
-        "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
-        pretrainer_signatures(model.pretrainer, tokenizer),
-        model.pretrainer.weights,
-        model.encoder,
-        tokenizer,
+    return replace(
+        servable_pretrainer(model.pretrainer, model.tokenizer.tokenizer),
         figures={"held out": {k: v for k, v in metrics.items() if isinstance(v, float)}},
         hparams=model.config.to_json_dict(),
+    )
+
+
+def servable_pretrainer(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> ServableModel:
+    """The networks of a pre-training run as a model that can be exported."""
+    encoder = pretrainer.discriminator
+    return ServableModel(
+        "embeds texts, fills masks and tells replaced tokens, as far as it was trained to",
+        pretrainer_signatures(pretrainer, tokenizer),
+        pretrainer.weights,
+        encoder,
+        tokenizer,
+        {"kind": "pretrained", "sequence_length": encoder.max_sequence_length},
+    )
+
+
+def servable_encoder(encoder: LVBertBackbone, tokenizer: Tokenizer) -> ServableModel:
+    """An encoder without a head as a model that can be exported."""
+    return ServableModel(
+        "embeds texts",
+        encoder_signatures(encoder, tokenizer),
+        encoder.weights,
+        encoder,
+        tokenizer,
+        {"kind": "encoder", "sequence_length": encoder.max_sequence_length},
     )
 
 
@@ -117,9 +185,7 @@ def _servable_preset(model: LoadedModel, path: Path, preset: Preset) -> Servable
         servable = servable_task(model.task)
     else:
         assert model.tokenizer is not None
-        encoder, tokenizer = model.encoder, model.tokenizer.tokenizer
-        signatures = encoder_signatures(encoder, tokenizer)
-        servable = ServableModel("embeds texts", signatures, encoder.weights, encoder, tokenizer)
+        servable = servable_encoder(model.encoder, model.tokenizer.tokenizer)
     if preset.path == path:
         return servable
     # A trial has these files beside its presets.
@@ -130,14 +196,16 @@ def _servable_preset(model: LoadedModel, path: Path, preset: Preset) -> Servable
 
 def servable_task(model: Any) -> ServableModel:
     """A fine-tuned model of this package, with its preprocessor, as one that can be exported."""
-    purpose, signatures_of, outputs = _TASKS[type(model)]
+    kind = _KINDS[type(model)]
+    described = {name: attrgetter(path)(model) for name, path in kind.description.items()}
     return ServableModel(
-        purpose,
-        signatures_of(model),
+        kind.purpose,
+        kind.signatures(model),
         model.weights,
         model.backbone,
         model.preprocessor.tokenizer.tokenizer,
-        outputs={what: getattr(model, attribute) for what, attribute in outputs.items()},
+        {"kind": kind.name, **described},
+        outputs={what: getattr(model, attribute) for what, attribute in kind.outputs.items()},
     )
 
 

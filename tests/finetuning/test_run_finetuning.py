@@ -17,8 +17,8 @@ from lvbert_tf.finetuning.learning.trial import Trainer
 from lvbert_tf.finetuning.predict_lines import predict_lines
 from lvbert_tf.finetuning.run import finetune
 from lvbert_tf.models import LVBertTextClassifier
-from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import load_servable_model
+from lvbert_tf.serving.versions import export
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +161,7 @@ def test_others_work_beside_a_run(data, trained, tmp_path, monkeypatch):
                 predict_lines(str(copy), NAME, settings("sst"), str(source), str(target), 1)
             trial = model_dir / "finetuning_models" / "sst_1"
             tuned = load_servable_model(trial, None, "float32", print)
-            assert export(tuned, tmp_path / "serving", "none").name == "1"
+            assert export({"savedmodel": tuned}, tmp_path / "serving", "none").name == "1"
         return train(self, directory)
 
     monkeypatch.setattr(Trainer, "run_trial", train_among_others)

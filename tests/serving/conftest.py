@@ -5,10 +5,13 @@ import tensorflow as tf
 from servable_models import LENGTH, VOCABULARY, make_models
 
 from lvbert_tf.models import ElectraPretrainer
-from lvbert_tf.serving.encoder import encoder_signatures
-from lvbert_tf.serving.pretrained import pretrainer_signatures
-from lvbert_tf.serving.saved_model import export
-from lvbert_tf.serving.servable_model import ServableModel, servable_task
+from lvbert_tf.serving.servable_model import (
+    ServableModel,
+    servable_encoder,
+    servable_pretrainer,
+    servable_task,
+)
+from lvbert_tf.serving.versions import export
 from lvbert_tf.text import Tokenizer
 
 
@@ -49,35 +52,26 @@ def two_towers(make_pretrainer):
 @pytest.fixture(scope="module")
 def served(models, pretrainer) -> dict[str, ServableModel]:
     """A model of every kind that is exported."""
-    backbone = models["classifier"].backbone
     tokenizer: Tokenizer = models["classifier"].preprocessor.tokenizer.tokenizer
-    encoder = ServableModel(
-        "", encoder_signatures(backbone, tokenizer), backbone.weights, backbone, tokenizer
-    )
-    tasks = {name: servable_task(model) for name, model in models.items()}
-    return {**tasks, "encoder": encoder, "pretrained": _pretrained(pretrainer, tokenizer)}
-
-
-def _pretrained(pretrainer: ElectraPretrainer, tokenizer: Tokenizer) -> ServableModel:
-    return ServableModel(
-        "",
-        pretrainer_signatures(pretrainer, tokenizer),
-        pretrainer.weights,
-        pretrainer.discriminator,
-        tokenizer,
-    )
+    return {
+        **{name: servable_task(model) for name, model in models.items()},
+        "encoder": servable_encoder(models["classifier"].backbone, tokenizer),
+        "pretrained": servable_pretrainer(pretrainer, tokenizer),
+    }
 
 
 @pytest.fixture(scope="module")
 def ids_export(served, two_towers, tmp_path_factory):
     """Exports a model by its name, once, to take token ids; gives the directory of the version."""
     directory, versions = tmp_path_factory.mktemp("ids"), {}
-    towers = _pretrained(two_towers, served["pretrained"].tokenizer)
+    towers = servable_pretrainer(two_towers, served["pretrained"].tokenizer)
     models = {**served, "two_towers": towers}
 
     def of(name):
         if name not in versions:
-            versions[name] = str(export(models[name].of_ids(), directory / name, "MIT"))
+            versions[name] = str(
+                export({"savedmodel": models[name].of_ids()}, directory / name, "MIT")
+            )
         return versions[name]
 
     return of

@@ -24,9 +24,8 @@ from lvbert_tf.models import (
     LVBertTextClassifierPreprocessor,
     LVBertTokenizer,
 )
-from lvbert_tf.serving import saved_model
-from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import load_servable_model, servable_task
+from lvbert_tf.serving.versions import export
 from lvbert_tf.serving.warmup import WARMUP_FILE, write_warmup_requests
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 
@@ -56,7 +55,9 @@ def trial(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    return export(servable_task(model), tmp_path_factory.mktemp("serving") / "films", "MIT")
+    return export(
+        {"savedmodel": servable_task(model)}, tmp_path_factory.mktemp("serving") / "films", "MIT"
+    )
 
 
 def run(*arguments):
@@ -76,20 +77,20 @@ def test_a_version_has_its_name_when_it_is_whole(model, exported, monkeypatch):
         seen.append(sorted(child.name[:5] for child in folder.iterdir()))
 
     monkeypatch.setattr(tf.saved_model, "save", save)
-    assert export(servable_task(model), folder, "MIT").name == "2"
+    assert export({"savedmodel": servable_task(model)}, folder, "MIT").name == "2"
     assert seen == 2 * [[".tmp-", "1"]]  # servers look for numbers alone
     assert sorted(child.name for child in folder.iterdir()) == ["1", "2"]
     (folder / "9").mkdir()
-    assert export(servable_task(model), folder, "MIT").name == "10"
+    assert export({"savedmodel": servable_task(model)}, folder, "MIT").name == "10"
 
 
 def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch):
     def fail(*_):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(saved_model.tf.saved_model, "save", fail)
+    monkeypatch.setattr(tf.saved_model, "save", fail)
     with pytest.raises(InputError, match=r"cannot write .*films: No space left on device"):
-        export(servable_task(model), tmp_path / "films", "MIT")
+        export({"savedmodel": servable_task(model)}, tmp_path / "films", "MIT")
     assert list((tmp_path / "films").iterdir()) == []
 
 
@@ -111,12 +112,15 @@ def test_warm_up_requests_are_answered(exported):
 
 def test_the_model_card(trial, tmp_path):
     served = load_servable_model(trial, "sst", "float32", print)
-    card = (export(served, tmp_path / "films", "CC BY 4.0") / "model_card.md").read_text()
+    version = export({"savedmodel": served}, tmp_path / "films", "CC BY 4.0")
+    card = (version / "model_card.md").read_text()
     for part in (
         "# films",
         "| layers | `CAF`",
         "| licence of the weights | CC BY 4.0 |",
         "| classes | bad, so-so, good |",
+        "| savedmodel | `predict_ids` | `saved_model.pb` |",
+        "| precision | float32 |",
         "| `serving_default` | `text` string [?] | `label` string [?]; `probabilities` float32 [?, 3]",
         "| dev | accuracy | 87.65 |",
         "| dev | loss | None |",

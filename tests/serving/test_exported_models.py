@@ -12,7 +12,7 @@ import tensorflow as tf
 from servable_models import LABELS, VOCABULARY
 
 from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
-from lvbert_tf.serving.saved_model import export
+from lvbert_tf.serving.versions import export
 from lvbert_tf.text import Tokenizer
 from lvbert_tf.text.sentence_words import words_of
 
@@ -48,7 +48,10 @@ def token_ids(models):
 def answers(served, token_ids, tmp_path_factory):
     """(model, signature, what) -> outputs by name, all from one process."""
     directory = tmp_path_factory.mktemp("serving")
-    paths = {name: str(export(model, directory / name, "MIT")) for name, model in served.items()}
+    paths = {
+        name: str(export({"savedmodel": model}, directory / name, "MIT"))
+        for name, model in served.items()
+    }
     requests = {}
     for name, model in served.items():
         for signature, graph in model.signatures.items():

@@ -7,8 +7,8 @@ from model_servers import MODEL, SERVERS
 from servable_models import make_models
 
 from examples.serving_client import ServingError, main, predict_grpc, predict_mlflow, predict_rest
-from lvbert_tf.serving.saved_model import export
 from lvbert_tf.serving.servable_model import servable_task
+from lvbert_tf.serving.versions import export
 
 TEXTS = (
     *("a good film", "The film was bad.", "naïve café", "東京 🎬", "", " \t\n", "\0"),
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 def models(randomize, tmp_path_factory):
     """A directory that holds tiny/1/, an exported classifier."""
     path = tmp_path_factory.mktemp("serving")
-    export(servable_task(make_models(randomize)["classifier"]), path / MODEL, "MIT")
+    model = servable_task(make_models(randomize)["classifier"])
+    export({"savedmodel": model}, path / MODEL, "MIT")
     return path
 
 

@@ -1,0 +1,78 @@
+"""Writes signatures of token ids in the formats of ONNX Runtime and OpenVINO."""
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+
+from lvbert_tf.serving.inputs import Signature
+from lvbert_tf.serving.saved_model import write_saved_model
+
+_SIGNATURE = "serving_default"  # the only one that OpenVINO reads
+_OPSET = 18
+
+
+def write_onnx(path: Path, graph: Signature, weights: Sequence[keras.Variable]) -> None:
+    """Writes an ONNX file.
+
+    Args:
+      path: the file to write, NAME.onnx.
+      graph: a graph that `ids_signature` made. The checks of its inputs are left out.
+      weights: all variables that the graph reads.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    from tf2onnx import convert, tf_loader
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with _saved(path.parent, graph, weights) as directory:
+        frozen, inputs, outputs, names = tf_loader.from_saved_model(
+            str(directory),
+            None,
+            None,
+            tag=["serve"],
+            signatures=[_SIGNATURE],
+            return_tensors_to_rename=True,
+        )
+    model, _ = convert.from_graph_def(
+        frozen,
+        name=path.stem,
+        input_names=inputs,
+        output_names=outputs,
+        tensors_to_rename=names,
+        opset=_OPSET,
+    )
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def write_openvino(
+    path: Path, graph: Signature, weights: Sequence[keras.Variable], precision: str
+) -> None:
+    """Writes an OpenVINO model, in two files.
+
+    Args:
+      path: the file to write, NAME.xml; its weights go to NAME.bin beside it.
+      graph, weights: see `write_onnx`.
+      precision: "bfloat16" stores weights in 16 bits. They are float16, which OpenVINO unpacks whatever
+        it computes in, and which is closer to float32 than bfloat16 is.
+
+    Raises:
+      OSError: the files cannot be written.
+    """
+    import openvino
+
+    with _saved(path.parent, graph, weights) as directory:
+        model = openvino.Core().read_model(directory)
+        openvino.save_model(model, path, compress_to_fp16=precision == "bfloat16")
+
+
+@contextlib.contextmanager
+def _saved(beside: Path, graph: Signature, weights: Sequence[keras.Variable]) -> Iterator[Path]:
+    """A SavedModel of a graph, which converters read; on the disk that the file goes to."""
+    with tempfile.TemporaryDirectory(dir=beside) as directory:
+        write_saved_model(Path(directory), {_SIGNATURE: graph}, weights)
+        yield Path(directory)

@@ -1,0 +1,399 @@
+"""Answers texts with an exported model, in the same way from each of its formats.
+
+    from lvbert_tf.serving import load  # or copy this file, and: from predictor import load
+
+    load("SERVING/sst/1")(["a fine film"])  # [{"label": "1", "probabilities": [0.1, 0.9]}]
+
+This file needs numpy, tokenizers, and openvino or onnxruntime; TensorFlow only for a SavedModel. It
+needs nothing else of its project, so it may be copied. docs/serving.md lists the answers.
+"""
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import itertools
+import json
+import re
+import threading
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+Text = str | bytes
+Row = tuple[list[int], list[int]]  # token ids and segment ids
+Arrays = Mapping[str, np.ndarray]
+Answers = Iterator[dict[str, Any]]
+Run = Callable[[str, Sequence[Row]], list[Arrays]]
+
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "savedmodel": "tensorflow"}
+_MASK = "[MASK]"
+_WORD = re.compile(r"[^ \t\n\v\f\r]+")
+_BATCHES_AT_ONCE = 16  # are sorted by length
+_NO_SPAN = -2000.0  # lower than the score of any span
+
+
+def load(directory: str | Path, format: str | None = None, threads: int = 0) -> "Predictor":
+    """Loads a version of an exported model.
+
+    Args:
+      directory: `SERVING/NAME/VERSION`.
+      format: "openvino", "onnx" or "savedmodel". None means the first of these that the version has and
+        whose package is installed.
+      threads: how many threads compute; 0 leaves it to the engine. A SavedModel computes with those of
+        TensorFlow.
+
+    Raises:
+      ValueError: the directory is no exported model, or lacks the format.
+      ImportError: no package for the format is installed.
+    """
+    directory = Path(directory)
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        files = {name: config["files"][name] for name in _PACKAGES if name in config["files"]}
+        if config["format_version"] != 1 or config["kind"] not in _ANSWERS:
+            raise ValueError("this predictor is older than what exported it")
+        if any(Path(file).name != file for names in files.values() for file in names.values()):
+            raise ValueError("it names files elsewhere")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{directory} is no version of an exported model: {error}") from error
+    if format not in (None, *files):
+        raise ValueError(f"{directory} has no format {format!r}, only {', '.join(files)}")
+    wanted = [format] if format else list(files)
+    there = [name for name in wanted if importlib.util.find_spec(_PACKAGES[name])]
+    if not there:
+        packages = " or ".join(f"pip install {_PACKAGES[name]}" for name in wanted)
+        raise ImportError(f"nothing installed runs {directory}: {packages}")
+    engine = functools.cache(lambda name: _ENGINES[there[0]](directory, name, config, threads))
+    return Predictor(directory, config, files[there[0]], engine)
+
+
+class Predictor:
+    """Answers texts; `load` makes it. Several threads may call it at the same time.
+
+    Attributes:
+      config: what the version says of itself.
+      signatures: what it can be asked for, the default first.
+    """
+
+    def __init__(self, directory: Path, config: Mapping, files: Mapping, engine: Callable):
+        self.config = config
+        self._engine = engine
+        self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self.token = self._library.id_to_token
+        answers = _ANSWERS[config["kind"]]
+        self.signatures = [name for name, (needed, _) in answers.items() if needed in files]
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, texts: Iterable[Any], signature: str = "serving_default", batch_size: int = 32
+    ) -> list[dict[str, Any]]:
+        """Answers texts; see `stream`."""
+        return list(self.stream(texts, signature, batch_size))
+
+    def stream(
+        self, texts: Iterable[Any], signature: str = "serving_default", batch_size: int = 32
+    ) -> Answers:
+        """Answers any number of texts, a few hundred at a time, in their order.
+
+        Args:
+          texts: strings; or UTF-8, whose invalid bytes are dropped. A model of pairs takes tuples,
+            a span predictor (question, context).
+          signature: what is asked for, e.g. "fill_mask".
+          batch_size: how many rows are computed at once.
+
+        Yields:
+          for each text the outputs of the signature, by name, without padding.
+
+        Raises:
+          ValueError: there is no such signature, or a text is not what the model takes.
+        """
+        if isinstance(texts, (str, bytes)):
+            raise ValueError("expected a list of texts, got a single one")
+        if signature not in self.signatures:
+            raise ValueError(f"no signature {signature!r}: {', '.join(self.signatures)}")
+        _, answer = _ANSWERS[self.config["kind"]][signature]
+        run = functools.partial(self._run, batch_size)
+        rest = iter(texts)
+        while some := list(itertools.islice(rest, batch_size * _BATCHES_AT_ONCE)):
+            yield from answer(self, some, run)
+
+    def _run(self, batch_size: int, signature: str, rows: Sequence[Row]) -> list[Arrays]:
+        """The outputs of the network for each row. Rows of like length are computed together."""
+        with self._lock:
+            compute = self._engine(signature)
+        outputs: list[Arrays] = [{}] * len(rows)
+        by_length = sorted(range(len(rows)), key=lambda row: len(rows[row][0]))
+        for first in range(0, len(rows), batch_size):
+            chosen = by_length[first : first + batch_size]
+            inputs = np.zeros([3, len(chosen), len(rows[chosen[-1]][0])], np.int32)
+            for place, row in enumerate(chosen):
+                for column, values in zip(inputs[:, place], (*rows[row], 1), strict=True):
+                    column[: len(rows[row][0])] = values
+            found = compute(dict(zip(self.config["inputs"], inputs, strict=True)))
+            for place, row in enumerate(chosen):
+                outputs[row] = {name: values[place] for name, values in found.items()}
+        return outputs
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of texts, without special tokens."""
+        found = self._library.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
+    def ids_with_offsets(self, text: str) -> tuple[list[int], list[int], list[int]]:
+        """The token ids of a text, and where each token starts and ends in it, in characters."""
+        found = self._library.encode(text, add_special_tokens=False)
+        ends = [end for _, end in found.offsets]
+        if self.config["strip_accents"] and not text.isascii():
+            ends = [_after_marks(text, end) for end in ends]
+        return found.ids, [start for start, _ in found.offsets], ends
+
+    def row(self, first: list[int], second: list[int] | None = None) -> Row:
+        """`[CLS] first [SEP] second [SEP]`; the longer one is cut if they are too long."""
+        special = self.config["special_tokens"]
+        room = self.config["sequence_length"] - (2 if second is None else 3)
+        length = min(len(first), max(room - len(second or ()), room - room // 2))
+        ids = [special["[CLS]"], *first[:length], special["[SEP]"]]
+        if second is None:
+            return ids, [0] * len(ids)
+        tail = [*second[: room - length], special["[SEP]"]]
+        return [*ids, *tail], [0] * len(ids) + [1] * len(tail)
+
+
+def _valid(text: Any) -> str:
+    """The characters of a text, without those that no UTF-8 has."""
+    if isinstance(text, str):
+        return text if text.isascii() else text.encode("utf-8", "ignore").decode()
+    if not isinstance(text, bytes):
+        raise ValueError(f"expected a text, got {text!r}")
+    return text.decode("utf-8", "ignore")
+
+
+def _pairs(items: Sequence[Any], what: str) -> list[tuple[str, str]]:
+    for item in items:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise ValueError(f"expected pairs ({what}), got {item!r}")
+    return [(_valid(first), _valid(second)) for first, second in items]
+
+
+def _after_marks(text: str, end: int) -> int:
+    """The end of a token, with the accents after it, which the tokenizer removes."""
+    for place in range(end, len(text)):
+        category = unicodedata.category(text[place])
+        if category == "Mn":
+            end = place + 1
+        elif text[place] != "\ufffd" and (category[0] != "C" or text[place] in "\t\n\r"):
+            break
+    return end
+
+
+def _network(model: Predictor, items: Sequence[Any], run: Run) -> list[Arrays]:
+    """The outputs for texts, or for pairs of texts."""
+    if not model.config["paired"]:
+        rows = [model.row(ids) for ids in model.ids([_valid(text) for text in items])]
+    else:
+        columns = zip(*_pairs(items, "text, text_pair"), strict=True)
+        rows = list(map(model.row, *(model.ids(column) for column in columns)))
+    return run("predict_ids", rows)
+
+
+def _classify(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    for outputs in _network(model, items, run):
+        likely = outputs["probabilities"]
+        best = int(likely.argmax())
+        labels = model.config["labels"]
+        yield {"label": labels[best] if labels else str(best), "probabilities": likely.copy()}
+
+
+def _rate(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    for outputs in _network(model, items, run):
+        yield {"value": float(outputs["value"])}
+
+
+def _tag(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    most = model.config["sequence_length"] - 2
+    unknown = [model.config["special_tokens"]["[UNK]"]]
+    rows, places, spans = [], [], []
+    for text in map(_valid, items):
+        words = list(itertools.islice(_WORD.finditer(text), most))
+        pieces = [ids or unknown for ids in model.ids([word.group() for word in words])]
+        firsts = np.cumsum([0, *map(len, pieces)])[:-1]
+        places.append(1 + firsts[firsts < most])
+        spans.append([word.span() for word in words[: len(places[-1])]])
+        rows.append(model.row(list(itertools.chain(*pieces))))
+    for outputs, at, span in zip(run("predict_ids", rows), places, spans, strict=True):
+        likely = outputs["probabilities"][at]
+        yield {
+            "tags": [model.config["tags"][number] for number in likely.argmax(-1)],
+            "probabilities": likely.max(-1),
+            "starts": [start for start, _ in span],
+            "ends": [end for _, end in span],
+        }
+
+
+def _with_offsets(
+    model: Predictor, items: Sequence[Any], run: Run, signature: str
+) -> Iterator[tuple[dict[str, np.ndarray], Arrays]]:
+    """For each text the offsets of its tokens, 0 for special ones, and the outputs."""
+    found = [model.ids_with_offsets(_valid(text)) for text in items]
+    rows = [model.row(ids) for ids, _, _ in found]
+    for (ids, _), offsets, outputs in zip(rows, found, run(signature, rows), strict=True):
+        starts, ends = (np.array([0, *part[: len(ids) - 2], 0]) for part in offsets[1:])
+        yield {"starts": starts, "ends": ends}, outputs
+
+
+def _embed(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    for offsets, outputs in _with_offsets(model, items, run, "predict_ids"):
+        sequence = outputs["sequence"][: len(offsets["starts"])]
+        yield {"sequence": sequence.copy(), "pooled": outputs["pooled"].copy(), **offsets}
+
+
+def _judge(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    for offsets, outputs in _with_offsets(model, items, run, "replaced_tokens_ids"):
+        is_text = offsets["ends"] > offsets["starts"]
+        likely = outputs["probabilities"][: len(is_text)]
+        yield {"probabilities": np.where(is_text, likely, 0), **offsets}
+
+
+def _fill(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    mask = model.config["special_tokens"][_MASK]
+    rows = []
+    for text in items:
+        parts = model.ids(_valid(text).split(_MASK))
+        rows.append(model.row([*parts[0], *(i for part in parts[1:] for i in (mask, *part))]))
+    for (ids, _), outputs in zip(rows, run("fill_mask_ids", rows), strict=True):
+        at = np.flatnonzero(np.array(ids) == mask)
+        yield {
+            "tokens": [list(map(model.token, five)) for five in outputs["candidates"][at].tolist()],
+            "probabilities": outputs["probabilities"][at],
+        }
+
+
+def _answer(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+    sizes = model.config
+    pairs = _pairs(items, "question, context")
+    rows: list[Row] = []
+    asked = []  # for each question: its first row, first position, windows and offsets
+    for (_, context), ids in zip(pairs, model.ids([q for q, _ in pairs]), strict=True):
+        ids = ids[: sizes["max_query_length"]]
+        tokens, *offsets = model.ids_with_offsets(context)
+        room = sizes["sequence_length"] - len(ids) - 3
+        step = min(room, sizes["doc_stride"])
+        starts = np.arange(1 + -(-max(len(tokens) - room, 0) // step)) * step
+        asked.append((context, len(rows), len(ids) + 2, starts, room, offsets))
+        rows += [model.row(ids, tokens[start : start + room]) for start in starts]
+    outputs = run("predict_ids", rows)
+    for context, row, position, starts, room, (begins, ends) in asked:
+        found = outputs[row : row + len(starts)]
+        lengths = np.minimum(room, len(begins) - starts)
+        score, first, last = _best_span(sizes, found, position, starts, lengths)
+        start, end = (begins[first], ends[last]) if score > -np.inf else (-1, -1)
+        answer = {"answer": context[max(start, 0) : max(end, 0)], "start": start, "end": end}
+        answer["score"] = score
+        if sizes["no_answer"] is not None:
+            lowest = min(float(window["no_answer_score"]) for window in found)
+            if sizes["no_answer"] == "span":
+                lowest -= max(score, _NO_SPAN)
+            answer["no_answer_score"] = lowest
+            answer["answerable"] = lowest <= sizes["no_answer_threshold"]
+        yield answer
+
+
+def _best_span(
+    sizes: Mapping[str, Any], found: Sequence[Arrays], position: int, starts, lengths
+) -> tuple[float, int, int]:
+    """The best span of a question's windows: its score, and its tokens in the context.
+
+    A span counts only in the window where its first token has most context: the fewer of the tokens to
+    its left and right; then the longer window, then the first one.
+    """
+    best = (-np.inf, 0, 0)
+    beside = (sizes["sequence_length"] - 4) // sizes["doc_stride"]
+    for row, outputs in enumerate(found):
+        inside, last = outputs["starts"] - position, outputs["ends"] - position
+        token = inside + starts[row]
+        others = np.arange(max(row - beside, 0), min(row + beside + 1, len(found)))[:, np.newaxis]
+        left = token - starts[others]
+        smaller = np.minimum(left, lengths[others] - 1 - left)
+        context = np.where(smaller < 0, -1, 100 * smaller + lengths[others])
+        own = context[row - others[0, 0]]
+        possible = (inside >= 0) & (inside < lengths[row]) & (own >= 0)
+        possible &= np.where(others < row, context < own, context <= own).all(0)
+        distance = last - inside[:, np.newaxis]
+        possible = possible[:, np.newaxis] & (distance >= 0) & (last < lengths[row])
+        possible &= distance < sizes["max_answer_length"]
+        scores = outputs["start_scores"][:, np.newaxis] + outputs["end_scores"]
+        scores = np.where(possible, scores, -np.inf)
+        place = np.unravel_index(scores.argmax(), scores.shape)
+        if scores[place] > best[0]:
+            first = int(token[place[0]])
+            best = (float(scores[place]), first, first + int(distance[place]))
+    return best
+
+
+def _openvino(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+    import openvino
+
+    core = openvino.Core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    in_half = config["precision"] == "bfloat16" and "BF16" in able
+    options = {"INFERENCE_PRECISION_HINT": "bf16" if in_half else "f32"}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
+    file = directory / config["files"]["openvino"][signature]
+    compiled = core.compile_model(str(file), "CPU", options)
+    of_thread = threading.local()
+
+    def compute(inputs: Arrays) -> Arrays:
+        if not hasattr(of_thread, "request"):
+            of_thread.request = compiled.create_infer_request()
+        found = of_thread.request.infer(inputs)
+        return {name: value for port, value in found.items() for name in port.names}
+
+    return compute
+
+
+def _onnx(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    file = directory / config["files"]["onnx"][signature]
+    session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def _saved_model(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+    import tensorflow as tf
+
+    with contextlib.suppress(ImportError):  # only a model that reads strings has its operations
+        importlib.import_module("tensorflow_text")
+    graph = tf.saved_model.load(str(directory)).signatures[signature]
+
+    def compute(inputs: Arrays) -> Arrays:
+        found = graph(**{name: tf.constant(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    return compute
+
+
+_ENGINES = {"openvino": _openvino, "onnx": _onnx, "savedmodel": _saved_model}
+_EMBED = {"serving_default": ("predict_ids", _embed), "embed": ("predict_ids", _embed)}
+# Kind -> signature -> the signature of token ids that it needs, and what answers.
+_ANSWERS = {
+    "classifier": {"serving_default": ("predict_ids", _classify)},
+    "regressor": {"serving_default": ("predict_ids", _rate)},
+    "tagger": {"serving_default": ("predict_ids", _tag)},
+    "span_predictor": {"serving_default": ("predict_ids", _answer)},
+    "encoder": _EMBED,
+    "pretrained": {
+        **_EMBED,
+        "fill_mask": ("fill_mask_ids", _fill),
+        "replaced_tokens": ("replaced_tokens_ids", _judge),
+    },
+}
