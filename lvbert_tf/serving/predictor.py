@@ -8,9 +8,7 @@ This file needs numpy, tokenizers, and openvino or onnxruntime; TensorFlow only 
 needs nothing else of its project, so it may be copied. docs/serving.md lists the answers.
 """
 
-import contextlib
 import functools
-import importlib
 import importlib.util
 import itertools
 import json
@@ -24,14 +22,14 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-Text = str | bytes
 Row = tuple[list[int], list[int]]  # token ids and segment ids
 Arrays = Mapping[str, np.ndarray]
 Answers = Iterator[dict[str, Any]]
+Compute = Callable[[Arrays], Arrays]
 Run = Callable[[str, Sequence[Row]], list[Arrays]]
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "savedmodel": "tensorflow"}
-_MASK = "[MASK]"
+_DEFAULT, _MASK = "serving_default", "[MASK]"
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _BATCHES_AT_ONCE = 16  # are sorted by length
 _NO_SPAN = -2000.0  # lower than the score of any span
@@ -42,10 +40,8 @@ def load(directory: str | Path, format: str | None = None, threads: int = 0) -> 
 
     Args:
       directory: `SERVING/NAME/VERSION`.
-      format: "openvino", "onnx" or "savedmodel". None means the first of these that the version has and
-        whose package is installed.
-      threads: how many threads compute; 0 leaves it to the engine. A SavedModel computes with those of
-        TensorFlow.
+      format: "openvino", "onnx" or "savedmodel"; None means the first that is there and installed.
+      threads: how many threads compute; 0 leaves it to the engine. TensorFlow has its own.
 
     Raises:
       ValueError: the directory is no exported model, or lacks the format.
@@ -59,7 +55,7 @@ def load(directory: str | Path, format: str | None = None, threads: int = 0) -> 
             raise ValueError("this predictor is older than what exported it")
         if any(Path(file).name != file for names in files.values() for file in names.values()):
             raise ValueError("it names files elsewhere")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{directory} is no version of an exported model: {error}") from error
     if format not in (None, *files):
         raise ValueError(f"{directory} has no format {format!r}, only {', '.join(files)}")
@@ -68,36 +64,26 @@ def load(directory: str | Path, format: str | None = None, threads: int = 0) -> 
     if not there:
         packages = " or ".join(f"pip install {_PACKAGES[name]}" for name in wanted)
         raise ImportError(f"nothing installed runs {directory}: {packages}")
-    engine = functools.cache(lambda name: _ENGINES[there[0]](directory, name, config, threads))
-    return Predictor(directory, config, files[there[0]], engine)
+    start = functools.partial(_ENGINES[there[0]], precision=config["precision"], threads=threads)
+    return Predictor(directory, config, files[there[0]], start)
 
 
 class Predictor:
-    """Answers texts; `load` makes it. Several threads may call it at the same time.
+    """Answers texts, from several threads at once; `signatures` are what it can be asked for."""
 
-    Attributes:
-      config: what the version says of itself.
-      signatures: what it can be asked for, the default first.
-    """
-
-    def __init__(self, directory: Path, config: Mapping, files: Mapping, engine: Callable):
+    def __init__(self, directory: Path, config: Mapping, files: Mapping, start: Callable):
         self.config = config
-        self._engine = engine
+        self._engine = functools.cache(lambda name: start(directory / files[name], name))
         self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.token = self._library.id_to_token
-        answers = _ANSWERS[config["kind"]]
-        self.signatures = [name for name, (needed, _) in answers.items() if needed in files]
-        self._lock = threading.Lock()
+        answers = _ANSWERS[config["kind"]].items()
+        self.signatures = {name: answer for name, (needed, answer) in answers if needed in files}
 
-    def __call__(
-        self, texts: Iterable[Any], signature: str = "serving_default", batch_size: int = 32
-    ) -> list[dict[str, Any]]:
+    def __call__(self, texts: Iterable, signature: str = _DEFAULT, batch_size: int = 32) -> list:
         """Answers texts; see `stream`."""
         return list(self.stream(texts, signature, batch_size))
 
-    def stream(
-        self, texts: Iterable[Any], signature: str = "serving_default", batch_size: int = 32
-    ) -> Answers:
+    def stream(self, texts: Iterable, signature: str = _DEFAULT, batch_size: int = 32) -> Answers:
         """Answers any number of texts, a few hundred at a time, in their order.
 
         Args:
@@ -116,16 +102,12 @@ class Predictor:
             raise ValueError("expected a list of texts, got a single one")
         if signature not in self.signatures:
             raise ValueError(f"no signature {signature!r}: {', '.join(self.signatures)}")
-        _, answer = _ANSWERS[self.config["kind"]][signature]
-        run = functools.partial(self._run, batch_size)
-        rest = iter(texts)
+        run, rest = functools.partial(self._run, batch_size), iter(texts)
         while some := list(itertools.islice(rest, batch_size * _BATCHES_AT_ONCE)):
-            yield from answer(self, some, run)
+            yield from self.signatures[signature](self, some, run)
 
     def _run(self, batch_size: int, signature: str, rows: Sequence[Row]) -> list[Arrays]:
         """The outputs of the network for each row. Rows of like length are computed together."""
-        with self._lock:
-            compute = self._engine(signature)
         outputs: list[Arrays] = [{}] * len(rows)
         by_length = sorted(range(len(rows)), key=lambda row: len(rows[row][0]))
         for first in range(0, len(rows), batch_size):
@@ -134,7 +116,7 @@ class Predictor:
             for place, row in enumerate(chosen):
                 for column, values in zip(inputs[:, place], (*rows[row], 1), strict=True):
                     column[: len(rows[row][0])] = values
-            found = compute(dict(zip(self.config["inputs"], inputs, strict=True)))
+            found = self._engine(signature)(dict(zip(self.config["inputs"], inputs, strict=True)))
             for place, row in enumerate(chosen):
                 outputs[row] = {name: values[place] for name, values in found.items()}
         return outputs
@@ -167,13 +149,13 @@ class Predictor:
 def _valid(text: Any) -> str:
     """The characters of a text, without those that no UTF-8 has."""
     if isinstance(text, str):
-        return text if text.isascii() else text.encode("utf-8", "ignore").decode()
-    if not isinstance(text, bytes):
-        raise ValueError(f"expected a text, got {text!r}")
-    return text.decode("utf-8", "ignore")
+        text = text.encode("utf-8", "ignore")
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "ignore")
+    raise ValueError(f"expected a text, got {text!r}")
 
 
-def _pairs(items: Sequence[Any], what: str) -> list[tuple[str, str]]:
+def _pairs(items: Sequence, what: str) -> list[tuple[str, str]]:
     for item in items:
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             raise ValueError(f"expected pairs ({what}), got {item!r}")
@@ -191,7 +173,7 @@ def _after_marks(text: str, end: int) -> int:
     return end
 
 
-def _network(model: Predictor, items: Sequence[Any], run: Run) -> list[Arrays]:
+def _network(model: Predictor, items: Sequence, run: Run) -> list[Arrays]:
     """The outputs for texts, or for pairs of texts."""
     if not model.config["paired"]:
         rows = [model.row(ids) for ids in model.ids([_valid(text) for text in items])]
@@ -201,7 +183,7 @@ def _network(model: Predictor, items: Sequence[Any], run: Run) -> list[Arrays]:
     return run("predict_ids", rows)
 
 
-def _classify(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+def _classify(model: Predictor, items: Sequence, run: Run) -> Answers:
     for outputs in _network(model, items, run):
         likely = outputs["probabilities"]
         best = int(likely.argmax())
@@ -209,12 +191,12 @@ def _classify(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
         yield {"label": labels[best] if labels else str(best), "probabilities": likely.copy()}
 
 
-def _rate(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+def _rate(model: Predictor, items: Sequence, run: Run) -> Answers:
     for outputs in _network(model, items, run):
         yield {"value": float(outputs["value"])}
 
 
-def _tag(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+def _tag(model: Predictor, items: Sequence, run: Run) -> Answers:
     most = model.config["sequence_length"] - 2
     unknown = [model.config["special_tokens"]["[UNK]"]]
     rows, places, spans = [], [], []
@@ -235,31 +217,21 @@ def _tag(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
         }
 
 
-def _with_offsets(
-    model: Predictor, items: Sequence[Any], run: Run, signature: str
-) -> Iterator[tuple[dict[str, np.ndarray], Arrays]]:
-    """For each text the offsets of its tokens, 0 for special ones, and the outputs."""
+def _by_token(signature: str, model: Predictor, items: Sequence, run: Run) -> Answers:
+    """The outputs for each token, with its offsets, which are 0 for special tokens."""
     found = [model.ids_with_offsets(_valid(text)) for text in items]
     rows = [model.row(ids) for ids, _, _ in found]
     for (ids, _), offsets, outputs in zip(rows, found, run(signature, rows), strict=True):
         starts, ends = (np.array([0, *part[: len(ids) - 2], 0]) for part in offsets[1:])
-        yield {"starts": starts, "ends": ends}, outputs
+        answer = {name: values[: len(ids)].copy() for name, values in outputs.items()}
+        if "pooled" in outputs:
+            answer["pooled"] = outputs["pooled"].copy()
+        else:  # a probability of special tokens means nothing
+            answer["probabilities"][ends == starts] = 0
+        yield {**answer, "starts": starts, "ends": ends}
 
 
-def _embed(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
-    for offsets, outputs in _with_offsets(model, items, run, "predict_ids"):
-        sequence = outputs["sequence"][: len(offsets["starts"])]
-        yield {"sequence": sequence.copy(), "pooled": outputs["pooled"].copy(), **offsets}
-
-
-def _judge(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
-    for offsets, outputs in _with_offsets(model, items, run, "replaced_tokens_ids"):
-        is_text = offsets["ends"] > offsets["starts"]
-        likely = outputs["probabilities"][: len(is_text)]
-        yield {"probabilities": np.where(is_text, likely, 0), **offsets}
-
-
-def _fill(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+def _fill(model: Predictor, items: Sequence, run: Run) -> Answers:
     mask = model.config["special_tokens"][_MASK]
     rows = []
     for text in items:
@@ -273,7 +245,7 @@ def _fill(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
         }
 
 
-def _answer(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
+def _answer(model: Predictor, items: Sequence, run: Run) -> Answers:
     sizes = model.config
     pairs = _pairs(items, "question, context")
     rows: list[Row] = []
@@ -292,8 +264,8 @@ def _answer(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
         lengths = np.minimum(room, len(begins) - starts)
         score, first, last = _best_span(sizes, found, position, starts, lengths)
         start, end = (begins[first], ends[last]) if score > -np.inf else (-1, -1)
-        answer = {"answer": context[max(start, 0) : max(end, 0)], "start": start, "end": end}
-        answer["score"] = score
+        text = context[max(start, 0) : max(end, 0)]
+        answer = {"answer": text, "start": start, "end": end, "score": score}
         if sizes["no_answer"] is not None:
             lowest = min(float(window["no_answer_score"]) for window in found)
             if sizes["no_answer"] == "span":
@@ -303,13 +275,11 @@ def _answer(model: Predictor, items: Sequence[Any], run: Run) -> Answers:
         yield answer
 
 
-def _best_span(
-    sizes: Mapping[str, Any], found: Sequence[Arrays], position: int, starts, lengths
-) -> tuple[float, int, int]:
-    """The best span of a question's windows: its score, and its tokens in the context.
+def _best_span(sizes: Mapping, found: Sequence[Arrays], position: int, starts, lengths):
+    """The best span of a question's windows: its score, its first token in the context and its last.
 
-    A span counts only in the window where its first token has most context: the fewer of the tokens to
-    its left and right; then the longer window, then the first one.
+    It counts only in the window where its first token has most context: the fewer of the tokens to its
+    left and right; then the longer window, then the first one.
     """
     best = (-np.inf, 0, 0)
     beside = (sizes["sequence_length"] - 4) // sizes["doc_stride"]
@@ -335,16 +305,14 @@ def _best_span(
     return best
 
 
-def _openvino(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+def _openvino(file: Path, signature: str, precision: str, threads: int) -> Compute:
     import openvino
 
     core = openvino.Core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    in_half = config["precision"] == "bfloat16" and "BF16" in able
+    in_half = precision == "bfloat16" and "BF16" in able
     options = {"INFERENCE_PRECISION_HINT": "bf16" if in_half else "f32"}
-    if threads:
-        options["INFERENCE_NUM_THREADS"] = str(threads)
-    file = directory / config["files"]["openvino"][signature]
+    options |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
     compiled = core.compile_model(str(file), "CPU", options)
     of_thread = threading.local()
 
@@ -357,43 +325,35 @@ def _openvino(directory: Path, signature: str, config: Mapping[str, Any], thread
     return compute
 
 
-def _onnx(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+def _onnx(file: Path, signature: str, precision: str, threads: int) -> Compute:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    file = directory / config["files"]["onnx"][signature]
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def _saved_model(directory: Path, signature: str, config: Mapping[str, Any], threads: int):
+def _saved_model(file: Path, signature: str, precision: str, threads: int) -> Compute:
     import tensorflow as tf
 
-    with contextlib.suppress(ImportError):  # only a model that reads strings has its operations
+    if importlib.util.find_spec("tensorflow_text"):  # only one that reads strings needs it
         importlib.import_module("tensorflow_text")
-    graph = tf.saved_model.load(str(directory)).signatures[signature]
-
-    def compute(inputs: Arrays) -> Arrays:
-        found = graph(**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in found.items()}
-
-    return compute
+    graph, each = tf.saved_model.load(str(file.parent)).signatures[signature], tf.nest.map_structure
+    return lambda inputs: each(lambda out: out.numpy(), graph(**each(tf.constant, inputs)))
 
 
 _ENGINES = {"openvino": _openvino, "onnx": _onnx, "savedmodel": _saved_model}
-_EMBED = {"serving_default": ("predict_ids", _embed), "embed": ("predict_ids", _embed)}
+_EMBED = ("predict_ids", functools.partial(_by_token, "predict_ids"))
+_JUDGE = ("replaced_tokens_ids", functools.partial(_by_token, "replaced_tokens_ids"))
+_ENCODER = {_DEFAULT: _EMBED, "embed": _EMBED}
 # Kind -> signature -> the signature of token ids that it needs, and what answers.
 _ANSWERS = {
-    "classifier": {"serving_default": ("predict_ids", _classify)},
-    "regressor": {"serving_default": ("predict_ids", _rate)},
-    "tagger": {"serving_default": ("predict_ids", _tag)},
-    "span_predictor": {"serving_default": ("predict_ids", _answer)},
-    "encoder": _EMBED,
-    "pretrained": {
-        **_EMBED,
-        "fill_mask": ("fill_mask_ids", _fill),
-        "replaced_tokens": ("replaced_tokens_ids", _judge),
-    },
+    "classifier": {_DEFAULT: ("predict_ids", _classify)},
+    "regressor": {_DEFAULT: ("predict_ids", _rate)},
+    "tagger": {_DEFAULT: ("predict_ids", _tag)},
+    "span_predictor": {_DEFAULT: ("predict_ids", _answer)},
+    "encoder": _ENCODER,
+    "pretrained": _ENCODER | {"fill_mask": ("fill_mask_ids", _fill), "replaced_tokens": _JUDGE},
 }
