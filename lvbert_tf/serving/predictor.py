@@ -347,9 +347,9 @@ def _saved_model(file: Path, signature: str, precision: str, threads: int) -> Co
 _ENGINES = {"openvino": _openvino, "onnx": _onnx, "savedmodel": _saved_model}
 _EMBED = ("predict_ids", functools.partial(_by_token, "predict_ids"))
 _JUDGE = ("replaced_tokens_ids", functools.partial(_by_token, "replaced_tokens_ids"))
-_ENCODER = {_DEFAULT: _EMBED, "embed": _EMBED}
+_ENCODER: dict[str, tuple[str, Callable]] = {_DEFAULT: _EMBED, "embed": _EMBED}
 # Kind -> signature -> the signature of token ids that it needs, and what answers.
-_ANSWERS = {
+_ANSWERS: dict[str, dict[str, tuple[str, Callable]]] = {
     "classifier": {_DEFAULT: ("predict_ids", _classify)},
     "regressor": {_DEFAULT: ("predict_ids", _rate)},
     "tagger": {_DEFAULT: ("predict_ids", _tag)},
