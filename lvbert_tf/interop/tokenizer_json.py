@@ -3,7 +3,8 @@
 BERT's tokenizer of that library differs from the reference: it keeps characters that are unassigned in
 Python's Unicode, knows fewer ideographs, accents and punctuation marks, and makes no sigma final. So
 what is written does all this by classes of characters, which come from the tables of `text.characters`.
-There is one difference left: U+11938, a vowel sign, is not decomposed.
+Two differences are left: U+11938, a vowel sign, is not decomposed; and spacing marks in reversed
+canonical order, which stay so in ours (see `Tokenizer`), are put in order.
 """
 
 from collections.abc import Callable, Iterable
