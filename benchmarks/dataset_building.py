@@ -76,7 +76,7 @@ def _measure(name: str, text: str, megabytes: float, command: list) -> tuple[flo
             corpus.mkdir()
             for number in range(times):
                 (corpus / f"{number}.txt").write_text(text)
-            run = _run([*command, *_arguments(corpus, Path(folder, "out"))])
+            run = run_builder([*command, *_arguments(corpus, Path(folder, "out"))])
         runs.append(run)
         print(
             f"{name:10} {times * megabytes:6.1f} {run.seconds:7.1f} {run.cpu_seconds:7.1f}"
@@ -97,7 +97,12 @@ def _arguments(corpus: Path, output: Path) -> list:
     ]
 
 
-def _run(command: list) -> Run:
+def run_builder(command: list) -> Run:
+    """Runs a program to its end.
+
+    Raises:
+        InputError: it failed.
+    """
     start = time.monotonic()
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(

@@ -33,6 +33,7 @@ _OPENERS: dict[re.Pattern[bytes], Callable[[Any], Any]] = {
     re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"): open_zstandard,
 }
 _LONGEST_BEGINNING = 10
+_PARQUET = b"PAR1"
 _BUFFER_BYTES = 1 << 20
 # OpenWebText has four layers: a compressed tar of compressed tars of texts.
 _MAX_NESTING = 8
@@ -60,11 +61,13 @@ class FoundFile:
         path: the path.
         bytes: its size on the disk.
         modified: when it was modified, in nanoseconds.
+        is_parquet: whether it is a Parquet file, which is not read as a stream.
     """
 
     path: Path
     bytes: int
     modified: int
+    is_parquet: bool = False
 
     @property
     def identity(self) -> tuple:
@@ -128,9 +131,11 @@ def _checked_file(path: Path) -> FoundFile:
     try:
         check_ordinary(path)
         with path.open("rb", buffering=0) as file:
-            _check_format(str(path), file.read(_LONGEST_BEGINNING))
+            beginning = file.read(_LONGEST_BEGINNING)
+            _check_format(str(path), beginning)
             status = os.fstat(file.fileno())
-            return FoundFile(path, status.st_size, status.st_mtime_ns)
+            is_parquet = beginning.startswith(_PARQUET)
+            return FoundFile(path, status.st_size, status.st_mtime_ns, is_parquet)
     except InputError as error:
         raise InputError(f"corpus file {error}") from error
     except OSError as error:
@@ -194,6 +199,11 @@ def _open(
             raise EOFError(f"a compressed file has more than {len(start)} bytes")
         elif start[257:262] == b"ustar" or name.endswith(".tar"):
             yield from _open_members(name, stream, nesting)
+        elif start.startswith(_PARQUET):
+            raise InputError(
+                f"{name} is a Parquet file, which is read from a corpus only, and neither compressed"
+                " nor in an archive"
+            )
         else:
             _check_format(name, start)
             yield name, stream

@@ -185,7 +185,7 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
       OSError: it cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _restore_replaced(path)
+    restore_replaced(path)
     # The eight characters are those of mkdtemp: a draft of NAME-MORE is none of NAME.
     for leftover in path.parent.glob(f".tmp-{glob.escape(path.name)}-????????"):
         try:
@@ -219,19 +219,19 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
     directory.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
     # Flush the files first: after a crash the final name must not stand for files that were lost.
     for file in directory.rglob("*"):
-        _flush(file)
-    _flush(directory)
+        flush(file)
+    flush(directory)
     replaced = _replaced(path)
     if replace and path.exists() and any(path.iterdir()):
         path.rename(replaced)
     directory.rename(path)
-    _flush(path.parent)
+    flush(path.parent)
     # Only now: `draft` removes directories with a temporary name and a free lock.
-    (path / _LOCK_NAME).unlink()
+    (path / _LOCK_NAME).unlink(missing_ok=True)
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _restore_replaced(path: Path) -> None:
+def restore_replaced(path: Path) -> None:
     """Undoes the first of the two renames of `publish`, if a process was killed between them."""
     replaced = _replaced(path)
     if replaced.exists() and not path.exists():
@@ -244,7 +244,7 @@ def _replaced(path: Path) -> Path:
     return path.parent / f".tmp-{path.name}-retired"
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file or a directory is on the disk and not only in the system's cache."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -2,7 +2,9 @@
 
 Writes pretrain_data.tfrecord-*, held_out.tfrecord-* and manifest.json. The corpus may be text
 files (a sentence or paragraph a line, a blank line between documents), directories, .gz, .bz2, .xz
-and .zst files, JSON lines, tar archives and tfds:NAME[/config][:split]; several are separated by commas.
+and .zst files, JSON lines, Parquet files, tar archives and tfds:NAME[/config][:split]; several are
+separated by commas.
+A build that was killed or stopped is continued by the same command; the records are the same.
 
   python build_pretraining_dataset.py --corpus_dir DIR --vocab_file vocab.txt --output_dir OUT \\
       --max_seq_length 128 --num_processes 2

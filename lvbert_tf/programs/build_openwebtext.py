@@ -1,7 +1,9 @@
 """Builds pre-training records from OpenWebText as it is distributed.
 
 Reads DATA_DIR/openwebtext/* (tar archives of texts, each text one document) and
-DATA_DIR/vocab.txt; writes DATA_DIR/pretrain_tfrecords.
+DATA_DIR/vocab.txt; writes DATA_DIR/pretrain_tfrecords, or pretrain_tfrecords-I-of-N with --part.
+
+A build that was killed or stopped is continued by the same command; the records are the same.
 
   python build_openwebtext_pretraining_dataset.py --data_dir DATA_DIR --num_processes 8
 """
@@ -26,10 +28,12 @@ def define_flags() -> None:
 
 def main() -> None:
     """Builds the records."""
+    number, count = record_building.parse_part(FLAGS.part)
+    records = "pretrain_tfrecords" + (f"-{number}-of-{count}" if count > 1 else "")
     record_building.build(
         os.path.join(FLAGS.data_dir, "openwebtext"),
         os.path.join(FLAGS.data_dir, "vocab.txt"),
-        os.path.join(FLAGS.data_dir, "pretrain_tfrecords"),
+        os.path.join(FLAGS.data_dir, records),
         blanks=False,
     )
 

@@ -1,6 +1,8 @@
 """What both programs that build records share: flags, the progress bar and the closing lines."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,9 @@ from lvbert_tf.io.locks import changing
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.documents import JSON_SUFFIXES, Tally
+from lvbert_tf.records.documents import JSON_SUFFIXES
 from lvbert_tf.records.manifest import Manifest
+from lvbert_tf.records.vocabulary_learning import learn_from_corpus
 from lvbert_tf.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -27,12 +30,20 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags of both programs."""
     flags.DEFINE_integer("max_seq_length", 128, "Number of tokens per example, 5 to 4096.")
-    flags.DEFINE_integer("num_processes", 1, "Processes that tokenize; the result is the same.")
+    flags.DEFINE_integer(
+        "num_processes",
+        1,
+        "Processes that tokenize, and as many, up to 8, that read; the result is the same.",
+    )
     flags.DEFINE_bool("do_lower_case", True, "Lower-case the text.")
     flags.DEFINE_bool("no_lower_case", False, "Keep upper case (the reference's spelling).")
     flags.DEFINE_bool("do_strip_accents", True, "Strip accents; cased text always keeps them.")
     flags.DEFINE_bool("no_strip_accents", False, "Keep accents (the reference's spelling).")
-    flags.DEFINE_string("json_field", "text", "The field of JSON lines that holds the text.")
+    flags.DEFINE_string(
+        "json_field",
+        "text",
+        "The field of JSON lines, or the column of Parquet files, that holds the text.",
+    )
     flags.DEFINE_integer("seed", 0, "Seed of example lengths, segments and the held-out split.")
     flags.DEFINE_float(
         "held_out_fraction", 0.01, "Share of the documents set aside for evaluation, 0 to 0.5."
@@ -43,7 +54,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "learn_vocab_size",
         None,
-        "If the vocabulary file does not exist, learn one of this many tokens from the corpus.",
+        "If the vocabulary file does not exist, learn one of this many tokens from the whole corpus.",
     )
     flags.DEFINE_bool(
         "allow_unknown_words",
@@ -59,7 +70,26 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "beam_options", "", "Options of Beam as one argument, such as '--runner=FlinkRunner'."
     )
+    flags.DEFINE_string(
+        "part",
+        "1/1",
+        "I/N: build the I-th of N parts of the corpus, for N machines. Together the parts have each"
+        " document once; training takes their directories separated by commas or by a wildcard.",
+    )
     flags.DEFINE_bool("overwrite", False, "Replace the records that the output directory holds.")
+
+
+def parse_part(text: str) -> tuple[int, int]:
+    """Reads what --part says: the number of the part of the corpus, and the number of parts.
+
+    Raises:
+        InputError: the text has another form than I/N.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise InputError(f"--part is {text!r}; it is I/N, such as 2/8, with I from 1 to N")
+    return number, count
 
 
 def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool) -> None:
@@ -76,6 +106,7 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     """
     # Tokenizing needs no accelerator, which may be in use for training.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    number, count = parse_part(FLAGS.part)
     _check_casing("lower_case")
     _check_casing("strip_accents")
     lowercase = _lowercase()
@@ -107,6 +138,7 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
             f"note: {vocabulary_file} is there, so its {vocabulary.size:,} tokens are used and"
             f" --learn_vocab_size {FLAGS.learn_vocab_size} is not; to learn others, move it away"
         )
+    corpus = corpus.divided(number, count)
     warnings: list[str] = []
     if beam:
         from lvbert_tf.records.beam_build import build_with_beam
@@ -115,7 +147,7 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         manifest = build_with_beam(corpus, settings, beam, warnings.append)
     else:
         with _progress(corpus, "records") as bar:
-            manifest = build_dataset(corpus, settings, bar.update, warnings.append)
+            manifest = build_dataset(corpus, settings, bar.update, warnings.append, _note)
     for name, split in (("training", manifest.training), ("held out", manifest.held_out)):
         counts = split.counts
         print(
@@ -139,6 +171,7 @@ def _beam_engine() -> "BeamEngine | None":
         cli.refuse_unused(["beam_options"], "without --engine beam")
         return None
     cli.refuse_unused(["num_processes"], "with --engine beam: its runner has options for that")
+    cli.refuse_unused(["part"], "with --engine beam, which has as many machines as it needs")
     from lvbert_tf.records.beam_engine import BeamEngine
 
     return BeamEngine(FLAGS.beam_options)
@@ -174,7 +207,7 @@ def _learn_vocabulary(
     corpus: Corpus, settings: BuildSettings, size: int, beam: "BeamEngine | None"
 ) -> None:
     import_tensorflow()
-    from lvbert_tf.text import learn_vocabulary, write_vocabulary
+    from lvbert_tf.text import write_vocabulary
 
     casing = settings.lowercase, settings.strip_accents
     if beam:
@@ -187,7 +220,7 @@ def _learn_vocabulary(
         tokens = learn_from_counts(counts, size)
     else:
         with _progress(corpus, "vocabulary") as bar:
-            tokens = learn_vocabulary(_texts(corpus, bar), size, *casing)
+            tokens = learn_from_corpus(corpus, size, *casing, settings.num_processes, bar.update)
     try:
         write_vocabulary(settings.vocabulary_file, tokens)
     except OSError as error:
@@ -196,11 +229,8 @@ def _learn_vocabulary(
         ) from error
 
 
-def _texts(corpus: Corpus, bar: tqdm) -> Iterator[str]:
-    tally = Tally()
-    for _, text in corpus.read(tally):
-        bar.update(tally.take().bytes)
-        yield text
+def _note(text: str) -> None:
+    tqdm.write(f"note: {text}", sys.stderr)  # above the progress bar
 
 
 def _progress(corpus: Corpus, what: str) -> tqdm:

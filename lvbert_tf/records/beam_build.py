@@ -15,7 +15,8 @@ from lvbert_tf.records.beam_engine import BeamEngine
 from lvbert_tf.records.beam_result import BuildResult
 from lvbert_tf.records.build_dataset import BuildSettings, is_ours
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.corpus_order import read_parts
+from lvbert_tf.records.corpus_order import Position
+from lvbert_tf.records.corpus_reading import read_corpus
 from lvbert_tf.records.manifest import Counts, Manifest
 from lvbert_tf.records.part_encoder import PartEncoder
 from lvbert_tf.records.unknown_words import JUDGED_TOKENS, VocabularyFit
@@ -74,7 +75,7 @@ def _judge_beginning(corpus: Corpus, settings: BuildSettings, fit: VocabularyFit
     import_tensorflow()
     encode = PartEncoder(settings.encoding)
     training = held_out = Counts(0, 0, 0, 0, 0)
-    for part in fit.watch(read.part for read in read_parts(corpus)):
+    for part in fit.watch(read.part for read in read_corpus(corpus, Position(), 1)):
         encoded = encode(part)
         training, held_out = encoded[0].add_to(training), encoded[1].add_to(held_out)
         fit.check(training, held_out)

@@ -1,22 +1,22 @@
 """Builds a set of pre-training records from a corpus."""
 
-import collections
-from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import lvbert_tf
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.whole import check_replaceable, new_output
+from lvbert_tf.io.unfinished import unfinished_output
+from lvbert_tf.io.whole import check_replaceable
 from lvbert_tf.records import example_encoder, example_spans, manifest
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.corpus_order import ReadPart, read_parts
-from lvbert_tf.records.corpus_parts import CorpusPart
 from lvbert_tf.records.documents import Tally
-from lvbert_tf.records.encoding_pool import encode_parts
-from lvbert_tf.records.manifest import Counts, Manifest, Split
-from lvbert_tf.records.part_encoder import EncodedSplit, EncodingSettings
+from lvbert_tf.records.manifest import Manifest, Split
+from lvbert_tf.records.part_encoder import EncodingSettings
+from lvbert_tf.records.record_writing import RecordWriting
 from lvbert_tf.records.shard_layout import ShardLimits
-from lvbert_tf.records.shard_writer import SHARD_BYTES, ShardWriter
+from lvbert_tf.records.shard_writer import SHARD_BYTES
 from lvbert_tf.records.unknown_words import VocabularyFit
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -124,7 +124,7 @@ class BuildSettings:
             InputError: there are no training records.
         """
         if not training.counts.examples:
-            raise InputError(f"no text in the corpus: {corpus.location}")
+            raise corpus.has_no_text()
         return Manifest(
             vocabulary_sha256=vocabulary.sha256,
             vocabulary_size=vocabulary.size,
@@ -137,6 +137,7 @@ class BuildSettings:
                 "corpus": corpus.location,
                 "blanks_separate_docs": corpus.blanks_separate_docs,
                 "json_field": corpus.json_field,
+                "part": str(corpus.share),
                 "files_of_text": tally.texts,
                 "files_of_records": tally.records,
                 "undecodable_characters": tally.undecodable,
@@ -163,17 +164,21 @@ def build_dataset(
     settings: BuildSettings,
     on_bytes: Callable[[int], object] = lambda count: None,
     on_warning: Callable[[str], object] = lambda text: None,
+    on_note: Callable[[str], object] = lambda text: None,
 ) -> Manifest:
     """Writes `pretrain_data.tfrecord-*`, `held_out.tfrecord-*` and `manifest.json`.
 
-    The directory appears when it is complete; until then nothing is changed.
+    The directory appears when it is complete; until then nothing is changed. If the process is killed or
+    fails, the next call with the same corpus and settings goes on where it had been some seconds before,
+    and the files are the same as if nothing had happened (see `io.unfinished`).
 
     Args:
-        corpus: the text.
+        corpus: the text, or a share of it.
         settings: how to build.
         on_bytes: called with the number of bytes, of `corpus.total_bytes`, whose records were written
             since the last call.
         on_warning: called with a line about records that can be used but may be bad.
+        on_note: called with a line about what is continued, what is not, and what is left to continue.
 
     Returns:
         The manifest.
@@ -183,63 +188,43 @@ def build_dataset(
             is unknown to the vocabulary, or the disk is full.
     """
     vocabulary = settings.load_vocabulary()
+    fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
     output = Path(settings.output_dir).resolve()
-    with new_output(output, settings.overwrite, is_ours) as directory:
-        training, held_out, tally = _write_splits(directory, corpus, settings, on_bytes, on_warning)
-        result = settings.describe(vocabulary, corpus, tally, training, held_out)
-        (directory / manifest.MANIFEST_NAME).write_text(result.to_json(), encoding="utf-8")
+    key = _key(settings, vocabulary, corpus)
+    with unfinished_output(output, key, settings.overwrite, is_ours, on_note) as unfinished:
+        writing = RecordWriting(unfinished, settings.shards)
+        if writing.lost:
+            on_note(f"starting again, not continuing an earlier run: {writing.lost}")
+        elif unfinished.state is not None:
+            share = writing.tally.bytes / max(1, corpus.total_bytes)
+            on_note(f"continuing an earlier run, which had written the records of {share:.0%}")
+        try:
+            writing.write(corpus, fit, settings.num_processes, on_bytes)
+            training, held_out = writing.finish()
+        finally:
+            writing.abandon()
+        if warning := fit.warning(training.counts, held_out.counts):
+            on_warning(warning)
+        result = settings.describe(vocabulary, corpus, writing.tally, training, held_out)
+        path = unfinished.directory / manifest.MANIFEST_NAME
+        path.write_text(result.to_json(), encoding="utf-8")
     return result
 
 
-def _write_splits(
-    directory: Path,
-    corpus: Corpus,
-    settings: BuildSettings,
-    on_bytes: Callable[[int], object],
-    on_warning: Callable[[str], object],
-) -> tuple[Split, Split, Tally]:
-    encoding = settings.encoding
-    training, held_out = (
-        _SplitWriter(ShardWriter(directory, *astuple(limits))) for limits in settings.shards
-    )
-    fit = VocabularyFit(encoding, settings.allow_unknown_words)
-    tally = Tally()
-    waiting: collections.deque[ReadPart] = collections.deque()
-
-    def parts() -> Iterator[CorpusPart]:
-        for read in read_parts(corpus):
-            waiting.append(read)
-            yield read.part
-
-    try:
-        for encoded in encode_parts(fit.watch(parts()), encoding, settings.num_processes):
-            training.write(encoded[0])
-            held_out.write(encoded[1])
-            fit.check(training.counts, held_out.counts)
-            written = waiting.popleft()
-            tally.add(written.tally)
-            on_bytes(written.tally.bytes)
-        fit.check(training.counts, held_out.counts, complete=True)
-        if warning := fit.warning(training.counts, held_out.counts):
-            on_warning(warning)
-        return training.finish(), held_out.finish(), tally
-    finally:
-        training.writer.abandon()
-        held_out.writer.abandon()
-
-
-class _SplitWriter:
-    def __init__(self, writer: ShardWriter):
-        self.writer = writer
-        self.counts = Counts(0, 0, 0, 0, 0)
-
-    def write(self, encoded: EncodedSplit) -> None:
-        self.counts = encoded.add_to(self.counts)
-        if encoded.records:
-            self.writer.write(encoded.records)
-
-    def finish(self) -> Split:
-        return Split(self.counts, self.writer.finish())
+def _key(settings: BuildSettings, vocabulary: Vocabulary, corpus: Corpus) -> dict[str, Any]:
+    """All that the bytes of the records depend on, named as a user knows it."""
+    return {
+        "the release of lvbert_tf": lvbert_tf.__version__,
+        "the corpus (the names, sizes or times of its files, or how it is read)": corpus.fingerprint(),
+        "part": str(corpus.share),
+        "the vocabulary": vocabulary.sha256,
+        "max_seq_length": settings.max_seq_length,
+        "do_lower_case": settings.lowercase,
+        "do_strip_accents": settings.strip_accents,
+        "seed": settings.seed,
+        "held_out_fraction": settings.held_out_fraction,
+        "num_shards": settings.num_shards,
+    }
 
 
 def is_ours(name: str) -> bool:

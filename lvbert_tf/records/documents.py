@@ -1,4 +1,4 @@
-"""Reads documents: plain text, JSON lines, and records of TensorFlow Datasets."""
+"""Reads documents: plain text, JSON lines, rows of Parquet files, records of TensorFlow Datasets."""
 
 import dataclasses
 import json
@@ -12,6 +12,7 @@ from lvbert_tf.io import streams
 from lvbert_tf.io.files import check_encoding
 from lvbert_tf.io.streams import FoundFile
 from lvbert_tf.io.tfds import TfdsText
+from lvbert_tf.records.parquet_files import ParquetRows
 
 CHUNK_BYTES = 1 << 20
 _BLANK_LINES = re.compile(r"\n\s*\n")
@@ -19,7 +20,7 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 # The share of a file. A stray byte in a large crawl is left out; a file in another encoding is refused.
 _MAX_UNDECODABLE = 1e-3
 
-Source = FoundFile | TfdsText
+Source = FoundFile | TfdsText | ParquetRows
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Tally:
         bytes: the bytes on the disk, of the corpus's `total_bytes`.
         undecodable: the characters that were not UTF-8 and were left out.
         texts: the files and members of archives that were read as text.
-        records: the files and members of archives with JSON, and TFDS sets.
+        records: the files and members of archives with JSON, pieces of Parquet files and of TFDS sets.
     """
 
     bytes: int = 0
@@ -64,7 +65,7 @@ def read_documents(
     """Reads the documents of a file or a data set.
 
     Args:
-        source: the file or the data set.
+        source: the file, or the piece of one or of a data set.
         document_format: how documents are found in it.
         tally: counts what is read.
 
@@ -75,7 +76,7 @@ def read_documents(
     def count_bytes(count: int) -> None:
         tally.bytes += count
 
-    if isinstance(source, TfdsText):
+    if not isinstance(source, FoundFile):
         tally.records += 1
         for text in source.read(count_bytes):
             yield from _one_document(text)

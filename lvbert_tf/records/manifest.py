@@ -27,6 +27,11 @@ class Shard:
     sha256: str
     block_offsets: tuple[int, ...]
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Shard":
+        """Makes a shard of its fields, as JSON has them."""
+        return cls(**{**values, "block_offsets": tuple(values["block_offsets"])})
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -107,10 +112,7 @@ class Manifest:
 
 def split_of(values: dict[str, Any]) -> Split:
     """Makes a split of its fields, as JSON has them."""
-    shards = tuple(
-        Shard(**{**shard, "block_offsets": tuple(shard["block_offsets"])})
-        for shard in values["shards"]
-    )
+    shards = tuple(map(Shard.from_json, values["shards"]))
     for shard in shards:
         _check_shard(shard)
     counts = Counts(**values["counts"])

@@ -38,12 +38,12 @@ class VocabularyFit:
     """Checks how many tokens are [UNK] while a corpus is read.
 
     Args:
-        settings: how the text is tokenized.
+        encoding: how the text is tokenized.
         allow_unknown: whether any share of unknown tokens is accepted.
     """
 
-    def __init__(self, settings: EncodingSettings, allow_unknown: bool):
-        self._settings = settings
+    def __init__(self, encoding: EncodingSettings, allow_unknown: bool):
+        self.encoding = encoding
         self._allow_unknown = allow_unknown
         self._sample: list[str] = []
 
@@ -68,7 +68,7 @@ class VocabularyFit:
             tokens, share = _unknown(splits)
             raise InputError(
                 f"{share:.1%} of the first {tokens:,} tokens are [UNK]: the vocabulary"
-                f" {self._settings.vocabulary_file} does not fit the corpus{self._hint()};"
+                f" {self.encoding.vocabulary_file} does not fit the corpus{self._hint()};"
                 " --allow_unknown_words builds such records"
             )
 
@@ -78,13 +78,13 @@ class VocabularyFit:
         if share < WARNING_SHARE:
             return None
         return (
-            f"{share:.1%} of the tokens are [UNK]: the vocabulary {self._settings.vocabulary_file}"
+            f"{share:.1%} of the tokens are [UNK]: the vocabulary {self.encoding.vocabulary_file}"
             f" fits the corpus badly{self._hint()}"
         )
 
     def _hint(self) -> str:
         """Names the casing flags with which less than half as many tokens would be unknown, if any."""
-        given = (self._settings.lowercase, self._settings.strip_accents)
+        given = (self.encoding.lowercase, self.encoding.strip_accents)
         shares = {casing: self._sample_share(*casing) for casing in (given, *_FLAGS)}
         best = min(shares, key=lambda casing: shares[casing])
         if 2 * shares[best] >= shares[given]:
@@ -98,6 +98,6 @@ class VocabularyFit:
         import_tensorflow()
         from lvbert_tf.text.tokenizer import Tokenizer
 
-        tokenizer = Tokenizer(self._settings.vocabulary_file, lowercase, strip_accents)
+        tokenizer = Tokenizer(self.encoding.vocabulary_file, lowercase, strip_accents)
         ids = tokenizer([line.encode(errors="ignore") for line in self._sample]).values.numpy()
         return float((ids == tokenizer.vocabulary.unk_id).mean()) if len(ids) else 0.0

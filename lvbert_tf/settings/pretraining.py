@@ -162,7 +162,9 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
     # Files. "" means the usual path. In a path, {data_dir} is replaced by the data directory.
-    pretrain_tfrecords: str = hparam("", doc="training records, paths with wildcards")
+    pretrain_tfrecords: str = hparam(
+        "", doc="training records, paths with wildcards, separated by commas"
+    )
     eval_tfrecords: str = hparam("", doc="held-out records, likewise")
     vocab_file: str = hparam("", doc="the vocabulary, one token a line")
     model_dir: str = hparam("", doc="directory of checkpoints, metrics and the preset")
@@ -200,8 +202,9 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
         directory = Path(self.data_dir)
         self._default("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
-        held_out = Path(self.pretrain_tfrecords).parent / "held_out.tfrecord*"
-        self._default("eval_tfrecords", str(held_out))
+        beside = dict.fromkeys(Path(part).parent for part in _patterns(self.pretrain_tfrecords))
+        held_out = ",".join(str(folder / "held_out.tfrecord*") for folder in beside)
+        self._default("eval_tfrecords", held_out)
         self._default("vocab_file", str(directory / "vocab.txt"))
         self._default("model_dir", str(directory / "models" / self.model_name))
         if self.electric_objective:
@@ -344,3 +347,10 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
                 raise InputError(f"not the configuration of a pre-training run: no {name!r}")
         paths = {name: saved[name] for name in ("data_dir", "model_name")}
         return hparams.build(cls, saved["hparams"], **paths)
+
+
+def _patterns(text: str) -> list[str]:
+    """Divides a text at its commas if each part names record files; a path may have commas itself."""
+    parts = [part.strip() for part in text.split(",")]
+    names = (Path(part).name for part in parts)
+    return parts if all("*" in name or "tfrecord" in name for name in names) else [text]

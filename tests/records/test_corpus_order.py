@@ -4,7 +4,8 @@ import pytest
 
 from lvbert_tf.records import corpus_order, corpus_parts
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.corpus_order import interleaved, lanes_of, order_of, read_parts
+from lvbert_tf.records.corpus_order import Position, interleaved, lanes_of, order_of
+from lvbert_tf.records.corpus_reading import read_corpus
 from lvbert_tf.records.documents import Tally
 
 
@@ -34,7 +35,7 @@ def test_a_section_goes_to_the_lane_with_the_fewest_bytes(tmp_path):
 
 def test_parts_come_from_the_lanes_in_turn(tmp_path):
     corpus = write(tmp_path, 3, 4, 3, 5)
-    read = list(read_parts(corpus))
+    read = list(read_corpus(corpus, Position(), 1))
     assert [(r.part.section, r.part.index) for r in read] == [
         *order_of(corpus.sections, parts=[3, 4, 3, 5])
     ]
@@ -54,9 +55,20 @@ def test_every_byte_is_counted_also_after_the_last_text(tmp_path):
     (tmp_path / "b.txt").write_text(" \n" * 20)
     (tmp_path / "c.txt").write_text("\n" * 40)
     corpus = Corpus(str(tmp_path))
-    read = list(read_parts(corpus))
+    read = list(read_corpus(corpus, Position(), 1))
     total = Tally()
     for item in read:
         total.add(item.tally)
     assert total == Tally(bytes=corpus.total_bytes, texts=3)
     assert [item.lane for item in read if not item.part.texts] == [1, 2]
+
+
+def test_reading_goes_on_from_any_place(tmp_path):
+    (tmp_path / "blank").write_text("\n" * 200)
+    corpus = write(tmp_path, 3, 4, 3, 5, 1, 8)
+    whole = list(read_corpus(corpus, Position(), 1))
+    position = Position()
+    for count, read in enumerate(whole):
+        assert list(read_corpus(corpus, position, 1)) == whole[count:]
+        position.move_past(read)
+    assert list(read_corpus(corpus, position, 1)) == []

@@ -164,6 +164,10 @@ def test_paths():
     own = create(pretrain_tfrecords="/r/part*", max_seq_length=512, model_dir="/models/x")
     assert (own.pretrain_tfrecords, own.model_dir) == ("/r/part*", "/models/x")
     assert own.eval_tfrecords == "/r/held_out.tfrecord*"
+    several = create(pretrain_tfrecords="/r-1/pretrain_data*, /r-2/pretrain_data*,/r-2/more*")
+    assert several.eval_tfrecords == "/r-1/held_out.tfrecord*,/r-2/held_out.tfrecord*"
+    comma = create(pretrain_tfrecords="/a,b/pretrain_data*")
+    assert comma.eval_tfrecords == "/a,b/held_out.tfrecord*"
 
 
 def test_paths_with_commas_stay_as_they_are():
