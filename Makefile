@@ -8,6 +8,7 @@ DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
 BEAM := $(VENV)/beam/requirements-beam.txt
+BUCKETS := $(VENV)/buckets/requirements-buckets.txt
 TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
 TPU_STACK := $(VENV)/tpu-stack/requirements-tpu.txt
 TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models text records training pretraining \
@@ -15,7 +16,7 @@ TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models tex
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help install demo demo-search test test-interop test-engines test-beam test-compiled \
+.PHONY: help install demo demo-search test test-interop test-engines test-beam test-buckets test-compiled \
   test-tpu-stack lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
@@ -27,6 +28,7 @@ help:
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
 	@echo "make test-beam    build records with Apache Beam, and compare them with the local engine's"
+	@echo "make test-buckets run every program on S3 and Google Cloud Storage, as servers of this machine"
 	@echo "make test-compiled compile training steps for a TPU, which needs none"
 	@echo "make test-tpu-stack test TensorFlow's build for TPUs, and all else with its version (4.7 GB, not in CI)"
 	@echo "make lint         check formatting and common mistakes; make format repairs them"
@@ -59,6 +61,11 @@ test-engines: $(DEVELOPMENT) $(ENGINES)
 # In an environment of its own: Beam keeps an older protobuf than the one that is pinned for the rest.
 test-beam: $(DEVELOPMENT) $(BEAM)
 	@PYTHONPATH=$(CURDIR) $(VENV)/beam/bin/python -m pytest tests/records/live_beam.py $(PYTEST_ARGS)
+
+# Beside the packages of .venv too, with the versions that are pinned there.
+test-buckets: $(DEVELOPMENT) $(BUCKETS)
+	@BUCKET_PACKAGES=$(abspath $(VENV))/buckets PYTHONPATH=$(abspath $(VENV))/buckets \
+	  $(PYTHON) -m pytest tests/live_buckets.py $(PYTEST_ARGS)
 
 # In an environment of its own: libtpu's compiler, which runs on any CPU, and JAX to drive it.
 test-compiled: $(DEVELOPMENT) $(TPU_COMPILE)
@@ -143,6 +150,14 @@ $(BEAM): requirements-beam.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+$(BUCKETS): requirements-buckets.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/buckets"; \
+	  rm -rf $(VENV)/buckets && \
+	  $(PYTHON) -m pip install --no-deps --target $(VENV)/buckets --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
 $(TPU_COMPILE): requirements-tpu-compile.txt $(RUNTIME)
 	@if cmp -s $< $@; then touch $@; else \
 	  echo "installing the pinned packages of $< into $(VENV)/tpu-compile"; \
@@ -171,8 +186,10 @@ lock: $(DEVELOPMENT)
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
 	@echo tensorflow > $(VENV)/lock/excluded
 	@for name in requirements requirements-dev requirements-interop requirements-engines \
-	    requirements-beam requirements-tpu requirements-tpu-compile; do \
-	  case $$name in *-interop|*-engines) deps=--no-deps;; *-tpu) deps="--excludes $(VENV)/lock/excluded";; \
+	    requirements-beam requirements-buckets requirements-tpu requirements-tpu-compile; do \
+	  grep -v '^python-dateutil' requirements-dev.txt > $(VENV)/lock/constraints; \
+	  case $$name in *-interop|*-engines) deps=--no-deps;; \
+	    *-buckets) deps="--constraint $(VENV)/lock/constraints";; *-tpu) deps="--excludes $(VENV)/lock/excluded";; \
 	    *) deps=;; esac; \
 	  case $$name in *-tpu*) platform=manylinux_2_31;; *) platform=manylinux_2_28;; esac; \
 	  $(VENV)/lock/bin/uv pip compile --quiet --upgrade $$deps --python-version 3.11 \

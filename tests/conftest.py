@@ -211,3 +211,21 @@ def always_compiled(monkeypatch):
     monkeypatch.setattr(compilation, "SMALLEST_COMPILED", 0)
     with compilation.compile_as("stretches"):
         yield
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """The path `gs://bucket` of an object store for tests, also in processes that a test starts."""
+    import fsspec
+    from object_store.directory_store import DirectoryStore
+
+    from lvbert_tf.io.paths import parse_path
+
+    (tmp_path / "store").mkdir()
+    monkeypatch.setenv("OBJECT_STORE", str(tmp_path / "store"))
+    folder = str(Path(__file__).parent / "object_store")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(filter(None, (folder, os.getenv("PYTHONPATH"))))
+    )
+    fsspec.register_implementation("gs", DirectoryStore, clobber=True)
+    return parse_path("gs://bucket")

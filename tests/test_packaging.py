@@ -97,7 +97,7 @@ def test_what_is_installed_was_tested_and_has_bounds(commands):
     pins = pins_of("requirements-dev.txt") | pins_of("requirements-engines.txt")
     published = [Requirement(line) for line in run(commands / "python", "-c", code).splitlines()]
     extras = [str(each.marker).split('"')[1] if each.marker else "" for each in published]
-    assert {"", "gpu", "tpu", "beam", "engines", "postgres"} == {*extras}
+    assert {"", "gpu", "tpu", "beam", "engines", "postgres", "s3", "gcs"} == {*extras}
     for each, extra in zip(published, extras, strict=True):
         assert {part.operator for part in each.specifier} == {">=", "<"}, each
         name = each.name.replace("_", "-").lower()

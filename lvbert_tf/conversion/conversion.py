@@ -22,6 +22,7 @@ from lvbert_tf.interop.reference_writing import (
     reference_weights,
     write_reference_checkpoint,
 )
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import check_replaceable, new_output
 from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.runs.model_directory import save_preset, write_config
@@ -71,7 +72,7 @@ def convert(
     """
     if source_format == target_format:
         raise InputError(f"from and to are both {source_format}; there is nothing to convert")
-    target = Path(output).resolve()
+    target = parse_path(output).resolve()
     check_replaceable(target, overwrite, _is_ours)
     model = read_model(
         source_format, path, checkpoint_hparams, vocab_file, allow_partial, task, cli.say

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
@@ -13,7 +12,9 @@ from lvbert_tf.interop.huggingface_tasks import load_task
 from lvbert_tf.interop.huggingface_tokenizer import read_tokenizer
 from lvbert_tf.interop.reference_checkpoint import reference_config, restore_reference_weights
 from lvbert_tf.interop.reference_writing import HPARAMS
+from lvbert_tf.io.bucket_directories import local_copy
 from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.runs.loaded_model import LoadedModel, encoder_alone, load_model
 from lvbert_tf.runs.open_model import (
@@ -59,7 +60,7 @@ def read_model(
     elif kind == "huggingface":
         model = _read_huggingface(path, vocab_file)
     else:
-        model = load_model(open_own_model(Path(path), task), report)
+        model = load_model(open_own_model(parse_path(path), task), report)
     saved = model.tokenizer
     if vocab_file and kind != "huggingface":
         model = dataclasses.replace(model, tokenizer=_with_vocabulary(model, vocab_file))
@@ -138,7 +139,7 @@ def _with_vocabulary(model: LoadedModel, vocab_file: str) -> LVBertTokenizer:
 
 
 def _read_reference(path: str, given: str, vocab_file: str | None) -> LoadedModel:
-    directory = Path(path) if Path(path).is_dir() else Path(path).parent
+    directory = parse_path(path) if parse_path(path).is_dir() else parse_path(path).parent
     hparams = _merged(
         read_json_object(directory / HPARAMS) if (directory / HPARAMS).exists() else {},
         load_hparams(given),
@@ -162,6 +163,11 @@ def _merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_huggingface(path: str, vocab_file: str | None) -> LoadedModel:
+    with local_copy(parse_path(path)) as local:
+        return _read_local_huggingface(str(local), vocab_file)
+
+
+def _read_local_huggingface(path: str, vocab_file: str | None) -> LoadedModel:
     parts = [TransformersModel.load(directory) for directory in find_models(path)]
     found = [read_tokenizer(part.directory) for part in parts]
     tokenizers = [tokenizer for tokenizer in found if tokenizer is not None]

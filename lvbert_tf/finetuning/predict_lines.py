@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 from typing import TextIO
 
 import tensorflow as tf
@@ -20,6 +19,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.lines import number_lines, read_raw_lines
 from lvbert_tf.finetuning.tasks.registry import find_task
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import new_text_file
 from lvbert_tf.settings.user_hparams import load_hparams
 
@@ -58,7 +58,7 @@ def predict_lines(
         # Only models of texts have this attribute.
         paired = bool(getattr(objective.model.preprocessor, "paired", False))
         reader = RequestReader(task.kind, paired, line_format)
-        if source != STANDARD and Path(source).is_file():
+        if source != STANDARD and parse_path(source).is_file():
             for number, line in _open_source(source):
                 reader.read(line, RowLocation(source, number))
         predictor = Predictor(
@@ -93,7 +93,7 @@ def _open_source(source: str) -> Iterator[tuple[int, str]]:
         if sys.stdin is None:
             raise InputError("--predict -: standard input is closed")
         return number_lines(sys.stdin.buffer, source)
-    lines = number_lines(read_raw_lines(Path(source)), source)
+    lines = number_lines(read_raw_lines(parse_path(source)), source)
     # Reading the first line opens the file, so that a bad one is refused before the model is loaded.
     first = list(islice(lines, 1))
     return chain(first, lines)

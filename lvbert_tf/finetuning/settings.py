@@ -30,6 +30,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
@@ -231,7 +232,7 @@ class FinetuningConfig(DeviceHparams):
     @property
     def model_dir(self) -> Path:
         """The directory of the pre-trained model, which also gets the trials and the results."""
-        return Path(self.data_dir) / "models" / self.model_name
+        return parse_path(self.data_dir) / "models" / self.model_name
 
     @property
     def models_dir(self) -> Path:

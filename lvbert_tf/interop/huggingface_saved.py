@@ -25,6 +25,7 @@ from lvbert_tf.interop.huggingface_formats import (
 )
 from lvbert_tf.interop.safetensors_files import is_position_ids, read_tensors
 from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.paths import parse_path
 
 _OUTPUT_MATRIX = "generator_lm_head.weight"
 # Where config.json does not name the class of a model, one of these tensors shows its kind.
@@ -97,7 +98,7 @@ def find_models(path: str) -> list[Path]:
     Raises:
         InputError: there is no such directory.
     """
-    directory = Path(path)
+    directory = parse_path(path)
     if (directory / "config.json").exists():
         return [directory]
     found = [directory / kind for kind in CLASSES if (directory / kind / "config.json").exists()]

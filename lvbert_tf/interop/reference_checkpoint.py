@@ -1,9 +1,10 @@
 """Reads checkpoints that the reference implementations (LV-BERT, ELECTRA) wrote."""
 
 import contextlib
-import os
+import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,8 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import RestoreReport, restore
 from lvbert_tf.interop.reference_names import layers_in_checkpoint, pretrainer_weights
+from lvbert_tf.io.bucket_directories import local_copy
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
@@ -27,37 +30,44 @@ def _refusing(path: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, IndexError) as error:  # IndexError: the data file is too short
-        reason = "unreadable" if tf.io.gfile.glob(f"{path}*") else "no such checkpoint"
+        found = any(parse_path(path).parent.glob(f"{glob.escape(PurePath(path).name)}*"))
+        reason = "unreadable" if found else "no such checkpoint"
         raise InputError(
             f"{path}: {reason}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
         ) from error
 
 
-def _open(path: str):
-    prefix = path
-    if tf.io.gfile.isdir(path):
-        prefix = tf.train.latest_checkpoint(path)
-        if prefix is None:
-            raise InputError(f"{path}: no checkpoint in this directory")
-        if os.path.realpath(os.path.dirname(prefix)) != os.path.realpath(path):
-            raise InputError(
-                f"{path}/checkpoint names {prefix}, which is elsewhere; give that path"
-            )
-    with _refusing(path):
-        return tf.train.load_checkpoint(prefix)
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    """Yields TensorFlow's reader of a checkpoint, which reads from a copy of one in a bucket."""
+    with local_copy(parse_path(path)) as local:
+        prefix = str(local)
+        if local.is_dir():
+            prefix = tf.train.latest_checkpoint(local)
+            if prefix is None:
+                raise InputError(f"{path}: no checkpoint in this directory")
+            if parse_path(prefix).parent.resolve() != local.resolve():
+                raise InputError(
+                    f"{path}/checkpoint names {prefix}, which is elsewhere; give that path"
+                )
+        with _refusing(path):
+            reader = tf.train.load_checkpoint(prefix)
+        yield reader
 
 
 def is_reference_checkpoint(path: str) -> bool:
     """Whether `path` is a checkpoint with the reference's variable names."""
     try:
-        return _open(path).has_tensor(_TOKEN_TABLE)
+        with _opened(path) as reader:
+            return reader.has_tensor(_TOKEN_TABLE)
     except InputError:
         return False
 
 
 def count_token_embeddings(path: str) -> int:
     """The number of rows of the token table of a reference checkpoint."""
-    return _open(path).get_variable_to_shape_map()[_TOKEN_TABLE][0]
+    with _opened(path) as reader:
+        return reader.get_variable_to_shape_map()[_TOKEN_TABLE][0]
 
 
 def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> RestoreReport:
@@ -74,19 +84,20 @@ def restore_reference_weights(pretrainer: ElectraPretrainer, path: str) -> Resto
         InputError: the checkpoint cannot be read, has none of the variables, or has a variable of
             another shape.
     """
-    reader = _open(path)
-    shapes = {
-        name: shape
-        for name, shape in reader.get_variable_to_shape_map().items()
-        if not _TRAINING_STATE.search(name)
-    }
+    with _opened(path) as reader:
+        shapes = {
+            name: shape
+            for name, shape in reader.get_variable_to_shape_map().items()
+            if not _TRAINING_STATE.search(name)
+        }
 
-    def read(name):
-        with _refusing(path):
-            return reader.get_tensor(name)
+        def read(name):
+            with _refusing(path):
+                return reader.get_tensor(name)
 
-    submodules = any("_submodule/" in name for name in shapes)
-    return restore(pretrainer_weights(pretrainer, submodules), shapes, read, path, "the hparams")
+        submodules = any("_submodule/" in name for name in shapes)
+        weights = pretrainer_weights(pretrainer, submodules)
+        return restore(weights, shapes, read, path, "the hparams")
 
 
 def _sizes_in_checkpoint(shapes: Mapping[str, list[int]], path: str) -> dict[str, Any]:
@@ -121,7 +132,8 @@ def reference_config(path: str, hparams: Mapping[str, Any]) -> PretrainingConfig
     Raises:
         InputError: the checkpoint cannot be read, or an hparam is unknown or not allowed.
     """
-    shapes = _open(path).get_variable_to_shape_map()
+    with _opened(path) as reader:
+        shapes = reader.get_variable_to_shape_map()
     sizes = _sizes_in_checkpoint(shapes, path)
     values = {"mask_convolution_padding": False, **sizes, **hparams}
     if not values.get("custom_layer_list"):

@@ -5,7 +5,7 @@ Nothing in these files is executed, and an index cannot name a file outside its 
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import ml_dtypes  # noqa: F401 - it adds bfloat16 to NumPy, which safetensors needs
 import numpy as np
@@ -51,7 +51,11 @@ def _read_shards(index: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{index}: weight_map does not say which file has which tensor")
     for shard in shard_of.values():
         # It must be a name and not a path: a file elsewhere is no part of the model.
-        if not isinstance(shard, str) or Path(shard).name != shard or Path(shard).suffix != _SUFFIX:
+        if (
+            not isinstance(shard, str)
+            or PurePath(shard).name != shard
+            or PurePath(shard).suffix != _SUFFIX
+        ):
             raise InputError(f"{index} names {shard!r}; a shard is a {_SUFFIX} file beside it")
     tensors: dict[str, np.ndarray] = {}
     for shard in sorted(set(shard_of.values())):

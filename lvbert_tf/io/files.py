@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.paths import parse_path
 
 # The test of a special file -> what such a file is.
 _SPECIAL = {
@@ -38,10 +39,11 @@ def check_ordinary(path: str | os.PathLike) -> None:
       InputError: the path is a pipe, such as `<(command)` makes, a socket or a device.
       OSError: the path does not exist, or cannot be reached.
     """
-    mode = os.stat(path).st_mode
+    path = parse_path(path)
+    mode = path.stat().st_mode
     for is_kind, explanation in _SPECIAL.items():
         if is_kind(mode):
-            raise InputError(f"{os.fspath(path)} is {explanation}")
+            raise InputError(f"{path} is {explanation}")
 
 
 def packed_format(beginning: bytes) -> str | None:

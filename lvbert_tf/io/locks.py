@@ -1,9 +1,11 @@
 """Locks between processes, which the system frees when the process that holds one ends or is killed.
 
-A lock is a file that is opened and locked (`flock`). The file itself means nothing and may stay.
+A lock is a file that is opened and locked (`flock`). The file itself means nothing and may stay. In a
+bucket it is a lease (`leases`).
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -11,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.leases import Held, leased
+from lvbert_tf.io.notices import warn_once
+from lvbert_tf.io.paths import BucketPath, parse_path
 
 _LONGEST_PAUSE = 0.05  # seconds between two attempts
-
-
-class Held(Exception):
-    """Another process holds the lock."""
+# What file systems answer that have no locks, or whose server does not lock: some NFS, Lustre and FUSE.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 
 def take(descriptor: int, seconds: float = 0.0) -> None:
@@ -43,12 +46,36 @@ def take(descriptor: int, seconds: float = 0.0) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-@contextlib.contextmanager
-def holding(path: Path, seconds: float = 0.0) -> Iterator[None]:
-    """Holds the lock of a lock file, which is created where there is none; see `take`."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+def take_if_possible(descriptor: int, path: Path, seconds: float = 0.0) -> None:
+    """As `take`; on a file system without locks nothing is locked, and the user is told once.
+
+    Args:
+      descriptor: the file descriptor.
+      path: the file, for the message.
+      seconds: see `take`.
+    """
     try:
         take(descriptor, seconds)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warn_once(
+            "locks",
+            f"the file system of {path.parent} has no locks ({error.strerror}); see to it that no two"
+            " processes write there at the same time",
+        )
+
+
+@contextlib.contextmanager
+def holding(path: Path, seconds: float = 0.0) -> Iterator[None]:
+    """Holds the lock of a lock file, which is created where there is none; see `take_if_possible`."""
+    if isinstance(path, BucketPath):
+        with leased(path, seconds):
+            yield
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        take_if_possible(descriptor, path, seconds)
         yield
     finally:
         os.close(descriptor)
@@ -67,7 +94,7 @@ def changing(path: str | Path) -> Iterator[None]:
     Raises:
       InputError: the lock file cannot be locked, e.g. in a folder that is read-only.
     """
-    path = Path(path)
+    path = parse_path(path)
     lock = path.with_name(f".{path.name}.lock")
     with contextlib.ExitStack() as stack:
         try:
@@ -90,7 +117,7 @@ def training_in(directory: str | Path, what: str = "") -> Iterator[None]:
     Raises:
       InputError: another process is training there, or the directory cannot be created.
     """
-    directory = Path(directory)
+    directory = parse_path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,7 +125,8 @@ def training_in(directory: str | Path, what: str = "") -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(holding(directory / (f".{what}.lock" if what else ".lock")))
-        except Held:
+        except Held as held:
             training = f"training {what}" if what else "training"
-            raise InputError(f"another process is {training} in {directory}") from None
+            owner = f" ({held})" if str(held) else ""
+            raise InputError(f"another process is {training} in {directory}{owner}") from None
         yield

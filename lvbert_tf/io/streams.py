@@ -15,13 +15,15 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 
 import zstandard
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io.files import check_ordinary, packed_format
+from lvbert_tf.io.objects import ObjectReader
+from lvbert_tf.io.paths import BucketPath, parse_path
 from lvbert_tf.io.zstandard_reader import open_zstandard
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -40,17 +42,25 @@ _MAX_NESTING = 8
 _CORRUPT = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, tarfile.TarError)
 
 
-class _CountingFile(io.FileIO):
+class _Counting(io.RawIOBase):
     """A file that reports the number of bytes that are read from it."""
 
     def __init__(self, path: Path, on_bytes: Callable[[int], object]):
-        super().__init__(path)
+        super().__init__(path)  # type: ignore[call-arg]
         self._on_bytes = on_bytes
 
     def readinto(self, buffer) -> int:
-        count = super().readinto(buffer)
+        count = super().readinto(buffer)  # type: ignore[misc]
         self._on_bytes(count)
         return count
+
+
+class _CountingFile(_Counting, io.FileIO):
+    """A file of this machine."""
+
+
+class _CountingObject(_Counting, ObjectReader):
+    """An object in a bucket."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def find_files(path: str) -> list[FoundFile]:
             read: a link to nothing, or to a directory that contains it, a pipe, a socket, a device, a
             file without permission, a zip archive.
     """
-    root = Path(path)
+    root = parse_path(path)
     if not root.exists() and not root.is_symlink():
         raise InputError(f"corpus not found: {path}; give a file, a directory or tfds:NAME")
     if not root.is_dir():
@@ -99,10 +109,15 @@ def find_files(path: str) -> list[FoundFile]:
 
 def _walk(root: Path) -> Iterator[Path]:
     """All files below a directory that are not hidden."""
+    if isinstance(root, BucketPath):
+        for name in root.objects():
+            if not any(part.startswith(".") for part in name.split("/")):
+                yield root / name
+        return
     # Directory -> the identities of it and of all directories above it, up to the root.
     lineages: dict[Path, list[tuple[int, int]]] = {root: [_identity(root)]}
     for name, children, others in os.walk(root, followlinks=True, onerror=_refuse_directory):
-        folder = Path(name)
+        folder = parse_path(name)
         lineage = lineages.pop(folder)
         children[:] = sorted(child for child in children if not child.startswith("."))
         for child in children:
@@ -130,12 +145,11 @@ def _refuse_directory(error: OSError) -> None:
 def _checked_file(path: Path) -> FoundFile:
     try:
         check_ordinary(path)
-        with path.open("rb", buffering=0) as file:
-            beginning = file.read(_LONGEST_BEGINNING)
-            _check_format(str(path), beginning)
-            status = os.fstat(file.fileno())
-            is_parquet = beginning.startswith(_PARQUET)
-            return FoundFile(path, status.st_size, status.st_mtime_ns, is_parquet)
+        beginning = _beginning(path)
+        _check_format(str(path), beginning)
+        status = path.stat()
+        is_parquet = beginning.startswith(_PARQUET)
+        return FoundFile(path, status.st_size, status.st_mtime_ns, is_parquet)
     except InputError as error:
         raise InputError(f"corpus file {error}") from error
     except OSError as error:
@@ -143,6 +157,13 @@ def _checked_file(path: Path) -> FoundFile:
         if path.is_symlink():
             what += f", a link to {os.readlink(path)},"
         raise InputError(f"{what} cannot be read: {reason(error)}") from error
+
+
+def _beginning(path: Path) -> bytes:
+    if isinstance(path, BucketPath):  # where opening would fetch megabytes
+        return path.read_bytes(0, _LONGEST_BEGINNING)
+    with path.open("rb", buffering=0) as file:
+        return file.read(_LONGEST_BEGINNING)
 
 
 def open_streams(
@@ -161,7 +182,8 @@ def open_streams(
     Raises:
         InputError: the compressed data or the archive is corrupt; the message names the file.
     """
-    with _CountingFile(path, on_bytes) as file:
+    kind = _CountingObject if isinstance(path, BucketPath) else _CountingFile
+    with kind(path, on_bytes) as file:
         yield from _open(str(path), io.BufferedReader(file, _BUFFER_BYTES), _MAX_NESTING)
 
 
@@ -223,7 +245,7 @@ def _check_format(name: str, start: bytes) -> None:
 def _open_members(name: str, stream: BinaryIO, nesting: int) -> Iterator[tuple[str, BinaryIO]]:
     with tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER_BYTES) as archive:
         while member := archive.next():
-            hidden = Path(member.name).name.startswith(".")
+            hidden = PurePath(member.name).name.startswith(".")
             if member.isfile() and not hidden:
                 inner = cast(io.BufferedReader, archive.extractfile(member))
                 yield from _open(f"{name}!{member.name}", inner, nesting - 1)

@@ -109,11 +109,15 @@ def unfinished_output(
             be created, or the disk is full.
     """
     whole.check_replaceable(path, overwrite, is_ours)
-    root = path.with_name(f".tmp-{path.name}-unfinished")
+    place = whole.local_place(path)
+    root = place.with_name(f".tmp-{place.name}-unfinished")
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_locked(root))
-            whole.restore_replaced(path)
+            if place is path:
+                whole.restore_replaced(path)
+            else:  # other machines may write it too
+                stack.enter_context(locks.holding(path.with_name(f".{path.name}.lease")))
             unfinished = Unfinished(root / "files", key)
             why = unfinished.load()
         except locks.Held:

@@ -5,6 +5,9 @@ renamed. A reader sees the old file or the new one, never a part, also after a k
 machine. A directory that replaces another takes two renames: between them a reader finds no directory,
 and after a kill between them the next `draft` for the same path puts the old one back. What a killed
 process leaves under a temporary name, the next one that writes the same file or directory removes.
+
+In a bucket, where nothing can be renamed, an object appears whole by itself. A directory is written on
+this machine first, and is there when its marker is (`bucket_directories`).
 """
 
 import contextlib
@@ -15,15 +18,26 @@ import math
 import os
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io import locks
+from lvbert_tf.io.bucket_directories import (
+    MARKER,
+    is_half_written,
+    remove_directory,
+    upload_directory,
+)
+from lvbert_tf.io.notices import warn_once
+from lvbert_tf.io.paths import BucketPath, parse_path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LOCK_NAME = ".lock"
+# What some file systems answer where a directory is to be flushed.
+_NO_FLUSHING = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF}
 
 
 def replace_file(path: str | Path, content: str | bytes) -> None:
@@ -32,8 +46,12 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
     Raises:
       InputError: the file cannot be written, e.g. on a full disk; the old file is untouched.
     """
-    with _appearing_file(Path(path), "ab", wait=math.inf) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+    path, content = parse_path(path), content.encode() if isinstance(content, str) else content
+    if isinstance(path, BucketPath):
+        path.write_bytes(content)
+        return
+    with _appearing_file(path, "ab", wait=math.inf) as file:
+        file.write(content)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -49,13 +67,21 @@ def new_text_file(path: str | Path) -> Iterator[TextIO]:
       InputError: there is a file of that name already, another process is writing it, or it cannot be
         written.
     """
-    path = Path(path)
+    path = parse_path(path)
 
     def check_free() -> None:
-        if os.path.lexists(path):
+        if path.is_symlink() or path.exists():
             raise InputError(f"{path} exists; move it away, or name another file")
 
     check_free()
+    if isinstance(path, BucketPath):
+        with draft(path) as directory:
+            local = directory / path.name
+            with local.open("w", encoding="utf-8") as text:
+                yield text
+            check_free()
+            path.parent.upload({local: path.name})
+        return
     with _appearing_file(path, "a", wait=0.0, before_renaming=check_free) as file:
         yield cast(TextIO, file)
 
@@ -96,7 +122,7 @@ def _opened_alone(path: Path, mode: str, wait: float) -> Iterator[IO]:
             path.unlink()  # another user's, which a killed process left in a shared directory
             continue
         with opened as file:
-            locks.take(file.fileno(), wait)
+            locks.take_if_possible(file.fileno(), path, wait)
             if _is_at(path, file):
                 file.truncate(0)
                 yield file
@@ -162,7 +188,9 @@ def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool
         return
     if not path.is_dir():
         raise InputError(f"{path} exists and is not a directory")
-    names = sorted(entry.name for entry in path.iterdir())
+    if is_half_written(path):
+        return
+    names = sorted(entry.name for entry in path.iterdir() if entry.name != MARKER)
     if names and not overwrite:
         raise InputError(f"{path} is not empty; name another directory or give --overwrite")
     if others := [name for name in names if name != _LOCK_NAME and not is_ours(name)]:
@@ -172,6 +200,8 @@ def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool
 @contextlib.contextmanager
 def draft(path: Path, alone: bool = True) -> Iterator[Path]:
     """Yields an empty directory `.tmp-NAME-*` beside `path`, for the caller to fill and `publish`.
+
+    For a path in a bucket it is in the directory for temporary files of this machine.
 
     A draft that was not published is removed when the block ends. A process that is killed leaves its
     draft behind, and the next call for the same path removes it.
@@ -184,6 +214,10 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
       InputError: another process has a draft of the same path.
       OSError: it cannot be created.
     """
+    if isinstance(path, BucketPath):
+        with _bucket_draft(path, alone) as directory:
+            yield directory
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     restore_replaced(path)
     # The eight characters are those of mkdtemp: a draft of NAME-MORE is none of NAME.
@@ -196,7 +230,7 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
         except locks.Held:
             if alone:
                 raise InputError(f"{path} is being written by another process") from None
-    directory = Path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
+    directory = parse_path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
     try:
         with locks.holding(directory / _LOCK_NAME):
             yield directory
@@ -204,8 +238,30 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def local_place(path: Path) -> Path:
+    """Where a directory is written first: at its own place, or for a bucket at one on this machine.
+
+    There is one place for each path, so that what a killed process left there is found again.
+    """
+    if not isinstance(path, BucketPath):
+        return path
+    name = urllib.parse.quote(str(path), safe="")[-200:]
+    return Path(tempfile.gettempdir()) / f"lvbert_tf-drafts-{os.getuid()}" / name
+
+
+@contextlib.contextmanager
+def _bucket_draft(path: BucketPath, alone: bool) -> Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        if alone:
+            try:
+                stack.enter_context(locks.holding(path.with_name(f".{path.name}.lease")))
+            except locks.Held as held:
+                raise InputError(f"{path} is being written by another process, {held}") from None
+        yield stack.enter_context(draft(local_place(path), alone=False))
+
+
 def publish(directory: Path, path: Path, replace: bool = False) -> None:
-    """Renames a complete draft to its final name.
+    """Renames a complete draft to its final name; in a bucket, writes its files and then its marker.
 
     Args:
       directory: what `draft` yielded.
@@ -216,6 +272,9 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
     Raises:
       OSError: the draft cannot be flushed to the disk, or there is a directory at `path`.
     """
+    if isinstance(path, BucketPath):
+        upload_directory(directory, path, replace, leave=_LOCK_NAME)
+        return
     directory.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
     # Flush the files first: after a crash the final name must not stand for files that were lost.
     for file in directory.rglob("*"):
@@ -229,6 +288,23 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
     # Only now: `draft` removes directories with a temporary name and a free lock.
     (path / _LOCK_NAME).unlink(missing_ok=True)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Removes a directory and all that is in it, as far as that is possible; there need be none."""
+    if isinstance(path, BucketPath):
+        remove_directory(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def move_away(path: Path, aside: Path) -> None:
+    """Renames a directory, in place of what is at `aside`; in a bucket, removes it."""
+    remove(aside)
+    if isinstance(path, BucketPath):
+        remove(path)
+    else:
+        path.rename(aside)
 
 
 def restore_replaced(path: Path) -> None:
@@ -249,6 +325,14 @@ def flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING or not path.is_dir():
+            raise
+        warn_once(
+            "flushing",
+            f"the file system of {path.parent} cannot flush directories ({error.strerror}); after a"
+            " crash of the machine, what was written last may be missing",
+        )
     finally:
         os.close(descriptor)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras_hub
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.added_tokens import AddedToken
@@ -129,7 +129,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabulary into a preset."""
         text = "".join(f"{token}\n" for token in self.get_vocabulary())
-        (Path(dir_path) / VOCABULARY_FILE).write_bytes(text.encode())
+        (parse_path(dir_path) / VOCABULARY_FILE).write_bytes(text.encode())
 
     def load_assets(self, dir_path: str) -> None:
         """Reads the vocabulary of a preset.
@@ -138,7 +138,7 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
             InputError: the vocabulary cannot be read, or is not the one that the tokenizer was saved
                 with.
         """
-        file = Path(dir_path) / VOCABULARY_FILE
+        file = parse_path(dir_path) / VOCABULARY_FILE
         vocabulary = Vocabulary.load(file)
         if self.vocabulary_sha256 not in (None, vocabulary.sha256):
             raise InputError(f"the vocabulary {file} is not the one that the preset was saved with")

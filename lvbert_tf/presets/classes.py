@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import keras
@@ -71,7 +71,7 @@ def check_config(config: Any) -> None:
                     f"it holds {name!r} of {module!r}, but a preset may only hold LVBert classes"
                 )
             file = value.get("config_file")
-            if file is not None and (not isinstance(file, str) or Path(file).name != file):
+            if file is not None and (not isinstance(file, str) or PurePath(file).name != file):
                 raise InputError(f"config_file {file!r} is not the name of a file in the preset")
             waiting += value.values()
         elif isinstance(value, (list, tuple)):

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from lvbert_tf.architecture.model_config import FIELDS, ModelConfig
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.bucket_directories import is_half_written, local_copy
+from lvbert_tf.io.objects import StoreError
 from lvbert_tf.io.sealed import read_sealed_json, write_sealed_json
 from lvbert_tf.presets.classes import check_config
 from lvbert_tf.presets.weight_files import SUFFIX
@@ -52,7 +54,10 @@ def write_stamp(directory: Path, step: int) -> None:
 def has_stamp(directory: Path, step: int) -> bool:
     """Whether a directory holds the preset of a step, undamaged but for its weights."""
     try:
-        return read_sealed_json(directory / _STAMP)["step"] == step and not _changed(directory)
+        if read_sealed_json(directory / _STAMP)["step"] != step:
+            return False
+        with local_copy(directory) as local:
+            return not _changed(local)
     except (InputError, KeyError):
         return False
 
@@ -85,9 +90,12 @@ def _sha256(path: Path) -> str:
 def is_preset(directory: Path) -> bool:
     """Whether a directory holds a KerasHub preset, whether of our models or of others."""
     try:
-        return "class_name" in _read_json(directory / "config.json")
+        named = "class_name" in _read_json(directory / "config.json")
+    except StoreError:  # it is not known
+        raise
     except (OSError, InputError):
         return False
+    return named and not is_half_written(directory)
 
 
 def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
@@ -102,13 +110,14 @@ def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
       InputError: the preset is damaged, holds another kind of model, or links to or names a file outside
         it.
     """
-    try:
-        _check(directory)
-        return kind.from_preset(str(directory), **options)
-    except _UNREADABLE as error:
-        message = str(error) if isinstance(error, InputError) else reason(error)
-        message = message.removeprefix(f"{directory}/") or type(error).__name__
-        raise InputError(f"{directory}: the preset cannot be read: {message}") from error
+    with local_copy(directory) as local:
+        try:
+            _check(local)
+            return kind.from_preset(str(local), **options)
+        except _UNREADABLE as error:
+            message = str(error) if isinstance(error, InputError) else reason(error)
+            message = message.removeprefix(f"{local}/") or type(error).__name__
+            raise InputError(f"{directory}: the preset cannot be read: {message}") from error
 
 
 def _check(directory: Path) -> None:

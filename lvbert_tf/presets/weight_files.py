@@ -8,12 +8,13 @@ encoder that the weights belong to, how they are quantised, and a hash of them.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import h5py
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.paths import parse_path
 
 SUFFIX, SHARDS_SUFFIX = ".weights.h5", ".weights.json"
 _SEAL = "lvbert_tf"  # the attribute of the root group that holds the seal
@@ -29,7 +30,7 @@ Quantization = Mapping[str, str]  # from the path of a layer to its `Dense.quant
 
 def is_weight_file(path: str | Path) -> bool:
     """Whether a path is an existing file that can have a seal: HDF5, or a list of HDF5 shards."""
-    return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and Path(path).exists()
+    return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and parse_path(path).exists()
 
 
 def seal(path: str | Path, architecture: Architecture, quantization: Quantization) -> None:
@@ -40,7 +41,7 @@ def seal(path: str | Path, architecture: Architecture, quantization: Quantizatio
       architecture: the fields of the encoder that the weights belong to, as JSON types.
       quantization: how its layers are quantised.
     """
-    for file in _files(Path(path)):
+    for file in _files(parse_path(path)):
         with h5py.File(file, "r+") as opened:
             record = {
                 "architecture": dict(architecture),
@@ -64,7 +65,7 @@ def check(path: str | Path, architecture: Architecture | None) -> None:
       InputError: the file is damaged, refers to other files, or has weights of another architecture. The
         message names the fields that differ.
     """
-    for file in _files(Path(path)):
+    for file in _files(parse_path(path)):
         try:
             with h5py.File(file, "r") as opened:
                 record = json.loads(opened.attrs.get(_SEAL, "{}"))
@@ -90,7 +91,7 @@ def quantization(path: str | Path) -> Quantization | None:
     Raises:
       InputError: the seal is damaged.
     """
-    with h5py.File(_files(Path(path))[0], "r") as opened:
+    with h5py.File(_files(parse_path(path))[0], "r") as opened:
         seal = opened.attrs.get(_SEAL)
     if seal is None:
         return None
@@ -120,7 +121,7 @@ def _files(path: Path) -> list[Path]:
         names = {
             name for shard in shards for name in ([shard] if isinstance(shard, str) else shard)
         }
-        outside = [n for n in names if Path(n).name != n or not n.endswith(SUFFIX)]
+        outside = [n for n in names if PurePath(n).name != n or not n.endswith(SUFFIX)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not a list of shards: {reason(error)}") from error
     # Keras opens the first shard, whatever the list says.

@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from lvbert_tf.io.paths import matching
 from lvbert_tf.records.record_set import RecordSet, explain_data_error, paths_of
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
 # What TensorFlow raises where it reads records that were damaged or removed.
-_READING_ERRORS = (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError)
+_READING_ERRORS = (
+    *(tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError),
+    tf.errors.UnknownError,  # of what is read from buckets
+)
 
 
 def open_records(
@@ -42,7 +46,7 @@ def open_held_out(
     Of several directories some may have none: a small part of a corpus may have no held-out document.
     The arguments and errors are those of `open_records`.
     """
-    found = [path for path in paths_of(pattern) if tf.io.gfile.glob(path)]
+    found = [path for path in paths_of(pattern) if matching(path)]
     if not found:
         say(f"no held-out records match {pattern}: no evaluation")
         return None

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import tensorflow as tf
 
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import training_in
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import LVBertTokenizer, Supernet
 from lvbert_tf.pretraining.data import explained_errors, open_held_out, open_records
 from lvbert_tf.pretraining.evaluation import Evaluator, HeldOut, comparison
@@ -85,7 +86,7 @@ def run(
         distribution.make_deterministic()
     chief = workers.worker_of(strategy)[0] == 0
     say = cli.say if chief else cli.stay_silent
-    model_dir = Path(config.model_dir)
+    model_dir = parse_path(config.model_dir)
 
     # === Open the data ===
     rows = config.networks.discriminator.vocabulary_size
@@ -333,12 +334,12 @@ def _finish(
             save_preset((encoder, tokenizer), model_dir / "preset", step)
     print(f"written to {model_dir}:")
     for path, what in (
-        (Path("preset"), "the discriminator and its tokenizer, for from_preset"),
+        (PurePath("preset"), "the discriminator and its tokenizer, for from_preset"),
         (checkpoints.path(step).relative_to(model_dir), "the last checkpoint, to continue from"),
-        (Path("eval.json"), "held-out metrics"),
-        (Path("metrics.jsonl"), "metrics by step"),
-        (Path("tensorboard"), "the same, for tensorboard --logdir"),
-        (Path("config.json"), "every setting"),
+        (PurePath("eval.json"), "held-out metrics"),
+        (PurePath("metrics.jsonl"), "metrics by step"),
+        (PurePath("tensorboard"), "the same, for tensorboard --logdir"),
+        (PurePath("config.json"), "every setting"),
     ):
         if (model_dir / path).exists():
             print(f"  {path}: {what}")

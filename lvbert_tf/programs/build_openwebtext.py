@@ -9,11 +9,11 @@ A build that was killed or stopped is continued by the same command; the records
 """
 
 import functools
-import os
 
 from absl import flags
 
 from lvbert_tf import cli
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.programs import record_building
 
 FLAGS = flags.FLAGS
@@ -30,10 +30,11 @@ def main() -> None:
     """Builds the records."""
     number, count = record_building.parse_part(FLAGS.part)
     records = "pretrain_tfrecords" + (f"-{number}-of-{count}" if count > 1 else "")
+    data_dir = parse_path(FLAGS.data_dir)
     record_building.build(
-        os.path.join(FLAGS.data_dir, "openwebtext"),
-        os.path.join(FLAGS.data_dir, "vocab.txt"),
-        os.path.join(FLAGS.data_dir, records),
+        str(data_dir / "openwebtext"),
+        str(data_dir / "vocab.txt"),
+        str(data_dir / records),
         blanks=False,
     )
 

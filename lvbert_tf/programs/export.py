@@ -25,11 +25,11 @@ Exit codes: 0 done, 2 bad input.
 """
 
 import functools
-from pathlib import Path
 
 from absl import flags, logging
 
 from lvbert_tf import cli
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.serving.formats import PRECISIONS, check_formats
 
@@ -76,11 +76,13 @@ def main() -> None:
         # Weights too: what is not trained need not be converted at each call. Other engines do that.
         dtype = FLAGS.precision if name == "savedmodel" else "float32"
         if dtype not in by_dtype:
-            by_dtype[dtype] = load_servable_model(Path(FLAGS.model_dir), FLAGS.task, dtype, cli.say)
+            by_dtype[dtype] = load_servable_model(
+                parse_path(FLAGS.model_dir), FLAGS.task, dtype, cli.say
+            )
         models[name] = by_dtype[dtype]
     if FLAGS.inputs == "ids":
         models["savedmodel"] = models["savedmodel"].of_ids()
-    print(export(models, Path(FLAGS.output_dir), FLAGS.license, FLAGS.precision))
+    print(export(models, parse_path(FLAGS.output_dir), FLAGS.license, FLAGS.precision))
 
 
 run = functools.partial(cli.run, main, define_flags)

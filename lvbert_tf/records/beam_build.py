@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import new_output
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records import beam_pipeline, manifest
@@ -41,7 +42,7 @@ def build_with_beam(
     """
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
-    output = Path(settings.output_dir).resolve()
+    output = parse_path(settings.output_dir).resolve()
     with new_output(output, settings.overwrite, is_ours) as directory:
         _judge_beginning(corpus, settings, fit)
         engine.run(

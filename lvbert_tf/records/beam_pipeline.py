@@ -20,6 +20,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.beam_result import BuildResult
 from lvbert_tf.records.corpus import Section
@@ -101,7 +102,7 @@ def construct(
         | "Spread parts" >> beam.Reshuffle()
         | "Encode"
         >> beam.ParDo(
-            _Encode(encoding, Path(encoding.vocabulary_file).read_bytes(), limits),
+            _Encode(encoding, parse_path(encoding.vocabulary_file).read_bytes(), limits),
             AsIter(read.read | "Errors" >> beam.Filter(lambda section: section.error)),
         ).with_outputs("sizes", main="records")
     )
@@ -252,7 +253,7 @@ def _write_shard(
         checksum = hashlib.sha256()
         examples = size = 0
         block_offsets = []
-        with _appearing(Path(directory), name) as file:
+        with _appearing(parse_path(directory), name) as file:
             for place in sorted(runs):
                 begin, sizes = runs[place]
                 for record_size in sizes:
@@ -285,4 +286,4 @@ def _report(_: None, plan: Plan, shards: Iterable[Shard], directory: str) -> Non
             for split, layout in zip((result.training, result.held_out), plan.layouts, strict=True)
         )
         result = replace(result, training=training, held_out=held_out)
-    result.write(Path(directory))
+    result.write(parse_path(directory))

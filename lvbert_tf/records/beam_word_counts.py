@@ -12,6 +12,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import draft, replace_file
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.beam_engine import BeamEngine
@@ -143,9 +144,9 @@ def _with_file(item: tuple[str, int]) -> tuple[int, tuple[str, int]]:
 
 def _write(gathered: tuple[int, Iterable[tuple[str, int]]], directory: str) -> None:
     number, words = gathered
-    replace_file(Path(directory) / f"words-{number}.json", json.dumps(dict(words)))
+    replace_file(parse_path(directory) / f"words-{number}.json", json.dumps(dict(words)))
 
 
 def _report(_: None, errors: Iterable[tuple[int, str]], directory: str) -> None:
     first = min(errors, default=None)
-    replace_file(Path(directory) / _ERROR, json.dumps(first and first[1]))
+    replace_file(parse_path(directory) / _ERROR, json.dumps(first and first[1]))

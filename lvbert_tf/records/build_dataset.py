@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lvbert_tf
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.unfinished import unfinished_output
 from lvbert_tf.io.whole import check_replaceable
 from lvbert_tf.records import example_encoder, example_spans, manifest
@@ -156,7 +156,7 @@ def check_output(settings: BuildSettings) -> None:
     Raises:
         InputError: there is something at `output_dir` that may not be replaced.
     """
-    check_replaceable(Path(settings.output_dir).resolve(), settings.overwrite, is_ours)
+    check_replaceable(parse_path(settings.output_dir).resolve(), settings.overwrite, is_ours)
 
 
 def build_dataset(
@@ -189,7 +189,7 @@ def build_dataset(
     """
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
-    output = Path(settings.output_dir).resolve()
+    output = parse_path(settings.output_dir).resolve()
     key = _key(settings, vocabulary, corpus)
     with unfinished_output(output, key, settings.overwrite, is_ours, on_note) as unfinished:
         writing = RecordWriting(unfinished, settings.shards)

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import in_bucket
+from lvbert_tf.records.block_fetching import fetching_block_reader
 from lvbert_tf.records.record_set import RecordSet
 
 WINDOW_EXAMPLES = 1 << 16
@@ -190,6 +192,8 @@ def _shuffle(values: tf.Tensor, seed: int, counter: tf.Tensor) -> tf.Tensor:
 
 def _block_reader(records: RecordSet) -> Callable[[tf.Tensor], tf.data.Dataset]:
     """A function from a block's index to the dataset of its serialized records."""
+    if any(map(in_bucket, records.files)):
+        return fetching_block_reader(records)
     with tf.init_scope():
         files = tf.constant(records.files)
         block_files = tf.constant(records.block_files)

@@ -1,11 +1,11 @@
 """Reads through a TFRecord file, counts its records and finds those that are damaged."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import tensorflow as tf
-
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES
 from lvbert_tf.records.tfrecord import FRAME_BYTES, masked_crc32c
 
@@ -49,12 +49,12 @@ def scan(path: str, verify: bool) -> RecordScan:
     can be found, and the rest of the file counts as one damaged record.
 
     Args:
-        path: a path that `tf.io.gfile` can read.
+        path: a path, which may be in a bucket.
         verify: whether to check the data of the records (at about 300 MB/s) and not only their lengths.
     """
     result = RecordScan()
-    size = tf.io.gfile.stat(path).length
-    with tf.io.gfile.GFile(path, "rb") as file:
+    size = parse_path(path).stat().st_size
+    with parse_path(path).open("rb") as file:
         base, chunk = 0, b""
         while base < size:
             missing = _CHUNK_BYTES
@@ -77,15 +77,27 @@ def scan(path: str, verify: bool) -> RecordScan:
 def is_damaged_at(path: str, data_offset: int) -> bool:
     """Whether the data at a byte offset is that of a record with a sound length and damaged data."""
     start = data_offset - _HEADER_BYTES
-    if start < 0 or start + FRAME_BYTES > tf.io.gfile.stat(path).length:
+    if start < 0 or start + FRAME_BYTES > parse_path(path).stat().st_size:
         return False
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with parse_path(path).open("rb") as file:
         file.seek(start)
         header = file.read(_HEADER_BYTES)
         size = _record_bytes(header, 0)
         chunk = header + file.read(size - _HEADER_BYTES) if size else b""
     positions, _ = _complete_records(chunk)
     return bool(positions) and not _sound(chunk, positions[:1])[0]
+
+
+def messages(chunk: bytes) -> Iterator[tuple[int, bytes | None]]:
+    """The place and the data of every whole record in some bytes.
+
+    Yields:
+        the byte at which the data begins, and the data; None if it is damaged.
+    """
+    positions, _ = _complete_records(chunk)
+    for (start, end), is_sound in zip(positions, _sound(chunk, positions), strict=True):
+        data = start + _HEADER_BYTES
+        yield data, chunk[data : end - 4] if is_sound else None
 
 
 def _complete_records(chunk: bytes) -> tuple[list[tuple[int, int]], int]:

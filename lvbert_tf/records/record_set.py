@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import matching, parse_path
 from lvbert_tf.records import record_scan
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
 from lvbert_tf.settings.parts import RecordSettings
@@ -123,7 +125,7 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
             if record_scan.is_damaged_at(file, int(offset[1])):
                 return InputError(_damage_message(file, record_scan.scan(file, verify=True)))
     for file in records.files:
-        if not tf.io.gfile.exists(file):
+        if not parse_path(file).exists():
             return InputError(f"{file} has disappeared")
         scan = record_scan.scan(file, verify=False)
         if scan.first_damage:
@@ -137,7 +139,7 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
 
 def paths_of(pattern: str) -> list[str]:
     """Divides a pattern at its commas, unless files match it as a whole: a path may have commas."""
-    if "," not in pattern or tf.io.gfile.glob(pattern):
+    if "," not in pattern or matching(pattern.strip()):
         return [pattern.strip()] if pattern.strip() else []
     return [part.strip() for part in pattern.split(",") if part.strip()]
 
@@ -146,7 +148,7 @@ def _find(pattern: str) -> dict[str, int]:
     """The files that match a pattern, in their order, and their sizes in bytes."""
     sizes: dict[str, int] = {}
     for part in paths_of(pattern):
-        found = _sizes(tf.io.gfile.glob(part))
+        found = _sizes(map(str, matching(part)))
         if not found:
             raise InputError(f"no record files match {part}")
         sizes |= {f: size for f, size in found.items() if os.path.basename(f) != MANIFEST_NAME}
@@ -160,10 +162,10 @@ def _sizes(paths: Iterable[str]) -> dict[str, int]:
 
     def look_up(path: str) -> int | None:
         try:
-            found = tf.io.gfile.stat(path)
-        except tf.errors.NotFoundError:
+            found = parse_path(path).stat()
+        except FileNotFoundError:
             return None
-        return None if found.is_directory else found.length
+        return None if stat.S_ISDIR(found.st_mode) else found.st_size
 
     paths = list(paths)
     with ThreadPoolExecutor(_LOOKUPS) as pool:
@@ -177,11 +179,8 @@ def _natural_order(file: str) -> list[str | int]:
 
 
 def _read_manifest(directory: str) -> Manifest | None:
-    path = os.path.join(directory, MANIFEST_NAME)
-    if not tf.io.gfile.exists(path):
-        return None
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return Manifest.from_json(file.read(), path)
+    path = parse_path(os.path.join(directory, MANIFEST_NAME))
+    return Manifest.from_json(path.read_bytes(), path) if path.exists() else None
 
 
 def _check_manifest(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import restore_reference_weights
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import ElectraPretrainer, Supernet
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.runs.named_weights import named_weights
@@ -62,7 +63,7 @@ def load_pretrainer(
       InputError: `path` is neither, no checkpoint can be read, or its weights are those of other
         networks than config.json describes.
     """
-    model_dir = model_dir_of(Path(path))
+    model_dir = model_dir_of(parse_path(path))
     config = read_config(model_dir)
     if config is None:
         raise InputError(f"{model_dir} has no config.json; expected the directory of a run")
@@ -83,7 +84,7 @@ def load_pretrainer(
 
 def _readable(path: str | Path, report: Callable[[str], None]) -> Path:
     """The newest whole checkpoint of a model directory, or the checkpoint that is named."""
-    for candidate in reversed(step_paths(Path(path) / "checkpoints") or [Path(path)]):
+    for candidate in reversed(step_paths(parse_path(path) / "checkpoints") or [parse_path(path)]):
         damage = find_damage(candidate)
         if damage is None:
             return candidate

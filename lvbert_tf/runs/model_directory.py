@@ -4,12 +4,14 @@ import json
 import math
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.paths import in_bucket, parse_path
 from lvbert_tf.io.whole import new_directory, write_json
 from lvbert_tf.presets.directory import has_stamp, write_stamp
 from lvbert_tf.settings.networks import Networks
@@ -42,7 +44,7 @@ def read_config(model_dir: str | Path) -> PretrainingConfig | None:
     Raises:
       InputError: config.json is not the configuration of a run.
     """
-    path = Path(model_dir) / "config.json"
+    path = parse_path(model_dir) / "config.json"
     if not path.exists():
         return None
     try:
@@ -97,7 +99,7 @@ def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -
     Raises:
       InputError: the run was trained with another vocabulary.
     """
-    path = Path(model_dir) / "config.json"
+    path = parse_path(model_dir) / "config.json"
     known = read_json_object(path).get("vocabulary") if path.exists() else None
     if isinstance(known, dict) and known.get("sha256") != vocabulary.sha256:
         raise InputError(
@@ -127,7 +129,8 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
     elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
     needed = 4 * elements + _PRESET_OVERHEAD
     directory.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(directory.parent).free < needed:
+    disk = tempfile.gettempdir() if in_bucket(directory) else directory.parent
+    if shutil.disk_usage(disk).free < needed:
         raise InputError(f"cannot write {directory}: it needs {needed / 1e6:,.0f} MB of free space")
     with new_directory(directory, replace=True) as temporary:
         for part in parts:

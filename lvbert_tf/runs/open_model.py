@@ -5,7 +5,6 @@ read by `loaded_model` (runs and presets), by `initialization` (weights alone), 
 formats of others).
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -14,6 +13,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.interop.huggingface_formats import CLASSES
 from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
 from lvbert_tf.io.files import read_json_object
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.presets.directory import is_preset
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.training.checkpoints import is_checkpoint, step_paths
@@ -175,7 +175,7 @@ def recognise(path: str | Path) -> StoredModel | None:
       InputError: the path holds what is made from models, or several of them; the message says what to
         give instead.
     """
-    given, path = path, Path(path)
+    given, path = path, parse_path(path)
     if (path / "presets").is_dir() or (path / "result.json").exists():
         return Trial(path)
     if (path / "study.journal").exists() or (path / "held_out.npz").exists():
@@ -209,8 +209,7 @@ def recognise(path: str | Path) -> StoredModel | None:
 
 
 def _recognise_reference(given: str | Path) -> ReferenceCheckpoint | None:
-    # As it was given: pathlib would make gs:/ of gs://.
-    return ReferenceCheckpoint(given) if is_reference_checkpoint(os.fspath(given)) else None
+    return ReferenceCheckpoint(given) if is_reference_checkpoint(str(given)) else None
 
 
 def _recognise_config(path: Path) -> StoredModel | None:

@@ -1,8 +1,8 @@
 """What a run needs from its files before the devices are started and anything is computed."""
 
 import dataclasses
-from pathlib import Path
 
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.runs.model_directory import check_architecture, read_config
 from lvbert_tf.runs.open_model import (
     BareCheckpoint,
@@ -39,7 +39,7 @@ def prepare(
         config = dataclasses.replace(config, ema_decay=saved.ema_decay)
     config, vocabulary = fit_to_vocabulary(config)
     check_architecture(config.model_dir, config.networks, config.ema_decay)
-    checkpoints = step_paths(Path(config.model_dir) / "checkpoints")
+    checkpoints = step_paths(parse_path(config.model_dir) / "checkpoints")
     initial_model = None
     if config.init_checkpoint and config.do_train and not checkpoints:
         initial_model = open_model(config.init_checkpoint, Run, BareCheckpoint, ReferenceCheckpoint)

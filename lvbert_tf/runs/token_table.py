@@ -1,10 +1,10 @@
 """The number of rows of a run's token table, which has to fit the vocabulary."""
 
 import dataclasses
-from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import count_token_embeddings
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.runs.model_directory import check_vocabulary, model_dir_of, read_config
 from lvbert_tf.runs.open_model import ReferenceCheckpoint, Run, recognise
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -38,7 +38,7 @@ def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Voc
         )
     for model_dir in (config.model_dir, config.init_checkpoint):
         if model_dir:
-            check_vocabulary(model_dir_of(Path(model_dir)), vocabulary, config.vocab_file)
+            check_vocabulary(model_dir_of(parse_path(model_dir)), vocabulary, config.vocab_file)
     return config, vocabulary
 
 

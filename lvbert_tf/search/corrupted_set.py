@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class CorruptedSet:
           InputError: the file is damaged or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                 features = {name: archive[name] for name in archive.files if name != _PROVENANCE}
                 provenance = Provenance(**json.loads(str(archive[_PROVENANCE])))
             _check(features, provenance)
@@ -181,7 +181,7 @@ def _records_sha256(records: RecordSet) -> str:
     if records.manifest is not None:
         content = records.manifest.to_json()
     else:
-        names = [Path(file).name for file in records.files]
+        names = [PurePath(file).name for file in records.files]
         blocks = (records.block_files, records.block_offsets, records.block_examples)
         content = json.dumps([names, *(values.tolist() for values in blocks)])
     return hashlib.sha256(content.encode()).hexdigest()

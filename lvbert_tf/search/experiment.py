@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.search.settings import (
     SearchSettings,
     split_hparams,
@@ -70,7 +71,7 @@ class Experiment:
     @property
     def directory(self) -> Path:
         """Where everything of the search is."""
-        return Path(self.config.model_dir).parent
+        return parse_path(self.config.model_dir).parent
 
     @property
     def journal(self) -> Path:

@@ -10,7 +10,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import locks
+from lvbert_tf.io.paths import BucketPath
 from lvbert_tf.io.sealed import is_whole, with_checksum
+from lvbert_tf.search.bucket_journal import hold_journal
 
 LOCK_SECONDS = 30.0  # a write takes milliseconds, so whoever holds the lock longer is stuck
 _RECORD_START = b'{"op_code":'
@@ -20,6 +22,8 @@ _BLOCK = 4096  # bytes; a record of a trial has a few thousand
 def open_journal(path: Path) -> BaseStorage:
     """Opens a journal, and creates it where there is none.
 
+    One in a bucket belongs to this process until it ends (`bucket_journal`).
+
     What a killed process wrote of a last record is cut off before the next one is written; nothing
     else is ever changed.
 
@@ -27,12 +31,15 @@ def open_journal(path: Path) -> BaseStorage:
       InputError: it is no journal, is damaged or cannot be opened.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        _check_records(path)
+        local = hold_journal(path) if isinstance(path, BucketPath) else path
+        local.parent.mkdir(parents=True, exist_ok=True)
+        local.touch()
+        _check_records(local)
     except OSError as error:
         raise InputError(f"cannot open the journal {path}: {error.strerror}") from error
     try:
+        if isinstance(path, BucketPath):
+            return JournalStorage(BucketBackend(local, path))
         return JournalStorage(CheckedBackend(str(path), JournalLock(path)))
     except Exception as error:  # whatever replaying a damaged file leads to
         raise InputError(
@@ -72,6 +79,24 @@ class CheckedBackend(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Adds records; Optuna passes over the names that it does not know."""
         super().append_logs([with_checksum(log) for log in logs])
+
+
+class BucketBackend(CheckedBackend):
+    """The same on this machine, each of whose records is copied to a bucket before it counts.
+
+    Args:
+      local: the file.
+      path: its place in the bucket.
+    """
+
+    def __init__(self, local: Path, path: BucketPath) -> None:
+        super().__init__(str(local), JournalLock(local))
+        self._local, self._path = local, path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds records, and returns when they are in the bucket."""
+        super().append_logs(logs)
+        self._path.write_bytes(self._local.read_bytes())
 
 
 class JournalLock(JournalFileOpenLock):

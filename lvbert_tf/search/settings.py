@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lvbert_tf import hparams
@@ -11,6 +10,7 @@ from lvbert_tf.architecture.layer_string import check_layer_types, interleaved
 from lvbert_tf.architecture.model_config import ModelConfig
 from lvbert_tf.errors import InputError
 from lvbert_tf.hparams import AT_LEAST_0, AT_LEAST_1, FRACTION, Range, hparam
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.search.candidate import COSTS, FITNESS
 from lvbert_tf.search.limit import Limit
 from lvbert_tf.search.space import MAX_LAYERS, SearchSpace
@@ -182,7 +182,7 @@ def supernet_config(
     supernet = {
         "layer_types": settings.layer_types,
         "custom_layer_list": str(interleaved(settings.layer_types, settings.num_layers)),
-        "model_dir": str(Path(data_dir) / "searches" / name / "supernet"),
+        "model_dir": str(parse_path(data_dir) / "searches" / name / "supernet"),
     }
     config = PretrainingConfig.create(data_dir, name, {**pretraining, **supernet})
     settings.check_fitness(config.wiring.objective)

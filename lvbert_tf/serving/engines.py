@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.serving.inputs import Signature
 from lvbert_tf.serving.saved_model import write_saved_model
 
@@ -74,5 +75,5 @@ def write_openvino(
 def _saved(beside: Path, graph: Signature, weights: Sequence[keras.Variable]) -> Iterator[Path]:
     """A SavedModel of a graph, which converters read; on the disk that the file goes to."""
     with tempfile.TemporaryDirectory(dir=beside) as directory:
-        write_saved_model(Path(directory), {_SIGNATURE: graph}, weights)
-        yield Path(directory)
+        write_saved_model(parse_path(directory), {_SIGNATURE: graph}, weights)
+        yield parse_path(directory)

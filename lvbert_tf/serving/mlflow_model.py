@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import check_replaceable, replace_file, write_json
 from lvbert_tf.quiet_import import import_tensorflow
 
@@ -36,7 +37,7 @@ def write_mlflow_model(
         InputError: there is no such SavedModel or signature, an input is not text, or `output_dir`
             is not empty.
     """
-    output_dir, saved_model = Path(output_dir), Path(saved_model)
+    output_dir, saved_model = parse_path(output_dir), parse_path(saved_model)
     tags, inputs = _read_signature(saved_model, signature)
     check_replaceable(output_dir, overwrite, {_DESCRIPTION, "code"}.__contains__)
     description = {

@@ -4,7 +4,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from lvbert_tf import hparams
@@ -22,6 +22,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.settings.combinations import check_combinations
 from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
@@ -200,9 +201,11 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
         self._default("custom_layer_list", self._default_layers())
         self._default("embedding_size", self.hidden_dim)
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
-        directory = Path(self.data_dir)
+        directory = parse_path(self.data_dir)
         self._default("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
-        beside = dict.fromkeys(Path(part).parent for part in _patterns(self.pretrain_tfrecords))
+        beside = dict.fromkeys(
+            parse_path(part).parent for part in _patterns(self.pretrain_tfrecords)
+        )
         held_out = ",".join(str(folder / "held_out.tfrecord*") for folder in beside)
         self._default("eval_tfrecords", held_out)
         self._default("vocab_file", str(directory / "vocab.txt"))
@@ -352,5 +355,5 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
 def _patterns(text: str) -> list[str]:
     """Divides a text at its commas if each part names record files; a path may have commas itself."""
     parts = [part.strip() for part in text.split(",")]
-    names = (Path(part).name for part in parts)
+    names = (PurePath(part).name for part in parts)
     return parts if all("*" in name or "tfrecord" in name for name in names) else [text]

@@ -3,11 +3,12 @@
 import json
 import os
 import tomllib
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import check_ordinary, expand_home, text_of, unusable
+from lvbert_tf.io.paths import parse_path
 
 
 def load_hparams(text: str) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def _read(text: str) -> dict[str, Any]:
     if text.startswith("{"):
         return _parse_json(text, "--hparams")
     text = expand_home(text)
-    suffix = Path(text).suffix
+    suffix = PurePath(text).suffix
     if suffix not in (".json", ".toml"):
         if os.path.exists(text):
             raise InputError(
@@ -47,7 +48,7 @@ def _read(text: str) -> dict[str, Any]:
         return _parse_json(text, "--hparams")
     try:
         check_ordinary(text)
-        content = text_of(Path(text).read_bytes(), text)
+        content = text_of(parse_path(text).read_bytes(), text)
     except FileNotFoundError:
         raise InputError(f"hparams file {text} does not exist") from None
     except InputError as error:
@@ -91,7 +92,7 @@ def check_directory_name(what: str, name: str) -> None:
     Raises:
       InputError: `name` is not the name of one directory.
     """
-    if name in ("", "..") or Path(name).name != name or unusable(name):
+    if name in ("", "..") or PurePath(name).name != name or unusable(name):
         raise InputError(f"{what} {name!r}: expected one directory name")
 
 

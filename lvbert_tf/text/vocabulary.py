@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import check_encoding, check_ordinary, packed_format, text_of
+from lvbert_tf.io.paths import parse_path
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
@@ -47,7 +48,7 @@ class Vocabulary:
         """
         try:
             check_ordinary(path)
-            with open(path, "rb") as file:
+            with parse_path(path).open("rb") as file:
                 content = file.read(_LARGEST + 1)
         except InputError as error:
             raise InputError(f"the vocabulary {error}") from error

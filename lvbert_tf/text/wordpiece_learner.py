@@ -4,11 +4,11 @@ import collections
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import tokenizers
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import replace_file
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, UNK
 from lvbert_tf.text.word_counts import WordCounter, WordCounts
@@ -92,7 +92,7 @@ def write_vocabulary(path: str | os.PathLike, tokens: Sequence[str]) -> None:
     Raises:
       InputError: the file exists already, or cannot be written.
     """
-    path = Path(path)
+    path = parse_path(path)
     if path.exists():
         raise InputError(f"{path} exists already and is not overwritten")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
 """Checkpoints that a kill at any moment cannot corrupt.
 
 A checkpoint is a directory `step-00001234/` holding one TensorFlow checkpoint. It is written under
-a temporary name, flushed to disk and renamed, so a directory with the final name is always whole.
+a temporary name, flushed to disk and renamed, so a directory with the final name is always whole. In a
+bucket it is whole when its marker says so (`io/bucket_directories`).
 """
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +14,9 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io import whole
+from lvbert_tf.io.bucket_directories import is_half_written, is_whole, local_copy
+from lvbert_tf.io.objects import StoreError
+from lvbert_tf.io.paths import parse_path
 
 _NAME = re.compile(r"step-\d+")
 _PREFIX = "state"
@@ -44,7 +47,7 @@ class Checkpoints:
         io_device: str | None = None,
         **state,
     ):
-        self.directory = Path(directory)
+        self.directory = parse_path(directory)
         self.keep = keep
         self.writer = writer
         self._checkpoint = tf.train.Checkpoint(**state)
@@ -73,12 +76,9 @@ class Checkpoints:
             return path
         try:
             for damaged in map(self.path, self._damaged):
-                shutil.rmtree(
-                    aside := damaged.with_name(f"damaged-{damaged.name}"), ignore_errors=True
-                )
-                damaged.rename(aside)
+                whole.move_away(damaged, damaged.with_name(f"damaged-{damaged.name}"))
             self._damaged.clear()
-            if path.exists():
+            if is_whole(path):
                 return path
             # Drafts of all steps share one name, so that a save also removes the draft of another step
             # that a killed process left behind.
@@ -88,9 +88,11 @@ class Checkpoints:
         except (OSError, tf.errors.OpError) as error:
             raise InputError(f"cannot write {path}: {reason(error)}") from error
         for old in self.steps()[: -self.keep] if self.keep else []:
-            shutil.rmtree(self.path(old))
-        for leftover in self.directory.glob(".writing-*"):  # of earlier releases
-            shutil.rmtree(leftover)
+            whole.remove(self.path(old))
+        for leftover in self.directory.iterdir():
+            # Of earlier releases, or what a killed process wrote of a checkpoint in a bucket.
+            if leftover.name.startswith(".writing-") or is_half_written(leftover):
+                whole.remove(leftover)
         return path
 
     def restore_latest(self, report: Callable[[str], None]) -> int | None:
@@ -109,17 +111,11 @@ class Checkpoints:
         steps = self.steps()
         self._damaged.clear()
         for step in reversed(steps):
-            damage = find_damage(self.path(step))
-            if damage is None:
-                status = self._checkpoint.read(str(self.path(step) / _PREFIX), self._options)
-                try:
-                    status.assert_existing_objects_matched()
-                except AssertionError as error:
-                    raise InputError(
-                        f"{self.path(step)} has the weights of a model, but no run to continue;"
-                        " start another run and name it as init_checkpoint"
-                    ) from error
-                return step
+            with local_copy(self.path(step), wholly=False) as local:
+                damage = find_damage(local)
+                if damage is None:
+                    self._read(local, step)
+                    return step
             report(f"checkpoint {self.path(step)} is damaged ({damage}); using an older one")
             self._damaged.append(step)
         if steps:
@@ -129,12 +125,23 @@ class Checkpoints:
             )
         return None
 
+    def _read(self, local: Path, step: int) -> None:
+        status = self._checkpoint.read(str(local / _PREFIX), self._options)
+        try:
+            status.assert_existing_objects_matched()
+        except AssertionError as error:
+            raise InputError(
+                f"{self.path(step)} has the weights of a model, but no run to continue;"
+                " start another run and name it as init_checkpoint"
+            ) from error
+
 
 def step_paths(directory: str | Path) -> list[Path]:
     """The checkpoints in a `checkpoints/` directory, oldest first."""
-    directory = Path(directory)
+    directory = parse_path(directory)
     paths = directory.iterdir() if directory.is_dir() else ()
-    return sorted((path for path in paths if _NAME.fullmatch(path.name)), key=step_of)
+    named = (path for path in paths if _NAME.fullmatch(path.name))
+    return sorted((path for path in named if not is_half_written(path)), key=step_of)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -144,14 +151,15 @@ def is_checkpoint(path: Path) -> bool:
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The weights in a checkpoint as arrays, by name: their averages where the run has kept them."""
-    reader = tf.train.load_checkpoint(str(path / _PREFIX))
-    keys = reader.get_variable_to_shape_map()
-    kept = "averages/" if any(key.startswith("averages/") for key in keys) else "weights/"
     found = {}
-    for key in keys:
-        if key.startswith(kept):
-            name = key.removeprefix(kept).removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
-            found[name.replace("..", ".")] = reader.get_tensor(key)  # TensorFlow doubles dots
+    with local_copy(path) as local:
+        reader = tf.train.load_checkpoint(str(local / _PREFIX))
+        keys = reader.get_variable_to_shape_map()
+        kept = "averages/" if any(key.startswith("averages/") for key in keys) else "weights/"
+        for key in keys:
+            if key.startswith(kept):
+                name = key.removeprefix(kept).removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+                found[name.replace("..", ".")] = reader.get_tensor(key)  # TensorFlow doubles dots
     return found
 
 
@@ -162,9 +170,12 @@ def find_damage(path: Path) -> str | None:
       what is damaged, or None if the checkpoint is whole.
     """
     try:
-        reader = tf.train.load_checkpoint(str(path / _PREFIX))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        with local_copy(path, wholly=False) as local:
+            reader = tf.train.load_checkpoint(str(local / _PREFIX))
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
+    except StoreError:  # which says nothing of the checkpoint
+        raise
     except _UNREADABLE as error:
         return " ".join(str(error).split())[:120]
     return None

@@ -11,16 +11,19 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError, reason
+from lvbert_tf.io.mirrors import Mirror
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import replace_file
 
 TRAIN, EVAL = "train", "eval"
+METRICS = "metrics.jsonl"
 
 
 class MetricsFile:
     """A file with one JSON object a line: `{"step": 100, "split": "train", ...}`, in order of steps."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = parse_path(path)
 
     def append(self, step: int, split: str, values: Mapping[str, Any]) -> None:
         """Adds a line. A metric that is not finite becomes null, because JSON has no NaN."""
@@ -74,9 +77,10 @@ class TrainingLog:
         writer: bool = True,
         description: str = "pre-training",
     ):
-        self._file = MetricsFile(Path(model_dir) / "metrics.jsonl") if writer else None
+        self._directory = parse_path(model_dir)
+        self._mirror = Mirror(self._directory)
+        self._file = MetricsFile(self._mirror.local / METRICS) if writer else None
         self._events: dict[str, tf.summary.SummaryWriter] = {}
-        self._event_directory = Path(model_dir) / "tensorboard"
         self._bar = tqdm(
             total=total_steps,
             initial=step,
@@ -87,6 +91,7 @@ class TrainingLog:
             dynamic_ncols=True,
         )
         if self._file:
+            self._mirror.fetch(METRICS)
             self._file.truncate(step, evaluated_step)
 
     def __enter__(self) -> "TrainingLog":
@@ -100,6 +105,7 @@ class TrainingLog:
         self._bar.close()
         for events in self._events.values():
             events.close()
+        self._mirror.close()
 
     def progress(
         self, step: int, loss: float, examples_per_second: float | None = None, skipped: int = 0
@@ -129,15 +135,15 @@ class TrainingLog:
         try:
             self._file.append(step, split, values)
             self._plot(step, split, values)
+            self._mirror.push()
         except (OSError, tf.errors.OpError) as error:
             raise InputError(
-                f"cannot write the metrics of step {step} to {self._file.path.parent}:"
-                f" {reason(error)}"
+                f"cannot write the metrics of step {step} to {self._directory}: {reason(error)}"
             ) from error
 
     def _plot(self, step: int, split: str, values: Mapping[str, Any]) -> None:
         if split not in self._events:
-            directory = str(self._event_directory / split)
+            directory = str(self._mirror.local / "tensorboard" / split)
             self._events[split] = tf.summary.create_file_writer(directory)
         with self._events[split].as_default(step=step):
             for name, value in values.items():

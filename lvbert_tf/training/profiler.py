@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from lvbert_tf.io.mirrors import Mirror
 from lvbert_tf.settings.schedule import StepRange
 
 
@@ -20,6 +21,7 @@ class Profiler:
     def __init__(self, directory: Path | None = None, steps: StepRange | None = None):
         self.directory = directory
         self.steps = steps
+        self._mirror: Mirror | None = None
         self._running = False
 
     @contextlib.contextmanager
@@ -32,7 +34,9 @@ class Profiler:
             yield
             return
         if not self._running:
-            tf.profiler.experimental.start(str(self.directory))
+            assert self.directory is not None
+            self._mirror = Mirror(self.directory)
+            tf.profiler.experimental.start(str(self._mirror.local))
             self._running = True
         with tf.profiler.experimental.Trace("train", step_num=step + 1, _r=1):
             yield
@@ -44,6 +48,8 @@ class Profiler:
         if self._running:
             tf.profiler.experimental.stop()
             self._running = False
+            assert self._mirror is not None
+            self._mirror.close()
 
 
 NO_PROFILE = Profiler()

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io import notices
 from lvbert_tf.io.whole import draft, new_output, new_text_file, publish, replace_file, write_json
 
 
@@ -237,3 +239,30 @@ def test_drafts_of_a_longer_name_are_left_alone(tmp_path):
     (retired := tmp_path / ".tmp-cola-large-retired").mkdir()
     with draft(tmp_path / "cola-large-uncased"), draft(tmp_path / "cola"):
         assert retired.exists()
+
+
+def test_a_file_system_that_cannot_flush_directories_is_one_warning(tmp_path, monkeypatch, capfd):
+    flush = os.fsync
+
+    def refuse_directories(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_directories)
+    monkeypatch.setattr(notices, "_given", set())
+    make(tmp_path / "a" / "set")
+    make(tmp_path / "b" / "set")
+    assert (tmp_path / "a" / "set" / "data-0").exists()
+    (told,) = capfd.readouterr().err.splitlines()
+    assert "cannot flush directories (Invalid argument)" in told
+
+
+def test_a_file_that_cannot_be_flushed_is_not_there(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Invalid argument"):
+        make(tmp_path / "set")
+    assert names(tmp_path) == []

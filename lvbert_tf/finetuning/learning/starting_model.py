@@ -1,12 +1,12 @@
 """The encoder that fine-tuning starts from: a run's, a preset's, or a reference checkpoint's."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from lvbert_tf import hparams
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.parts import StartingModelSettings
 from lvbert_tf.interop.reference_checkpoint import load_reference_checkpoint
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
 from lvbert_tf.runs.loaded_model import LoadedModel, load_encoder, load_run
 from lvbert_tf.runs.open_model import Preset, ReferenceCheckpoint, Run, open_model
@@ -98,7 +98,7 @@ def _load_reference(settings: StartingModelSettings, path: str, dtype: str) -> S
     backbone = LVBertBackbone.from_config({**loaded.discriminator.get_config(), "dtype": dtype})
     for weight, value in zip(backbone.weights, loaded.discriminator.weights, strict=True):
         weight.assign(value)
-    file = settings.vocab_file or str(Path(settings.data_dir) / "vocab.txt")
+    file = settings.vocab_file or str(parse_path(settings.data_dir) / "vocab.txt")
     tokenizer = LVBertTokenizer(file, settings.do_lower_case)
     tokens, rows = tokenizer.vocabulary_size(), backbone.vocabulary_size
     if tokens < rows and settings.vocab_size is None:
@@ -123,7 +123,7 @@ def _check(
             f"{source} has {backbone.vocabulary_size} token embeddings, but its vocabulary has"
             f" {tokenizer.vocabulary_size()} tokens"
         )
-    beside = Path(settings.data_dir) / "vocab.txt"
+    beside = parse_path(settings.data_dir) / "vocab.txt"
     implied = beside if settings.init_checkpoint is None and beside.exists() else None
     file = settings.vocab_file or implied
     if file and Vocabulary.load(file).tokens != tokenizer.tokenizer.vocabulary.tokens:

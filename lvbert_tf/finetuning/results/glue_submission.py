@@ -139,7 +139,7 @@ def _read_zip(path: Path, files: Collection[str]) -> dict[str, bytes]:
     if not path.exists():
         return {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
             return {name: archive.read(name) for name in archive.namelist() if name in files}
     # RuntimeError: a table with a password, or compressed in a way that Python does not know.
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:

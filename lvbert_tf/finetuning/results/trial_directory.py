@@ -6,7 +6,6 @@ The scores of a trial are in its `result.json`, which is a `TrialResult`.
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from lvbert_tf.finetuning.tasks.bad_rows import shown
 from lvbert_tf.hparams import hparam_fields
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.sealed import read_sealed_json, write_sealed_json
-from lvbert_tf.io.whole import replace_file, write_json
+from lvbert_tf.io.whole import remove, replace_file, write_json
 from lvbert_tf.settings.devices import DeviceHparams
 
 # Hparams that change neither what a trial learns nor what it measures.
@@ -127,7 +126,7 @@ class TrialDirectory:
     def write_result(self, result: TrialResult) -> None:
         """Writes the result, which marks the trial as finished, and removes its checkpoints."""
         write_sealed_json(self.path / "result.json", result.to_json_dict())
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        remove(self.checkpoints)
 
     def write_predictions(
         self, task: str, split: str, predictions: Sequence[Mapping[str, Any]]
@@ -164,11 +163,11 @@ class TrialDirectory:
 
     def remove(self) -> None:
         """Removes everything of the trial."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove(self.path)
 
     def remove_models(self) -> None:
         """Removes the models, and keeps the result and the predictions."""
-        shutil.rmtree(self.path / "presets", ignore_errors=True)
+        remove(self.path / "presets")
 
     def check(self, hparams: Mapping[str, Any], inputs: str) -> None:
         """Refuses to continue the trial with other settings.

@@ -23,6 +23,7 @@ from lvbert_tf.finetuning.tasks.task import (
 )
 from lvbert_tf.finetuning.tasks.task_file import TaskFile
 from lvbert_tf.finetuning.tasks.text_examples import ClassLabels
+from lvbert_tf.io.paths import under
 from lvbert_tf.settings.user_hparams import load_hparams
 
 TASK_FILE = "task.toml"
@@ -80,7 +81,7 @@ def _make_task(name: str, folder: Path, settings: TaskFile) -> Task:
     splits: dict[str, TaskSplit] = {}
     for role, file in named.items():
         if file is not None:
-            location = file if file.startswith("tfds:") else str(folder / file)
+            location = file if file.startswith("tfds:") else str(under(folder, file))
             read = example_reader(settings, role, location, classes or label_range, tag_scheme)
             splits[role] = TaskSplit(role, location, read)
     return Task(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.task_examples import RowLocation
@@ -23,6 +23,7 @@ from lvbert_tf.finetuning.tasks.task import Example, Role
 from lvbert_tf.finetuning.tasks.task_file import TaskFile
 from lvbert_tf.finetuning.tasks.text_examples import ParseLabel, read_text_examples
 from lvbert_tf.finetuning.tasks.tfds_rows import read_tfds
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.streams import uncompressed_name
 
 ReadExamples = Callable[[BadRows], Iterator[Example]]
@@ -70,15 +71,15 @@ def example_reader(
         raise InputError(f"{location}: a {settings.kind} task reads {formats} and tfds:NAME")
     rules = QuestionRules(settings.unanswerable, role)
     if suffix == ".json":
-        return partial(read_squad, Path(location), rules)
+        return partial(read_squad, parse_path(location), rules)
     if settings.kind == "span" and suffix == ".jsonl" and not given:
-        return partial(read_mrqa, Path(location), rules)
+        return partial(read_mrqa, parse_path(location), rules)
     if tag_scheme and suffix in _COLUMN_FORMATS:
         word, tag = given.get("words"), given.get("tags")
         if isinstance(word, str) or isinstance(tag, str):
             raise InputError(f"columns.words and columns.tags of {location} must be numbers")
         form = ColumnFormat.of_suffix(suffix, word, tag, settings.comment)
-        return partial(read_columns, Path(location), tag_scheme, role != "test", form=form)
+        return partial(read_columns, parse_path(location), tag_scheme, role != "test", form=form)
     rows = _row_reader(settings, role, location, suffix)
     if tag_scheme:
         return lambda bad_rows: read_tagged_rows(rows(bad_rows), tag_scheme, bad_rows)
@@ -102,7 +103,7 @@ def _row_reader(settings: TaskFile, role: Role, location: str, suffix: str) -> R
     columns = {name: column for name, column in given.items() if name not in hidden}
     if suffix == "tfds":
         return lambda bad_rows: read_tfds(location, columns, bad_rows)
-    path = Path(location)
+    path = parse_path(location)
     if suffix == ".jsonl":
         return lambda bad_rows: read_json_lines(path, columns, bad_rows)
     read = partial(read_csv, multiline=settings.multiline) if is_csv(location) else read_tsv
@@ -112,4 +113,4 @@ def _row_reader(settings: TaskFile, role: Role, location: str, suffix: str) -> R
 def _suffix(location: str) -> str:
     if location.startswith("tfds:"):
         return "tfds"
-    return Path(uncompressed_name(location)).suffix
+    return PurePath(uncompressed_name(location)).suffix

@@ -13,6 +13,7 @@ from lvbert_tf.finetuning.tasks.question_answering import SPAN_TASKS
 from lvbert_tf.finetuning.tasks.tagging import TAGGING_TASKS
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.finetuning.tasks.tfds_rows import TfdsDataset
+from lvbert_tf.io.paths import parse_path
 
 DATA_SOURCES = ("files", "tfds")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -63,7 +64,7 @@ def find_task(name: str, data_dir: str | Path, data_source: str = "files") -> Ta
         )
     if not _NAME.fullmatch(name):
         raise InputError(f"task name {shown(name)}: use letters, digits, '.', '_' and '-'")
-    root = Path(data_dir) / "finetuning_data"
+    root = parse_path(data_dir) / "finetuning_data"
     folder = root / name
     described = (folder / TASK_FILE).is_file()
     built_in = built_in_tasks()
