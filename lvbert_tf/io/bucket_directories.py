@@ -59,6 +59,28 @@ def upload_directory(directory: Path, path: BucketPath, replace: bool, leave: st
     Raises:
       OSError: there is a complete directory at `path`, or the store cannot be used.
     """
+    begin_directory(path, replace)
+    files = {
+        file: file.relative_to(directory).as_posix()
+        for file in sorted(directory.rglob("*"))
+        if file.is_file() and file.name != leave
+    }
+    sizes = {name: file.stat().st_size for file, name in files.items()}
+    with _progress(f"writing {path}", sum(sizes.values())) as callback:
+        path.upload(files, callback)
+    complete_directory(path, sizes)
+
+
+def begin_directory(path: BucketPath, replace: bool) -> None:
+    """Marks a directory as one that is being written, and removes what a killed process left there.
+
+    Args:
+      path: the directory.
+      replace: whether a complete directory at `path` may be replaced.
+
+    Raises:
+      OSError: there is a complete directory at `path`, or the store cannot be used.
+    """
     occupied = OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
     old = path.objects() if path.is_dir() else {}
     if old and not replace and not is_half_written(path):
@@ -68,17 +90,22 @@ def upload_directory(directory: Path, path: BucketPath, replace: bool, leave: st
     except FileExistsError:  # another process was faster
         raise occupied from None
     path.remove([name for name in old if name != MARKER])
-    files = {
-        file: file.relative_to(directory).as_posix()
-        for file in sorted(directory.rglob("*"))
-        if file.is_file() and file.name != leave
-    }
-    sizes = {name: file.stat().st_size for file, name in files.items()}
-    with _progress(f"writing {path}", sum(sizes.values())) as callback:
-        path.upload(files, callback)
-    if missing := _missing({"files": sizes}, path.objects()):
+
+
+def complete_directory(path: BucketPath, sizes: dict[str, int]) -> None:
+    """Marks a directory as whole.
+
+    Args:
+      path: the directory.
+      sizes: the names and sizes in bytes of files that must be in it; other files may be.
+
+    Raises:
+      OSError: one of them did not arrive, or the store cannot be used.
+    """
+    there = {name: size for name, size in path.objects().items() if name != MARKER}
+    if missing := _missing({"files": sizes}, there):
         raise OSError(errno.EIO, f"{missing} did not arrive whole", str(path))
-    (path / MARKER).write_bytes(_marker(_COMPLETE, sizes))
+    (path / MARKER).write_bytes(_marker(_COMPLETE, there))
 
 
 @contextlib.contextmanager

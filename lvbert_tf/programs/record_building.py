@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import changing
-from lvbert_tf.io.paths import in_bucket, parse_path
+from lvbert_tf.io.paths import parse_path
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.records.corpus import Corpus
@@ -124,7 +124,7 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
         allow_unknown_words=FLAGS.allow_unknown_words,
     )
     check_output(settings)
-    beam = _beam_engine(output)
+    beam = _beam_engine()
     corpus = Corpus(corpus_location, blanks, FLAGS.json_field)
     learned = False
     if FLAGS.learn_vocab_size is not None and not parse_path(vocabulary_file).exists():
@@ -166,17 +166,12 @@ def build(corpus_location: str, vocabulary_file: str, output: str, blanks: bool)
     print(f"written to {output}")
 
 
-def _beam_engine(output: str) -> "BeamEngine | None":
+def _beam_engine() -> "BeamEngine | None":
     if FLAGS.engine == "local":
         cli.refuse_unused(["beam_options"], "without --engine beam")
         return None
     cli.refuse_unused(["num_processes"], "with --engine beam: its runner has options for that")
     cli.refuse_unused(["part"], "with --engine beam, which has as many machines as it needs")
-    if in_bucket(output):
-        raise InputError(
-            f"{output}: --engine beam writes to a directory on disks that all workers share; name one,"
-            " and copy the records"
-        )
     from lvbert_tf.records.beam_engine import BeamEngine
 
     return BeamEngine(FLAGS.beam_options)

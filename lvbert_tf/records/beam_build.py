@@ -5,11 +5,10 @@ that a user starts; the corpus and the records do not pass through it.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.paths import parse_path
-from lvbert_tf.io.whole import new_output
+from lvbert_tf.io.shared_directories import shared_output
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records import beam_pipeline, manifest
 from lvbert_tf.records.beam_engine import BeamEngine
@@ -43,7 +42,7 @@ def build_with_beam(
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
     output = parse_path(settings.output_dir).resolve()
-    with new_output(output, settings.overwrite, is_ours) as directory:
+    with shared_output(output, settings.overwrite, is_ours) as directory:
         _judge_beginning(corpus, settings, fit)
         engine.run(
             lambda pipeline: beam_pipeline.construct(
@@ -67,7 +66,6 @@ def build_with_beam(
             vocabulary, corpus, result.tally, result.training, result.held_out
         )
         (directory / manifest.MANIFEST_NAME).write_text(described.to_json(), encoding="utf-8")
-        _remove_leftovers(directory)
     return described
 
 
@@ -82,9 +80,3 @@ def _judge_beginning(corpus: Corpus, settings: BuildSettings, fit: VocabularyFit
         fit.check(training, held_out)
         if training.tokens + held_out.tokens >= JUDGED_TOKENS:
             return
-
-
-def _remove_leftovers(directory: Path) -> None:
-    """Removes what attempts to write a shard left that did not come to their end."""
-    for path in directory.glob(".*.tfrecord-*"):
-        path.unlink()

@@ -5,14 +5,12 @@ others. What each part has of a split, a few numbers, goes to one place, where t
 Then the records of each shard come together, are put in order and are written.
 """
 
-import contextlib
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import apache_beam as beam
 import numpy as np
@@ -21,6 +19,7 @@ from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.shared_directories import shared_file
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.beam_result import BuildResult
 from lvbert_tf.records.corpus import Section
@@ -253,7 +252,7 @@ def _write_shard(
         checksum = hashlib.sha256()
         examples = size = 0
         block_offsets = []
-        with _appearing(parse_path(directory), name) as file:
+        with shared_file(parse_path(directory), name) as file:
             for place in sorted(runs):
                 begin, sizes = runs[place]
                 for record_size in sizes:
@@ -265,15 +264,6 @@ def _write_shard(
                 checksum.update(data)
                 file.write(data)
     return Shard(name, examples, size, checksum.hexdigest(), tuple(block_offsets))
-
-
-@contextlib.contextmanager
-def _appearing(directory: Path, name: str) -> Iterator[BinaryIO]:
-    """A file that gets its name when it is whole. A runner may write it twice, also at the same time."""
-    with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}.", delete=False) as file:
-        yield cast(BinaryIO, file)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, directory / name)
 
 
 def _report(_: None, plan: Plan, shards: Iterable[Shard], directory: str) -> None:

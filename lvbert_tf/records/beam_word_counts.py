@@ -13,7 +13,8 @@ from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.paths import parse_path
-from lvbert_tf.io.whole import draft, replace_file
+from lvbert_tf.io.shared_directories import shared_draft
+from lvbert_tf.io.whole import replace_file
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.beam_engine import BeamEngine
 from lvbert_tf.records.corpus import Corpus, Section
@@ -41,7 +42,7 @@ def count_words(
     """
     from lvbert_tf.text.word_counts import MAX_DISTINCT_WORDS
 
-    with draft(beside) as directory:
+    with shared_draft(beside) as directory:
         engine.run(
             lambda pipeline: _construct(
                 pipeline, corpus, _Count(lowercase, strip_accents), MAX_DISTINCT_WORDS, directory

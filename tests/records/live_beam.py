@@ -5,6 +5,7 @@ is in an environment of its own.
 """
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -82,6 +83,36 @@ def test_the_files_are_those_of_the_local_engine(
     assert written[0] == written[1]
     assert len(written[0]) > (10 if num_shards is None else num_shards + 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam", "corpus", "local"]
+
+
+def test_workers_write_to_a_bucket(
+    small_pieces, many_files, vocabulary_file, tmp_path, engine, bucket
+):
+    """Not the process that waits for them: it has no place to write to."""
+    settings = BuildSettings(vocabulary_file, tmp_path / "local", 24)
+    build_dataset.build_dataset(Corpus(many_files.location), settings)
+    for file in Path(many_files.location).iterdir():
+        (bucket / "corpus" / file.name).write_bytes(file.read_bytes())
+    source = Corpus("gs://bucket/corpus")
+    in_bucket = BuildSettings(vocabulary_file, "gs://bucket/data/out", 24)
+    build_with_beam(source, in_bucket, engine)
+    written = files_of(bucket / "data" / "out")
+    assert json.loads(written.pop(".contents.json"))["files"].keys() == written.keys()
+    described = json.loads(written["manifest.json"])
+    described["settings"]["corpus"] = many_files.location
+    expected = files_of(tmp_path / "local")
+    assert described == json.loads(expected.pop("manifest.json"))
+    assert written.pop("manifest.json") and written == expected
+    with pytest.raises(InputError, match="is not empty; name another directory"):
+        build_with_beam(source, in_bucket, engine)
+
+    (bucket / "corpus" / "00.txt.gz").write_bytes(b"\x1f\x8b damaged")
+    replacing = BuildSettings(vocabulary_file, "gs://bucket/data/out", 24, overwrite=True)
+    with pytest.raises(InputError, match=r"gs://bucket/corpus/00\.txt\.gz"):
+        build_with_beam(Corpus("gs://bucket/corpus"), replacing, engine)
+    assert not (bucket / "data" / "out").exists()
+    beam_word_counts.count_words(Corpus(many_files.location), True, True, engine, bucket / "v")
+    assert {path.name for path in bucket.iterdir()} == {"corpus"}
 
 
 def test_word_counts_are_those_of_the_local_engine(
