@@ -4,7 +4,6 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from lvbert_tf import hparams
@@ -34,6 +33,7 @@ from lvbert_tf.settings.parts import (
     OptimisationSettings,
     RecordSettings,
     StepSettings,
+    divide_patterns,
 )
 from lvbert_tf.settings.schedule import LongRunHparams, Schedule
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
@@ -163,9 +163,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     keep_checkpoint_max: int | None = hparam(1, AT_LEAST_0, "checkpoints kept; 0 or null: all")
 
     # Files. "" means the usual path. In a path, {data_dir} is replaced by the data directory.
-    pretrain_tfrecords: str = hparam(
-        "", doc="training records, paths with wildcards, separated by commas"
-    )
+    pretrain_tfrecords: str = hparam("", doc="training records: paths, wildcards, commas between")
     eval_tfrecords: str = hparam("", doc="held-out records, likewise")
     vocab_file: str = hparam("", doc="the vocabulary, one token a line")
     model_dir: str = hparam("", doc="directory of checkpoints, metrics and the preset")
@@ -203,9 +201,8 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
         records = "pretrain_tfrecords_512" if self.max_seq_length == 512 else "pretrain_tfrecords"
         directory = parse_path(self.data_dir)
         self._default("pretrain_tfrecords", str(directory / records / "pretrain_data.tfrecord*"))
-        beside = dict.fromkeys(
-            parse_path(part).parent for part in _patterns(self.pretrain_tfrecords)
-        )
+        parts = divide_patterns(self.pretrain_tfrecords)
+        beside = dict.fromkeys(parse_path(part).parent for part in parts)
         held_out = ",".join(str(folder / "held_out.tfrecord*") for folder in beside)
         self._default("eval_tfrecords", held_out)
         self._default("vocab_file", str(directory / "vocab.txt"))
@@ -350,10 +347,3 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
                 raise InputError(f"not the configuration of a pre-training run: no {name!r}")
         paths = {name: saved[name] for name in ("data_dir", "model_name")}
         return hparams.build(cls, saved["hparams"], **paths)
-
-
-def _patterns(text: str) -> list[str]:
-    """Divides a text at its commas if each part names record files; a path may have commas itself."""
-    parts = [part.strip() for part in text.split(",")]
-    names = (PurePath(part).name for part in parts)
-    return parts if all("*" in name or "tfrecord" in name for name in names) else [text]
