@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import fsspec
 import pytest
 from bucket_workflow import check_workflow
 
@@ -92,6 +93,8 @@ def gs(monkeypatch):
 @pytest.fixture(params=[s3, gs], ids=["s3", "gs"])
 def store(request, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(PACKAGES))
+    for scheme in ("s3", "gs"):  # or they ask the server of the test before
+        fsspec.get_filesystem_class(scheme).clear_instance_cache()
     with request.param(monkeypatch) as bucket:
         yield bucket
 

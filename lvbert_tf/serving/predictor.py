@@ -29,7 +29,7 @@ Compute = Callable[[Arrays], Arrays]
 Run = Callable[[str, Sequence[Row]], list[Arrays]]
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "savedmodel": "tensorflow"}
-_DEFAULT, _MASK = "serving_default", "[MASK]"
+_DEFAULT, _MASK, _CAPABILITIES = "serving_default", "[MASK]", "OPTIMIZATION_CAPABILITIES"
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _BATCHES_AT_ONCE = 16  # are sorted by length
 _NO_SPAN = -2000.0  # lower than the score of any span
@@ -123,8 +123,7 @@ class Predictor:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of texts, without special tokens."""
-        found = self._library.encode_batch_fast(texts, add_special_tokens=False)
-        return [encoding.ids for encoding in found]
+        return [e.ids for e in self._library.encode_batch_fast(texts, add_special_tokens=False)]
 
     def ids_with_offsets(self, text: str) -> tuple[list[int], list[int], list[int]]:
         """The token ids of a text, and where each token starts and ends in it, in characters."""
@@ -140,25 +139,21 @@ class Predictor:
         room = self.config["sequence_length"] - (2 if second is None else 3)
         length = min(len(first), max(room - len(second or ()), room - room // 2))
         ids = [special["[CLS]"], *first[:length], special["[SEP]"]]
-        if second is None:
-            return ids, [0] * len(ids)
-        tail = [*second[: room - length], special["[SEP]"]]
+        tail = [] if second is None else [*second[: room - length], special["[SEP]"]]
         return [*ids, *tail], [0] * len(ids) + [1] * len(tail)
 
 
 def _valid(text: Any) -> str:
     """The characters of a text, without those that no UTF-8 has."""
-    if isinstance(text, str):
-        text = text.encode("utf-8", "ignore")
-    if isinstance(text, bytes):
-        return text.decode("utf-8", "ignore")
-    raise ValueError(f"expected a text, got {text!r}")
+    if not isinstance(text, (str, bytes)):
+        raise ValueError(f"expected a text, got {text!r}")
+    raw = text.encode("utf-8", "ignore") if isinstance(text, str) else text
+    return raw.decode("utf-8", "ignore")
 
 
 def _pairs(items: Sequence, what: str) -> list[tuple[str, str]]:
-    for item in items:
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise ValueError(f"expected pairs ({what}), got {item!r}")
+    if wrong := [i for i in items if not isinstance(i, (tuple, list)) or len(i) != 2]:
+        raise ValueError(f"expected pairs ({what}), got {wrong[0]!r}")
     return [(_valid(first), _valid(second)) for first, second in items]
 
 
@@ -185,15 +180,13 @@ def _network(model: Predictor, items: Sequence, run: Run) -> list[Arrays]:
 
 def _classify(model: Predictor, items: Sequence, run: Run) -> Answers:
     for outputs in _network(model, items, run):
-        likely = outputs["probabilities"]
+        likely, labels = outputs["probabilities"], model.config["labels"]
         best = int(likely.argmax())
-        labels = model.config["labels"]
         yield {"label": labels[best] if labels else str(best), "probabilities": likely.copy()}
 
 
 def _rate(model: Predictor, items: Sequence, run: Run) -> Answers:
-    for outputs in _network(model, items, run):
-        yield {"value": float(outputs["value"])}
+    yield from ({"value": float(outputs["value"])} for outputs in _network(model, items, run))
 
 
 def _tag(model: Predictor, items: Sequence, run: Run) -> Answers:
@@ -226,8 +219,8 @@ def _by_token(signature: str, model: Predictor, items: Sequence, run: Run) -> An
         answer = {name: values[: len(ids)].copy() for name, values in outputs.items()}
         if "pooled" in outputs:
             answer["pooled"] = outputs["pooled"].copy()
-        else:  # a probability of special tokens means nothing
-            answer["probabilities"][ends == starts] = 0
+        else:
+            answer["probabilities"][ends == starts] = 0  # of special tokens they mean nothing
         yield {**answer, "starts": starts, "ends": ends}
 
 
@@ -264,14 +257,13 @@ def _answer(model: Predictor, items: Sequence, run: Run) -> Answers:
         lengths = np.minimum(room, len(begins) - starts)
         score, first, last = _best_span(sizes, found, position, starts, lengths)
         start, end = (begins[first], ends[last]) if score > -np.inf else (-1, -1)
-        text = context[max(start, 0) : max(end, 0)]
-        answer = {"answer": text, "start": start, "end": end, "score": score}
+        answer = {"answer": context[max(start, 0) : max(end, 0)], "start": start, "end": end}
+        answer["score"] = score
         if sizes["no_answer"] is not None:
             lowest = min(float(window["no_answer_score"]) for window in found)
-            if sizes["no_answer"] == "span":
-                lowest -= max(score, _NO_SPAN)
-            answer["no_answer_score"] = lowest
-            answer["answerable"] = lowest <= sizes["no_answer_threshold"]
+            lowest -= max(score, _NO_SPAN) if sizes["no_answer"] == "span" else 0.0
+            answerable = lowest <= sizes["no_answer_threshold"]
+            answer |= {"no_answer_score": lowest, "answerable": answerable}
         yield answer
 
 
@@ -309,9 +301,8 @@ def _openvino(file: Path, signature: str, precision: str, threads: int) -> Compu
     import openvino
 
     core = openvino.Core()
-    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    in_half = precision == "bfloat16" and "BF16" in able
-    options = {"INFERENCE_PRECISION_HINT": "bf16" if in_half else "f32"}
+    half = precision == "bfloat16" and "BF16" in core.get_property("CPU", _CAPABILITIES)
+    options = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
     options |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
     compiled = core.compile_model(str(file), "CPU", options)
     of_thread = threading.local()
