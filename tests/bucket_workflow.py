@@ -118,7 +118,8 @@ def tune(data: BucketPath, tmp_path: Path) -> None:
     told = run(
         "run_finetuning", *arguments, "--predict", data / "none", "--output", data / "x", status=2
     )
-    assert told.strip().startswith("error: ") and f"{data}/none" in told
+    last = told.strip().splitlines()[-1]
+    assert last.startswith("error: ") and f"{data}/none" in last
 
 
 def search(data: BucketPath) -> None:

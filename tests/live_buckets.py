@@ -24,6 +24,8 @@ from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import new_directory
 
 PACKAGES = Path(os.environ["BUCKET_PACKAGES"])
+# The emulator does not know of hierarchical buckets, which gcsfs would ask about at every operation.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
 
 def free_port() -> int:
