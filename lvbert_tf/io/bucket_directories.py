@@ -43,7 +43,7 @@ def is_half_written(path: Path) -> bool:
     if not isinstance(path, BucketPath):
         return False
     marker = _read_marker(path)
-    return marker is not None and marker.get("state") != _COMPLETE
+    return marker is not None and marker.get("state") == _WRITING
 
 
 def upload_directory(directory: Path, path: BucketPath, replace: bool, leave: str) -> None:

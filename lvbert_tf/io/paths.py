@@ -76,14 +76,46 @@ def under(directory: Path, text: str) -> Path:
 
 
 def matching(pattern: str) -> list[Path]:
-    """The paths that match a pattern with wildcards (`*`, `?`, `[...]`), sorted; `**` is as `*`."""
+    """The paths that match a pattern with wildcards (`*`, `?`, `[...]`), sorted; `**` is as `*`.
+
+    A wildcard does not match the dot of a hidden file.
+    """
     if not in_bucket(pattern):
         return [Path(found) for found in sorted(glob.glob(pattern))]
     path = parse_path(pattern)
     assert isinstance(path, BucketPath)
     root = BucketPath(*path.parts[:2])
     names = path.parts[2:]
-    return sorted(root.glob("/".join(names))) if names else [root]
+    if not names:
+        return [root]
+    hidden = [not name.startswith(".") for name in names]  # may not be found by that name
+    found = root.glob("/".join(names))
+    return sorted(
+        path
+        for path in found
+        if not any(
+            part.startswith(".") and hides
+            for part, hides in zip(path.parts[2:], hidden, strict=True)
+        )
+    )
+
+
+def divide_patterns(text: str) -> list[str]:
+    """Divides patterns at the commas between them; a path may have commas itself.
+
+    The text is one pattern if files match it as a whole. If nothing matches the parts either, they are
+    patterns if each looks like one of record files.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    whole = text.strip()
+    if len(parts) < 2 and whole in ("", *parts):
+        return parts
+    if matching(whole):
+        return [whole]
+    if any(map(matching, parts)):
+        return parts
+    names = [PurePath(part).name for part in parts]
+    return parts if all("tfrecord" in name or _MAGIC.search(name) for name in names) else [whole]
 
 
 class BucketPath(PosixPath):
@@ -167,9 +199,10 @@ class BucketPath(PosixPath):
             names = self._call(lambda store: store.ls(str(self), detail=False))
         except FileNotFoundError:
             return
-        for name in sorted({name.rstrip("/").rpartition("/")[2] for name in names}):
-            if name != self.name or self.parent.parts == self.parts[:1]:
-                yield self / name
+        own = "/".join(self.parts[1:])  # stores list an object, or a folder, in itself
+        keys = {name.removeprefix(f"{self.parts[0]}//").strip("/") for name in names}
+        for key in sorted(keys - {own}):
+            yield self / key.rpartition("/")[2]
 
     def glob(self, pattern: str) -> Generator["BucketPath", None, None]:
         """What matches a pattern of names with wildcards; `**` is not among them."""

@@ -161,7 +161,8 @@ def _checked_file(path: Path) -> FoundFile:
 
 def _beginning(path: Path) -> bytes:
     if isinstance(path, BucketPath):  # where opening would fetch megabytes
-        return path.read_bytes(0, _LONGEST_BEGINNING)
+        # A store refuses a range of an empty object.
+        return path.read_bytes(0, _LONGEST_BEGINNING) if path.stat().st_size else b""
     with path.open("rb", buffering=0) as file:
         return file.read(_LONGEST_BEGINNING)
 

@@ -157,7 +157,7 @@ def _locked(root: Path) -> Iterator[None]:
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(root / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
                 stack.callback(os.close, descriptor)
-                locks.take(descriptor)
+                locks.take_if_possible(descriptor, root / _LOCK_NAME)
                 if os.path.samestat(os.fstat(descriptor), os.stat(root / _LOCK_NAME)):
                     break
         yield

@@ -188,10 +188,8 @@ def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool
         return
     if not path.is_dir():
         raise InputError(f"{path} exists and is not a directory")
-    if is_half_written(path):
-        return
     names = sorted(entry.name for entry in path.iterdir() if entry.name != MARKER)
-    if names and not overwrite:
+    if names and not overwrite and not is_half_written(path):
         raise InputError(f"{path} is not empty; name another directory or give --overwrite")
     if others := [name for name in names if name != _LOCK_NAME and not is_ours(name)]:
         raise InputError(f"{path} holds {others[0]!r}, which --overwrite would lose; move it away")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from lvbert_tf.io.paths import matching
-from lvbert_tf.records.record_set import RecordSet, explain_data_error, paths_of
+from lvbert_tf.io.paths import divide_patterns, matching
+from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -46,7 +46,7 @@ def open_held_out(
     Of several directories some may have none: a small part of a corpus may have no held-out document.
     The arguments and errors are those of `open_records`.
     """
-    found = [path for path in paths_of(pattern) if matching(path)]
+    found = [path for path in divide_patterns(pattern) if matching(path)]
     if not found:
         say(f"no held-out records match {pattern}: no evaluation")
         return None

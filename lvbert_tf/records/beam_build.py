@@ -42,8 +42,8 @@ def build_with_beam(
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
     output = parse_path(settings.output_dir).resolve()
+    _judge_beginning(corpus, settings, fit)  # before anything is replaced
     with shared_output(output, settings.overwrite, is_ours) as directory:
-        _judge_beginning(corpus, settings, fit)
         engine.run(
             lambda pipeline: beam_pipeline.construct(
                 pipeline,

@@ -18,6 +18,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.objects import StoreError
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.shared_directories import shared_file
 from lvbert_tf.quiet_import import import_tensorflow
@@ -140,6 +141,8 @@ class _Read(beam.DoFn):
             for part in divide_section(section.read(tally), section.index):
                 yield part
                 parts += 1
+        except StoreError:  # another time the store may answer
+            raise
         except InputError as found:  # reading again would find the same; others are tried again
             error = str(found)
         yield beam.pvalue.TaggedOutput("read", SectionRead(section.index, parts, tally, error))

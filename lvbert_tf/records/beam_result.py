@@ -9,7 +9,7 @@ from lvbert_tf.io.whole import write_json
 from lvbert_tf.records.documents import Tally
 from lvbert_tf.records.manifest import Counts, Split, split_of
 
-_NAME = "beam_result.json"
+RESULT_NAME = "beam_result.json"
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class BuildResult:
 
     def write(self, directory: Path) -> None:
         """Writes the file."""
-        write_json(directory / _NAME, dataclasses.asdict(self))
+        write_json(directory / RESULT_NAME, dataclasses.asdict(self))
 
     @classmethod
     def take(cls, directory: Path) -> "BuildResult":
         """Reads the file, and removes it."""
-        values = json.loads((directory / _NAME).read_bytes())
-        (directory / _NAME).unlink()
+        values = json.loads((directory / RESULT_NAME).read_bytes())
+        (directory / RESULT_NAME).unlink()
         refused = values["refused"] and tuple(Counts(**counts) for counts in values["refused"])
         return cls(
             split_of(values["training"]),

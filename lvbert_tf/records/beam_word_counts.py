@@ -12,6 +12,7 @@ from apache_beam.pvalue import AsIter, AsSingleton
 from apache_beam.utils.shared import Shared
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.objects import StoreError
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.shared_directories import shared_draft
 from lvbert_tf.io.whole import replace_file
@@ -114,6 +115,8 @@ class _Count(beam.DoFn):
                 if len(sums) >= _WORDS_AT_ONCE:
                     yield from _decoded(sums)
                     sums.clear()
+        except StoreError:  # another time the store may answer
+            raise
         except InputError as error:  # reading again would find the same
             yield beam.pvalue.TaggedOutput("errors", (section.index, str(error)))
         yield from _decoded(sums)

@@ -10,6 +10,7 @@ from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.unfinished import unfinished_output
 from lvbert_tf.io.whole import check_replaceable
 from lvbert_tf.records import example_encoder, example_spans, manifest
+from lvbert_tf.records.beam_result import RESULT_NAME
 from lvbert_tf.records.corpus import Corpus
 from lvbert_tf.records.documents import Tally
 from lvbert_tf.records.manifest import Manifest, Split
@@ -229,7 +230,7 @@ def _key(settings: BuildSettings, vocabulary: Vocabulary, corpus: Corpus) -> dic
 
 def is_ours(name: str) -> bool:
     """Whether a build makes files of this name."""
-    return name == manifest.MANIFEST_NAME or name.startswith(
+    return name in (manifest.MANIFEST_NAME, RESULT_NAME) or name.startswith(
         (f"{manifest.TRAINING_PREFIX}-", f"{manifest.HELD_OUT_PREFIX}-")
     )
 

@@ -15,6 +15,7 @@ from lvbert_tf.io.streams import FoundFile
 _BUFFER_BYTES = 1 << 20
 _BATCH_BYTES = 1 << 20
 _MOST_ROWS_AT_ONCE = 4096
+_ROWS_OF_DICTIONARY = 16
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def _batches(parquet: Any, number: int, group: Any, column: str) -> Iterator[lis
         if group.column(n).path_in_schema == column
     )
     text_bytes = max(1, stored.total_uncompressed_size // max(1, group.num_rows))
-    rows = max(1, min(_MOST_ROWS_AT_ONCE, _BATCH_BYTES // text_bytes))
+    # A dictionary holds a text that is repeated once, so that the average says little.
+    most = _ROWS_OF_DICTIONARY if stored.has_dictionary_page else _MOST_ROWS_AT_ONCE
+    rows = max(1, min(most, _BATCH_BYTES // text_bytes))
     for batch in parquet.iter_batches(rows, [number], [column], use_threads=False):
         yield batch.column(0).to_pylist()
 
@@ -130,6 +133,8 @@ def _opened(file: FoundFile) -> Iterator[Any]:
 def _check_column(file: FoundFile, schema: Any, column: str) -> None:
     import pyarrow
 
+    if schema.names.count(column) > 1:
+        raise InputError(f"{file.path}: {schema.names.count(column)} columns are named {column!r}")
     if column not in schema.names:
         raise InputError(
             f"{file.path}: no column {column!r}; it has {schema.names}; --json_field names another"

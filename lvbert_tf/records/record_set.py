@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import matching, parse_path
+from lvbert_tf.io.paths import divide_patterns, matching, parse_path
 from lvbert_tf.records import record_scan
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
 from lvbert_tf.settings.parts import RecordSettings
@@ -19,6 +19,7 @@ from lvbert_tf.text.vocabulary import Vocabulary
 
 # How many files are looked up at a time: on a network file system each waits for an answer.
 _LOOKUPS = 64
+_FIRST_BYTES = 1 << 20  # has the first record, whose longest has 4,096 tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,17 +138,10 @@ def explain_data_error(error: tf.errors.OpError, records: RecordSet) -> InputErr
     return InputError(f"cannot read {records.files[0]} or the other record files: {reason}")
 
 
-def paths_of(pattern: str) -> list[str]:
-    """Divides a pattern at its commas, unless files match it as a whole: a path may have commas."""
-    if "," not in pattern or matching(pattern.strip()):
-        return [pattern.strip()] if pattern.strip() else []
-    return [part.strip() for part in pattern.split(",") if part.strip()]
-
-
 def _find(pattern: str) -> dict[str, int]:
     """The files that match a pattern, in their order, and their sizes in bytes."""
     sizes: dict[str, int] = {}
-    for part in paths_of(pattern):
+    for part in divide_patterns(pattern):
         found = _sizes(map(str, matching(part)))
         if not found:
             raise InputError(f"no record files match {part}")
@@ -231,13 +225,14 @@ def _check_complete(
 
 def _check_first_record(file: str, max_seq_length: int, vocabulary: Vocabulary | None) -> None:
     """Checks a file that no manifest describes by its first record, if that can be read."""
-    record = next(iter(tf.data.TFRecordDataset(file).take(1).ignore_errors()), None)
-    if record is None:
+    with parse_path(file).open("rb") as opened:
+        first = next(record_scan.messages(opened.read(_FIRST_BYTES)), None)
+    if first is None or first[1] is None:
         return
     names = ("input_ids", "input_mask", "segment_ids")
     try:
         example = tf.io.parse_single_example(
-            record, {name: tf.io.VarLenFeature(tf.int64) for name in names}
+            first[1], {name: tf.io.VarLenFeature(tf.int64) for name in names}
         )
     except tf.errors.InvalidArgumentError as error:
         raise InputError(f"{file}: its first record is not an example") from error

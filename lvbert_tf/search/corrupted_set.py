@@ -178,7 +178,9 @@ def _weights_sha256(pretrainer: ElectraPretrainer) -> str:
 
 
 def _records_sha256(records: RecordSet) -> str:
-    if records.manifest is not None:
+    # The manifest is that of the first file's directory.
+    one_directory = len({PurePath(file).parent for file in records.files}) == 1
+    if records.manifest is not None and one_directory:
         content = records.manifest.to_json()
     else:
         names = [PurePath(file).name for file in records.files]

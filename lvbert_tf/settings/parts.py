@@ -4,7 +4,6 @@ The names are those of the hparams. The networks, the devices and the schedule h
 """
 
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from lvbert_tf.settings.optimizer import OptimizerHparams
 
@@ -26,17 +25,6 @@ class RecordSettings:
     do_lower_case: bool | None = None
     allow_missing_manifest: bool = False
     skip_corrupt_records: bool = False
-
-
-def divide_patterns(text: str) -> list[str]:
-    """Divides the patterns of record files at the commas between them; a path may have commas itself.
-
-    Args:
-      text: one pattern, or several if each of them names record files.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    names = (PurePath(part).name for part in parts)
-    return parts if all("*" in name or "tfrecord" in name for name in names) else [text]
 
 
 @dataclass(frozen=True)

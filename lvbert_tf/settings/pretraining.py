@@ -21,7 +21,7 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.paths import divide_patterns, parse_path
 from lvbert_tf.settings.combinations import check_combinations
 from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
@@ -33,7 +33,6 @@ from lvbert_tf.settings.parts import (
     OptimisationSettings,
     RecordSettings,
     StepSettings,
-    divide_patterns,
 )
 from lvbert_tf.settings.schedule import LongRunHparams, Schedule
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path

@@ -99,7 +99,7 @@ def test_what_a_kill_leaves_is_ignored_and_then_replaced(bucket):
         local_copy(path),
     ):
         pytest.fail("half of it is missing")
-    check_replaceable(path, False, lambda name: False)
+    check_replaceable(path, False, lambda name: name.startswith("data-"))
     with new_directory(path) as directory:
         (directory / "data-9").write_text("x")
     assert is_whole(path) and set(path.objects()) == {MARKER, "data-9"}
@@ -135,6 +135,19 @@ def test_an_output_is_refused_where_there_are_other_files(bucket):
     (path / "thesis.tex").write_text("work")
     with pytest.raises(InputError, match=r"holds 'thesis\.tex', which --overwrite would lose"):
         check_replaceable(path, True, ours)
+
+
+@pytest.mark.parametrize("marker", ['{"state": "writing"}', '{"pages": 3}', "damaged"])
+def test_files_of_the_user_are_kept_though_there_is_a_marker(bucket, marker):
+    (bucket / "out" / MARKER).write_text(marker)
+    (bucket / "out" / "thesis.pdf").write_text("years")
+    for overwrite in (False, True):
+        with (
+            pytest.raises(InputError, match=r"not empty|holds 'thesis\.pdf'"),
+            new_output(bucket / "out", overwrite, lambda name: name == "ours"),
+        ):
+            pass
+    assert (bucket / "out" / "thesis.pdf").read_text() == "years"
 
 
 def test_files_appear_whole(bucket):

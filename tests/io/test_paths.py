@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import BucketPath, parse_path, under
+from lvbert_tf.io.paths import BucketPath, divide_patterns, matching, parse_path, under
 
 PACKAGE = Path(__file__).parents[2] / "lvbert_tf"
 # Functions of the system that take a path in a bucket for one on this machine, or for none.
@@ -83,6 +83,32 @@ def test_objects_are_files_and_their_names_make_directories(bucket):
         FileNotFoundError, match=r"^gs://bucket/models/a: No such object or bucket$"
     ):
         (path / "a").read_bytes()
+
+
+def test_a_wildcard_finds_no_hidden_files(bucket):
+    for name in ("set/a", "set/.hidden", ".x/a", "set/set/a"):
+        (bucket / name).write_text("")
+    assert [str(path) for path in matching(f"{bucket}/set/*")] == [
+        f"{bucket}/set/a",
+        f"{bucket}/set/set",
+    ]
+    assert [str(path) for path in matching(f"{bucket}/*/a")] == [f"{bucket}/set/a"]
+    assert [path.name for path in matching(f"{bucket}/set/.h*")] == [".hidden"]
+    assert [path.name for path in (bucket / "set").iterdir()] == [".hidden", "a", "set"]
+
+
+def test_commas_are_between_patterns_or_in_them(tmp_path):
+    for name in ("a,b", "p1", "p2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train-0").write_text("")
+    assert divide_patterns(f"{tmp_path}/a,b/train*") == [f"{tmp_path}/a,b/train*"]
+    two = [f"{tmp_path}/p1/train-0", f"{tmp_path}/p2/train-0"]
+    assert divide_patterns(", ".join([*two, ""])) == two
+    assert divide_patterns(f"{two[0]},") == two[:1]
+    assert divide_patterns("") == [] and divide_patterns(" /none/x ") == ["/none/x"]
+    absent = ["/none/1/train-[0-3]", "/none/2/x.tfrecord"]
+    assert divide_patterns(",".join(absent)) == absent
+    assert divide_patterns("/none/a,b/x.tfrecord") == ["/none/a,b/x.tfrecord"]
 
 
 def test_many_files_go_up_and_come_down(bucket, tmp_path):

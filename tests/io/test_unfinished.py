@@ -1,5 +1,7 @@
 """An output that is written on after a kill."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -128,6 +130,15 @@ def test_two_processes_do_not_write_the_same_output(tmp_path, write):
         assert written(tmp_path) == ["1"]
     finally:
         other.kill()
+
+
+def test_a_file_system_without_locks(tmp_path, write, monkeypatch, capsys):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert write([1, 2]) == []
+    assert written(tmp_path) == ["1", "2"]
 
 
 def test_a_full_disk(tmp_path, full_disk):

@@ -68,6 +68,11 @@ class DirectoryStore(AbstractFileSystem):
             found = {name: self.info(path)}
         return list(found.values()) if detail else [one["name"] for one in found.values()]
 
+    def cat_file(self, path, start=None, end=None, **options):
+        if start is not None and start >= self.info(path)["size"]:
+            raise OSError(22, "The requested range is not satisfiable")
+        return super().cat_file(path, start, end, **options)
+
     def _open(self, path, mode="rb", **_):
         if mode == "rb":
             return self._file(path).open("rb")

@@ -110,9 +110,9 @@ def test_workers_write_to_a_bucket(
     replacing = BuildSettings(vocabulary_file, "gs://bucket/data/out", 24, overwrite=True)
     with pytest.raises(InputError, match=r"gs://bucket/corpus/00\.txt\.gz"):
         build_with_beam(Corpus("gs://bucket/corpus"), replacing, engine)
-    assert not (bucket / "data" / "out").exists()
+    assert (bucket / "data" / "out" / "manifest.json").exists()  # found before it was replaced
     beam_word_counts.count_words(Corpus(many_files.location), True, True, engine, bucket / "v")
-    assert {path.name for path in bucket.iterdir()} == {"corpus"}
+    assert {path.name for path in bucket.iterdir()} == {"corpus", "data"}
 
 
 def test_word_counts_are_those_of_the_local_engine(

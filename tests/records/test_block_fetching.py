@@ -107,6 +107,22 @@ def test_what_is_wrong_at_the_start_is_found_there(stored):
         RecordSet.open(pattern, RecordSettings(24, allow_missing_manifest=True))
 
 
+def test_records_that_no_manifest_lists_are_checked_there(stored, vocabulary_file):
+    (stored / "manifest.json").unlink()
+    (stored / ".lease").write_text("no record")
+    records = RecordSet.open(f"{stored}/*", RecordSettings(24, allow_missing_manifest=True))
+    assert records.num_examples > 0
+    with pytest.raises(InputError, match="has length 24, max_seq_length is 32"):
+        RecordSet.open(f"{stored}/*", RecordSettings(32, allow_missing_manifest=True))
+
+
+def test_an_empty_object_of_a_corpus_has_no_documents(bucket):
+    (bucket / "corpus" / "_SUCCESS").write_bytes(b"")
+    (bucket / "corpus" / "a.txt").write_text("a text")
+    texts = [text.strip() for _, text in Corpus(f"{bucket}/corpus").read()]
+    assert list(filter(None, texts)) == ["a text"]
+
+
 def test_records_are_built_from_a_bucket_into_it(bucket, built, corpus_file, vocabulary_file):
     (bucket / "corpus" / "a.txt").write_bytes(corpus_file.read_bytes())
     (bucket / "corpus" / ".hidden").write_bytes(b"\xff")

@@ -91,11 +91,17 @@ def damaged(change):
         ),
         (lambda path: write(path, [1, 2]), r"a\.parquet: column 'text' is no text but int64"),
         (lambda path: write(path, [["x"]]), r"column 'text' is no text but list<"),
+        (
+            lambda path: pyarrow.parquet.write_table(
+                pyarrow.Table.from_arrays([["x"], ["y"]], ["text", "text"]), path
+            ),
+            r"a\.parquet: 2 columns are named 'text'",
+        ),
         (damaged(lambda data: data[:-5]), r"a\.parquet: a damaged or truncated Parquet file: .*"),
         (damaged(lambda data: data[: len(data) // 2]), r"a damaged or truncated Parquet file: ."),
         (damaged(lambda data: data[:4]), r"a damaged or truncated Parquet file: ."),
     ],
-    ids=["column", "number", "list", "end", "half", "start"],
+    ids=["column", "number", "list", "twice", "end", "half", "start"],
 )
 def test_what_cannot_be_read_is_found_before_anything_is_read(tmp_path, make, message):
     make(tmp_path / "a.parquet")
@@ -163,3 +169,14 @@ def test_memory_does_not_grow_with_the_row_group(tmp_path):
         total, used[megabytes] = map(int, done.stdout.split())
         assert total == sum(map(len, texts))
     assert used[160] < used[40] + 30e6 and used[160] < 120e6, used
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_texts_that_are_repeated(tmp_path):
+    path = write(tmp_path / "a.parquet", ["0123456789" * 40_000] * 1000)
+    assert path.stat().st_size < 100_000
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, path], capture_output=True, text=True, check=True
+    )
+    total, used = map(int, done.stdout.split())
+    assert total == 400_000_000 and used < 120e6, used

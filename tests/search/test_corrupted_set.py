@@ -9,6 +9,7 @@ import pytest
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.pretraining.objective import PretrainingObjective
+from lvbert_tf.records.manifest import Counts, Manifest, Shard, Split
 from lvbert_tf.records.record_set import RecordSet
 from lvbert_tf.search.corrupted_set import CorruptedSet, Provenance, open_corrupted_set
 
@@ -155,6 +156,16 @@ def test_the_provenance_depends_on_weights_and_records(tiny_config, masking_spec
         records = RecordSet(("a/held_out",), *blocks, 12, None, {})
         return Provenance.of(pretrainer, 7, objective, records, 3, 4)
 
+    def of_parts(examples):
+        """Of records in two directories, of which the second has so many examples."""
+        counts = Counts(5, 1, 1, 0, 1)
+        split = Split(counts, (Shard("held_out", 5, 9, "", (0,)),))
+        described = Manifest("", 9, 12, True, True, split, split, {})
+        blocks = np.array([0, 1]), np.array([0, 0]), np.array([5, examples])
+        records = RecordSet(("a/held_out", "b/held_out"), *blocks, 12, described, {})
+        return Provenance.of(pretrainer, 7, objective, records, 3, 4)
+
+    assert of_parts(5) == of_parts(5) and of_parts(5) != of_parts(6)
     first = provenance()
     assert provenance() == first
     assert Provenance(**json.loads(json.dumps(dataclasses.asdict(first)))) == first
