@@ -20,14 +20,14 @@ def read_corpus(corpus: Corpus, position: Position, num_processes: int) -> Itera
     Args:
         corpus: the corpus.
         position: where to begin.
-        num_processes: 1 reads in this process; a higher number starts up to as many other processes, no
-            more than there are lanes to read.
+        num_processes: 1 reads in this process, and so does any number if there is one lane to read;
+            otherwise as many other processes are started, no more than there are lanes.
 
     Raises:
         InputError: see `Corpus.read`; or a process was killed.
     """
     lanes = lanes_from(corpus, position)
-    if num_processes == 1 or not lanes:
+    if num_processes == 1 or len(lanes) < 2:
         yield from interleaved(lanes)
         return
     count = min(num_processes, len(lanes))
