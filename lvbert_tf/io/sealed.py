@@ -25,7 +25,11 @@ def with_checksum(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_whole(value: dict[str, Any]) -> bool:
     """Whether a JSON object has its checksum, or none at all as in earlier releases; removes it."""
-    return value.pop(_CHECKSUM, None) in (None, checksum(value))
+    if _CHECKSUM in value:
+        return value.pop(_CHECKSUM) == checksum(value)
+    # The last entry may be the checksum under a name that was damaged.
+    *others, last = value.items() if value else [("", None)]
+    return last[1] != checksum(dict(others))
 
 
 def write_sealed_json(path: Path, value: Mapping[str, Any]) -> None:
