@@ -240,9 +240,9 @@ READERS = [
         (),
         lambda site: site.convert("preset", REFERENCE, "reference"),
         (
-            f"{REFERENCE}/model.ckpt.index",
-            f"{REFERENCE}/model.ckpt.data*",
-            f"{REFERENCE}/vocab.txt",
+            f"{REFERENCE}.index",
+            f"{REFERENCE}.data*",
+            "reference/vocab.txt",
         ),
         ("converted/reference_preset/**/*",),
         ("reference/vocab.txt",),

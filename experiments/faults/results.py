@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,7 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
 
         def do(case: Case) -> None:
             place = directory / case.part / re.sub(r"[^\w.-]+", "_", case.name)
+            shutil.rmtree(place, ignore_errors=True)  # of a campaign that was stopped
             result = case.run(place)
             results.add(case, result)
             if not result.good:
