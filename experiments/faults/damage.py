@@ -239,11 +239,7 @@ READERS = [
         ("reference",),
         (),
         lambda site: site.convert("preset", REFERENCE, "reference"),
-        (
-            f"{REFERENCE}.index",
-            f"{REFERENCE}.data*",
-            "reference/vocab.txt",
-        ),
+        (f"{REFERENCE}.index", f"{REFERENCE}.data*"),
         ("converted/reference_preset/**/*",),
         ("reference/vocab.txt",),
     ),
