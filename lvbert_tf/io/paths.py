@@ -88,14 +88,12 @@ def matching(pattern: str) -> list[Path]:
     names = path.parts[2:]
     if not names:
         return [root]
-    hidden = [not name.startswith(".") for name in names]  # may not be found by that name
-    found = root.glob("/".join(names))
     return sorted(
         path
-        for path in found
-        if not any(
-            part.startswith(".") and hides
-            for part, hides in zip(path.parts[2:], hidden, strict=True)
+        for path in root.glob("/".join(names))
+        if all(
+            name.startswith(".") or not part.startswith(".")
+            for name, part in zip(names, path.parts[2:], strict=True)
         )
     )
 

@@ -132,7 +132,7 @@ def test_two_processes_do_not_write_the_same_output(tmp_path, write):
         other.kill()
 
 
-def test_a_file_system_without_locks(tmp_path, write, monkeypatch, capsys):
+def test_a_file_system_without_locks(tmp_path, write, monkeypatch):
     def flock(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
