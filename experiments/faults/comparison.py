@@ -16,6 +16,7 @@ _LEFT_OUT = ("tensorboard", "metadata.json", "fingerprint.pb", "saved_model.pb",
 _VARYING = (
     *("seconds", "examples_per_second", "share_of_peak"),
     *("corpus", "vocabulary_file", "checksum"),
+    *("data_dir", "model_dir", "vocab_file", "pretrain_tfrecords", "eval_tfrecords"),
 )
 _CHECKPOINT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
