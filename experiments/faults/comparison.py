@@ -11,6 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from lvbert_tf.io.bucket_directories import local_copy
+
 # Names that a comparison leaves out: locks, event files, and what says when or where a file was made.
 _LEFT_OUT = ("tensorboard", "metadata.json", "fingerprint.pb", "saved_model.pb", "damaged-")
 _VARYING = (
@@ -41,8 +43,9 @@ def digests(tree: Path, *patterns: str) -> dict[str, str]:
 
 
 def same(tree: Path, other: Path, *patterns: str) -> bool:
-    """Whether two trees hold the same; see `digests`."""
-    ours = digests(tree, *patterns)
+    """Whether two trees hold the same; see `digests`. The first one may be in a bucket."""
+    with local_copy(tree, wholly=False) as copy:
+        ours = digests(copy, *patterns)
     return bool(ours) and ours == digests(other, *patterns)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0  # seconds; a program that takes longer hangs
+PATIENCE = 900.0  # seconds; a program that takes longer hangs, also on a busy machine
 _POLL_SECONDS = 0.01
 _ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
+
+from lvbert_tf.io.whole import remove
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
     Args:
       cases: all of them.
       results: where they are noted.
-      directory: gets a directory for each case that is not good; the others are removed.
+      directory: gets a directory for each case that is not good; the others are removed. It may be in a
+        bucket.
       jobs: cases at a time.
     """
     done = {f"{row.part}/{row.name}" for row in results.rows() if row.result.good}
@@ -116,7 +118,7 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
 
         def do(case: Case) -> None:
             place = directory / case.part / re.sub(r"[^\w.-]+", "_", case.name)
-            shutil.rmtree(place, ignore_errors=True)  # of a campaign that was stopped
+            remove(place)  # of a campaign that was stopped
             result = case.run(place)
             results.add(case, result)
             if not result.good:

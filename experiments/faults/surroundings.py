@@ -13,7 +13,9 @@ from experiments.faults.comparison import same
 from experiments.faults.damage import READERS, Reader
 from experiments.faults.programs import Running, run
 from experiments.faults.results import Case, Result
+from experiments.faults.storages import Storage
 from experiments.faults.world import NAME, STEPS, TASK, Site, copy_of
+from lvbert_tf.io.whole import remove
 
 DISK, CLOCK, SECOND = "disk", "clock", "second"
 PARTS = (DISK, CLOCK, SECOND)
@@ -43,8 +45,8 @@ class Writer:
     written: Sequence[str]
 
 
-def cases(world: Site, part: str) -> Iterator[Case]:
-    """The cases of a part."""
+def cases(world: Site, part: str, storage: Storage) -> Iterator[Case]:
+    """The cases of a part; in a bucket there are only those of `SECOND`."""
     if part == CLOCK:
         for reader in READERS:
             yield _clock(world, reader)
@@ -54,7 +56,7 @@ def cases(world: Site, part: str) -> Iterator[Case]:
                 yield _full_disk(world, writer, share)
             yield _read_only_disk(world, writer)
         elif part == SECOND:
-            yield _second_process(world, writer)
+            yield _second_process(world, writer, storage)
 
 
 def _case(part: str, group: str, name: str, check: Callable[[Path], tuple[str, str]]) -> Case:
@@ -63,7 +65,7 @@ def _case(part: str, group: str, name: str, check: Callable[[Path], tuple[str, s
     def try_it(place: Path) -> Result:
         problem, said = check(place)
         if not problem:
-            shutil.rmtree(place, ignore_errors=True)
+            remove(place)
         return Result(not problem, problem, not problem, said)
 
     return Case(part, group, f"{group}: {name}", try_it)
@@ -149,7 +151,7 @@ def _clock(world: Site, reader: Reader) -> Case:
     return _case(CLOCK, "files of ten years ahead", reader.name, check)
 
 
-def _second_process(world: Site, writer: Writer) -> Case:
+def _second_process(world: Site, writer: Writer, storage: Storage) -> Case:
     def check(place: Path) -> tuple[str, str]:
         site = copy_of(world, place, *writer.parts)
         both = [Running(writer.command(site)) for _ in range(2)]
@@ -163,7 +165,7 @@ def _second_process(world: Site, writer: Writer) -> Case:
             return "the files are not those of an undisturbed run", said
         return "", said
 
-    return _case(SECOND, "a second process", writer.name, check)
+    return _case(SECOND, f"a second process{storage.suffix}", writer.name, check)
 
 
 _WRITERS = [

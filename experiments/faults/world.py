@@ -3,7 +3,6 @@
 import contextlib
 import gzip
 import json
-import os
 import shutil
 import socket
 from collections.abc import Mapping
@@ -12,6 +11,8 @@ from typing import Any
 
 from experiments.faults.programs import ROOT, Command, Running, command
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.whole import remove
 
 LENGTH = 16
 STEPS = 400
@@ -113,11 +114,15 @@ class Site:
 
     def __init__(self, root: str):
         self.root = root.rstrip("/")
-        self.storage = ""  # the URL of a database for searches
+        self.database = ""  # the URL of one for searches
 
     def path(self, *parts: str) -> str:
         """A path in it."""
         return "/".join((self.root, *parts))
+
+    def file(self, *parts: str) -> Path:
+        """The same to read from and to write to."""
+        return parse_path(self.path(*parts))
 
     def build(self, **flags: object) -> list[str]:
         """The command that builds records."""
@@ -243,17 +248,17 @@ def copy_of(site: Site, directory: Path, *parts: str) -> Site:
     """A new site with copies of some parts of another; `directory` is emptied first.
 
     Args:
-      site: where to copy from.
-      directory: where to.
+      site: where to copy from, on this machine.
+      directory: where to; it may be in a bucket.
       *parts: files and directories, by their paths in the site.
     """
-    shutil.rmtree(directory, ignore_errors=True)
+    remove(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     for part in parts:
-        source, target = Path(site.root) / part, directory / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copy2(source, target)
-    os.makedirs(directory, exist_ok=True)
+        source = site.file(part)
+        for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            if file.is_file():
+                target = directory / file.relative_to(site.root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_bytes())
     return Site(str(directory))

@@ -2,16 +2,20 @@
 
 import dataclasses
 import json
+import sys
 
 import pytest
 
-from experiments.faults import bad_commands, bad_files, damage, kills
+from experiments.faults import bad_commands, bad_files, damage, kills, surroundings
 from experiments.faults.comparison import same
-from experiments.faults.programs import Ending, run
+from experiments.faults.kill_targets import TARGETS, Target
+from experiments.faults.programs import PATIENCE, Command, Ending, run
 from experiments.faults.refusals import refusal
 from experiments.faults.report import report
 from experiments.faults.results import Case, Result, Results, run_cases
-from experiments.faults.world import Site, write_inputs
+from experiments.faults.storages import DISK, STORAGES, Storage
+from experiments.faults.undisturbed import Undisturbed
+from experiments.faults.world import Site, copy_of, write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +38,73 @@ READER = damage.Reader(
 )
 
 
+@pytest.fixture(params=STORAGES)
+def storage(request, tmp_path, bucket):
+    return Storage.open(request.param, tmp_path)
+
+
 @pytest.mark.slow
-def test_records_whose_building_was_killed_are_those_of_an_undisturbed_one(world, tmp_path):
-    (case,) = list(kills.cases(world, "build", 6, seed=0))
-    result = case.run(tmp_path / "case")
+def test_records_whose_building_was_killed_are_those_of_an_undisturbed_one(
+    world, tmp_path, storage
+):
+    undisturbed = Undisturbed(world, tmp_path / "undisturbed")
+    (case,) = list(kills.cases(world, "build", 6, 0, storage, undisturbed))
+    place = storage.directory / "case"
+    result = case.run(place)
     assert result.good and result.identical and result.kills == 1, result
-    assert not (tmp_path / "case").exists()
+    assert not place.exists()
+    (measured,) = (tmp_path / "undisturbed").iterdir()
+    assert measured.name == f"build_{storage.name}.json"
+    assert 0.1 < json.loads(measured.read_bytes()) < PATIENCE
+
+
+@pytest.mark.slow
+def test_lost_and_left_files_are_seen(world, storage):
+    place = storage.directory / "case"
+    copy_of(world, place, "vocab.txt", "pretrain_tfrecords")
+    (target,) = (target for target in TARGETS if target.part == "build")
+    assert target.difference(world, place) == ""
+    left = place / "pretrain_tfrecords" / (".tmp-x" if storage.name == DISK else ".lock")
+    left.write_bytes(b"")
+    assert target.difference(world, place) == f"left over: {left}"
+    (place / "pretrain_tfrecords" / "manifest.json").unlink()
+    assert "not those" in target.difference(world, place)
+
+
+@pytest.mark.slow
+def test_of_two_builds_in_a_directory_one_is_refused(world, storage):
+    cases = surroundings.cases(world, "second", storage)
+    (case,) = (case for case in cases if "records" in case.name)
+    result = case.run(storage.directory / "case")
+    assert result.good and result.message.startswith("error: "), result
+
+
+def test_kills_come_within_the_time_that_was_measured(world, tmp_path, monkeypatch):
+    """The first process ends before it is killed, the second one does not."""
+    storage = Storage.open(DISK, tmp_path)
+    sleeps = iter((0, 60, 0))
+    waited = []
+
+    class Recorded(kills.Running):
+        def wait(self, seconds):
+            waited.append(seconds)
+            return super().wait(seconds)
+
+    def start(site):
+        site.file("made").write_text("done")
+        return [Command([sys.executable, "-c", f"import time; time.sleep({next(sleeps)})"])]
+
+    target = Target("sleep", "sleeping", 1, ("corpus",), start, ("corpus/*",))
+    monkeypatch.setattr(kills, "TARGETS", [target])
+    monkeypatch.setattr(kills, "Running", Recorded)
+    (tmp_path / "undisturbed").mkdir()
+    (tmp_path / "undisturbed" / "sleep_disk.json").write_text("2.0")
+    undisturbed = Undisturbed(world, tmp_path / "undisturbed")
+    (case,) = kills.cases(world, "sleep", 50, 0, storage, undisturbed)
+    result = case.run(tmp_path / "case")
+    moments = [seconds for seconds in waited if seconds < PATIENCE]
+    assert result.good and result.kills == 1, result
+    assert len(moments) == 2 and all(0.6 <= moment <= 2.0 for moment in moments)
 
 
 @pytest.mark.slow
@@ -84,9 +149,16 @@ def test_bad_inputs_are_refused_and_good_ones_are_not(world, tmp_path):
     assert not result.good and result.lost == "exit code 0"
 
 
-def test_all_cases_have_names_of_their_own(world):
+def test_all_cases_have_names_of_their_own(world, tmp_path, bucket):
+    storages = [Storage.open(name, tmp_path) for name in STORAGES]
+    undisturbed = Undisturbed(world, tmp_path / "undisturbed")
+
+    def kills_of(part, storage):
+        return kills.cases(world, part, 50, 0, storage, undisturbed)
+
     all_cases = [
-        *(case for part in kills.PARTS for case in kills.cases(world, part, 50, 0)),
+        *(case for part in kills.PARTS for each in storages for case in kills_of(part, each)),
+        *(case for each in storages for case in surroundings.cases(world, "second", each)),
         *damage.cases(world, 0),
         *bad_commands.cases(world),
         *bad_files.cases(world),
