@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lvbert_tf.errors import InputError, nearest
 
-PRICES_OF = "2025"
+PRICES_OF = "2026"
 """The year of the list prices below."""
 
 
@@ -39,6 +39,10 @@ class Chip:
 _TPU = "cloud.google.com/tpu/pricing"
 _GPU = "cloud.google.com/compute/gpus-pricing"
 
+# Prices: on demand in us-central1 (a v4 in us-central2), without disks, of the machines that are named
+# below. They were compared in November 2026 with a catalog that is read from Google's billing API
+# (github.com/skypilot-org/skypilot-catalog, catalogs/v8/gcp/vms.csv), not with the pages themselves.
+
 # Speeds and memory: docs.cloud.google.com/tpu/docs and NVIDIA's data sheets (A100 of 40 GB, H100 SXM).
 # Links: a TPU's inter-chip interconnect in all directions together, which is what an all-reduce on a
 # torus reaches (Google publishes 51.2 TB/s for 256 chips of v5e); half of NVLink's published total, and
@@ -50,8 +54,8 @@ CHIPS = {
     "tpu-v5p": Chip(459e12, 2765e9, 95e9, 600e9, 4.20, 4, None, 6144, _TPU),
     "tpu-v6e": Chip(918e12, 1640e9, 32e9, 400e9, 2.70, 4, None, 256, _TPU),
     "a100": Chip(312e12, 1555e9, 40e9, 300e9, 3.67, 8, 12.5e9, None, _GPU),
-    "h100": Chip(989e12, 3350e9, 80e9, 450e9, 11.06, 8, 125e9, None, _GPU),
-    "l4": Chip(121e12, 300e9, 24e9, 32e9, 0.71, 8, 12.5e9, None, _GPU),
+    "h100": Chip(989e12, 3350e9, 80e9, 450e9, 10.98, 8, 125e9, None, _GPU),
+    "l4": Chip(121e12, 300e9, 24e9, 32e9, 1.00, 8, 12.5e9, None, _GPU),
 }
 
 

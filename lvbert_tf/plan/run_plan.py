@@ -94,6 +94,8 @@ class RunPlan:
       reading, saving: see `Reading` and `Saving`.
       least: as short as the roofline allows, without checkpoints.
       planned: at the planned efficiency, with checkpoints.
+      free_starts: the same if instructions took no time to start, which is the part of the plan that
+        was measured least.
       slow: as slow as libtpu estimates, with checkpoints.
       time_shares: what the time of the planned run is spent on, as shares of 1.
       used: how much of each limit is used, as a share of it; above 1 the run is impossible or slower
@@ -107,6 +109,7 @@ class RunPlan:
     saving: Saving
     least: Duration
     planned: Duration
+    free_starts: Duration
     slow: Duration
     time_shares: dict[str, float]
     used: dict[str, float]
@@ -128,8 +131,12 @@ class RunPlan:
         batch = config.train_batch_size
         pipeline = next(rate for least, rate in _PIPELINE_RATES.items() if batch >= least)
         waits_for_input = batch * max(1 / pipeline, corpus.record_bytes / assumed.disk)
-        seconds = max(step.planned_seconds(assumed.efficiency), waits_for_input)
-        slow_seconds = max(step.planned_seconds(slow(config, assumed.efficiency)), waits_for_input)
+
+        def step_seconds(efficiency: Efficiency) -> float:
+            return max(step.planned_seconds(efficiency), waits_for_input)
+
+        seconds = step_seconds(assumed.efficiency)
+        free = dataclasses.replace(assumed.efficiency, instruction_seconds=0.0)
         saving = _saving(config, step, seconds, assumed.disk)
         examples_per_second = batch / seconds
         reading = Reading(
@@ -138,8 +145,8 @@ class RunPlan:
             steps * batch / corpus.examples,
         )
 
-        def lasts(step_seconds: float, saved_hours: float) -> Duration:
-            total = steps * step_seconds + 3600 * saved_hours
+        def lasts(seconds: float, saved_hours: float) -> Duration:
+            total = steps * seconds + 3600 * saved_hours
             return Duration.of(total, devices, assumed.dollars)
 
         return cls(
@@ -150,7 +157,8 @@ class RunPlan:
             saving=saving,
             least=lasts(step.least_seconds, 0),
             planned=lasts(seconds, saving.hours),
-            slow=lasts(slow_seconds, saving.hours),
+            free_starts=lasts(step_seconds(free), saving.hours),
+            slow=lasts(step_seconds(slow(config, assumed.efficiency)), saving.hours),
             time_shares=_time_shares(step, steps, seconds, saving, assumed.efficiency),
             used={
                 "memory of a chip": step.chip_memory / devices.chip.memory,

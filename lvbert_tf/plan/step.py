@@ -28,7 +28,9 @@ _OPTIMIZER_BYTES = 40  # a parameter and step: weights, moments and gradients, r
 _GRADIENT_BYTES = 4  # a parameter; gradients are summed in float32
 _CODE_BYTES = 320e6  # the compiled step of 24 layers
 # Instructions of those compiled steps without copies, for each layer of either network. What it costs to
-# start one was not measured; it matters where a chip has little work.
+# start one matters where a chip has little work. It was not measured here: a published run of 80 small
+# kernels on a GPU (cuda.juliagpu.org/dev/usage/graphs) takes 0.9 microseconds a kernel as a graph, 3.3
+# when each is launched by itself, their work included. For TPUs no figure was found.
 _INSTRUCTIONS, _SLOW_INSTRUCTION_SECONDS = 120, 3e-6
 # The share of a v5e's peak that the steps of LV-BERT-small and -base reach by libtpu's own estimate, the
 # slowest of all figures that there are. No accelerator has confirmed or refuted it yet.

@@ -130,6 +130,7 @@ def _run_rows(plan: RunPlan) -> _Rows:
     reading = plan.reading
     yield "steps", f"{plan.steps:,}, {plan.step.flops * plan.steps:.2e} FLOPs"
     yield "planned", _duration(plan.planned)
+    yield "if instructions started at once", _duration(plan.free_starts)
     yield "least", _duration(plan.least)
     yield "slow", _duration(plan.slow)
     yield "epochs", f"{reading.epochs:.2f}"

@@ -86,6 +86,18 @@ def test_the_plan_of_lv_bert_small_on_a_v5e_is_that_of_the_documentation():
     assert plan.step.arithmetic_seconds / plan.step_seconds == pytest.approx(0.4, abs=0.025)
 
 
+def test_what_starting_instructions_adds():
+    """A little work on a fast chip is mostly starting instructions; otherwise they do not matter."""
+    config = config_of("lv_bert_base")
+    fast, slower = plan_of(config, "h100-8"), plan_of(config, "a100-8")
+    step = fast.step
+    work = max(step.arithmetic_seconds / 0.4, step.memory_seconds / 0.7)
+    free_hours = fast.steps * (work + step.all_reduce_seconds) / 3600 + fast.saving.hours
+    assert fast.bound == "starting instructions"
+    assert fast.free_starts.hours == pytest.approx(free_hours) and free_hours < fast.planned.hours
+    assert slower.free_starts == slower.planned
+
+
 def test_all_reduce_by_hand():
     size = 1e9
     assert Devices.parse("h100-1").all_reduce_seconds(size) == 0
