@@ -42,7 +42,7 @@ def run_table(
             _title(config, devices, assumed),
             *_section("Corpus", _corpus_rows(corpus, rates)),
             *_section("Step", _step_rows(config, devices, plan)),
-            *_section("Run", _run_rows(plan)),
+            *_section("Run", _run_rows(devices, plan)),
             *_section("Memory of a chip, estimated", _memory_rows(config, devices, plan)),
             *_section("Checkpoints", _checkpoint_rows(config, plan)),
             *_section("Limits", _limit_rows(plan)),
@@ -75,7 +75,7 @@ def search_table(
             *_section("Corpus", _corpus_rows(corpus, rates)),
             *_section("Stages of the search", stages),
             *_section("Step of the supernet", _step_rows(config, devices, plan.supernet)),
-            *_section("Training of the supernet", _run_rows(plan.supernet)),
+            *_section("Training of the supernet", _run_rows(devices, plan.supernet)),
             *_section("Memory of a chip, estimated", _memory_rows(config, devices, plan.supernet)),
             *_section("Checkpoints of the supernet", _checkpoint_rows(config, plan.supernet)),
             *_section("Limits", _limit_rows(plan.supernet)),
@@ -126,7 +126,7 @@ def _step_rows(config: PretrainingConfig, devices: Devices, plan: RunPlan) -> _R
     )
 
 
-def _run_rows(plan: RunPlan) -> _Rows:
+def _run_rows(devices: Devices, plan: RunPlan) -> _Rows:
     reading = plan.reading
     yield "steps", f"{plan.steps:,}, {plan.step.flops * plan.steps:.2e} FLOPs"
     yield "planned", _duration(plan.planned)
@@ -138,6 +138,9 @@ def _run_rows(plan: RunPlan) -> _Rows:
         "a machine reads",
         f"{_size(reading.bytes_per_second)} a second, {reading.examples_per_second:,.0f} examples",
     )
+    if devices.machines > 1:
+        store = reading.bytes_per_second * devices.machines
+        yield "all machines read", f"{_size(store)} a second, each of them all records"
 
 
 def _memory_rows(config: PretrainingConfig, devices: Devices, plan: RunPlan) -> _Rows:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -49,17 +50,11 @@ def test_records_in_a_bucket_are_those_on_the_disk_in_the_same_order(stored, bui
         assert sorted(map(str, found[2])) != [] and len(found[2]) == len(found[1])
 
 
-def test_a_block_is_one_request_of_its_own_bytes(stored, built, monkeypatch):
-    """With blocks of 20 records, of which a file has several."""
+@pytest.fixture
+def requests(monkeypatch):
+    """The numbers of bytes of all ranges that are read from the bucket."""
     from object_store.directory_store import DirectoryStore
-    from test_input_pipeline import with_blocks
 
-    here = with_blocks(RecordSet.open(f"{built}/pretrain_data.tfrecord*", SETTINGS), 20)
-    import dataclasses
-
-    there = dataclasses.replace(
-        here, files=tuple(f"{stored}/{file.rpartition('/')[2]}" for file in here.files)
-    )
     cat, asked = DirectoryStore.cat_file, []
 
     def counted(self, path, start=None, end=None, **more):
@@ -68,11 +63,44 @@ def test_a_block_is_one_request_of_its_own_bytes(stored, built, monkeypatch):
         return content
 
     monkeypatch.setattr(DirectoryStore, "cat_file", counted)
-    rows = [list(evaluation_dataset(each, 8).as_numpy_iterator()) for each in (there, here)]
+    return asked
+
+
+@pytest.fixture
+def blocks_of_20(stored, built):
+    """The same records in the bucket and on the disk, in blocks of 20, of which a file has several."""
+    from test_input_pipeline import with_blocks
+
+    here = with_blocks(RecordSet.open(f"{built}/pretrain_data.tfrecord*", SETTINGS), 20)
+    files = tuple(f"{stored}/{file.rpartition('/')[2]}" for file in here.files)
+    return dataclasses.replace(here, files=files), here
+
+
+def test_a_block_is_one_request_of_its_own_bytes(blocks_of_20, requests):
+    _there, here = blocks_of_20
+    rows = [list(evaluation_dataset(each, 8).as_numpy_iterator()) for each in blocks_of_20]
     for ours, theirs in zip(*rows, strict=True):
         np.testing.assert_equal(ours, theirs)
-    assert len(asked) == len(here.block_examples)
-    assert sum(asked) == sum(shard.bytes for shard in here.manifest.training.shards)
+    assert len(requests) == len(here.block_examples)
+    assert sum(requests) == sum(shard.bytes for shard in here.manifest.training.shards)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_what_workers_read_of_an_epoch(blocks_of_20, requests, monkeypatch, workers):
+    """Each reads every block once, and what is read ahead; together they have all rows."""
+    monkeypatch.setattr(input_pipeline, "WINDOW_EXAMPLES", 40)
+    there, here = blocks_of_20
+    steps = here.num_examples // 8
+    alone = list(itertools.islice(training_dataset(here, 8, 1).as_numpy_iterator(), steps))
+    parts, blocks = [], len(here.block_examples)
+    for index in range(workers):
+        requests.clear()
+        dataset = training_dataset(there, 8, 1, worker=(index, workers))
+        parts.append(list(itertools.islice(dataset.as_numpy_iterator(), steps)))
+        assert blocks - 2 <= len(requests) <= blocks + 2 * 10  # windows of two blocks, some ahead
+    for whole, *shares in zip(alone, *parts, strict=True):
+        for name, rows in whole.items():
+            np.testing.assert_array_equal(rows, np.concatenate([part[name] for part in shares]))
 
 
 def test_damage_that_appears_later_is_one_line(stored):
