@@ -8,7 +8,7 @@ from typing import Any
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io import locks
 from lvbert_tf.io.paths import BucketPath
 from lvbert_tf.io.sealed import is_whole, with_checksum
@@ -77,8 +77,15 @@ class CheckedBackend(JournalFileBackend):
     """Optuna's file, each of whose records has a checksum: a digit may be damaged and stay a digit."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Adds records; Optuna passes over the names that it does not know."""
-        super().append_logs([with_checksum(log) for log in logs])
+        """Adds records; Optuna passes over the names that it does not know.
+
+        Raises:
+          InputError: they cannot be written, e.g. on a full disk.
+        """
+        try:
+            super().append_logs([with_checksum(log) for log in logs])
+        except OSError as error:
+            raise InputError(f"cannot write {self._file_path}: {reason(error)}") from error
 
 
 class BucketBackend(CheckedBackend):

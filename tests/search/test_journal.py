@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import time
 
 import optuna
@@ -146,3 +147,12 @@ def test_a_journal_that_cannot_be_written_is_refused(journal, monkeypatch):
     monkeypatch.setattr(journal_module.os, "open", no_open)
     with pytest.raises(InputError, match="Permission denied"):
         study.set_user_attr("note", 1)
+
+
+def test_a_journal_on_a_full_disk_is_named_and_gone_on_with(journal, full_disk):
+    study = read(journal)
+    said = re.escape(f"cannot write {journal}: File too large")
+    with full_disk(journal.stat().st_size + 10), pytest.raises(InputError, match=said):
+        study.set_user_attr("note", 1)
+    read(journal).set_user_attr("note", 2)
+    assert read(journal).user_attrs["note"] == 2
