@@ -46,7 +46,7 @@ demo-search: $(PACKAGE)
 	@$(PYTHON) demo.py --search
 
 test: $(DEVELOPMENT)
-	@$(PYTHON) -m pytest -p tests.costs --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	@$(PYTHON) -m pytest -p tests.costs -p tests.forked_files \
 	  $(PYTEST_ARGS)
 
 # Beside .venv, not in it: a PyTorch for GPUs, which pip takes where it finds no other, is 3 GB.

@@ -1,7 +1,6 @@
 """Shared by all tests: a quiet TensorFlow, the reference's numbers, tiny models and batches."""
 
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -49,32 +48,6 @@ def pytest_collection_finish():
 
         leave_gradients_to_graphs()
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item, nextitem):
-    """Gives back, after a file's last test, what memory its models and traced functions took.
-
-    In the tear-down the test would still have its fixtures.
-    """
-    result = yield
-    if nextitem is None or nextitem.path != item.path:
-        _forget()
-    return result
-
-
-def _forget():
-    if "tensorflow" not in sys.modules:
-        return
-    import keras
-
-    # Keras collects garbage for each attribute that a layer loses, as it does when it is quantised. So
-    # what stays is frozen: a collection need not look at it.
-    gc.unfreeze()
-    keras.backend.clear_session()
-    gc.freeze()
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # of glibc
-        libc.malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

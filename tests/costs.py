@@ -1,10 +1,10 @@
 """Prints what the tests cost: pytest's `-p tests.costs`.
 
-Processor time is that of the worker ("own s") and of the processes that its tests started and waited
-for ("children s"); unlike the wall clock it hardly depends on what else the machine does. "MB kept" is
-by how much the worker's memory grew from before a test until after its fixtures were torn down, and
-"MB peak" the most that the worker held during it. What a fixture of a module or of the session costs is
-counted for the first test that asks for it.
+Processor time is that of the process that runs the test ("own s") and of those that the test started
+and waited for ("children s"); unlike the wall clock it hardly depends on what else the machine does.
+"MB kept" is by how much the process's memory grew from before a test until after its fixtures were torn
+down, and "MB peak" the most that it held during it. What a fixture of a module or of the session costs
+is counted for the first test that asks for it.
 """
 
 import os
@@ -52,42 +52,40 @@ def spent() -> tuple[float, ...]:
 
 
 class Costs:
-    """Measures in each worker; gathers and prints where the tests were started."""
+    """Measures where a test runs; prints where the reports arrive.
+
+    The numbers travel with the report of the test's tear-down.
+    """
 
     def __init__(self, shown):
         self.shown = shown
+        self.before = ()
         # (node id, own processor seconds, children's, wall seconds, megabytes kept, peak megabytes)
         self.tests = []
-        self.workers = {}  # name -> peak megabytes
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item):
-        """Measures a test with its set-up and tear-down."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self):
+        """Begins to measure a test."""
         forget_peak()
-        before = spent()
-        result = yield
-        costs = (b - a for a, b in zip(before, spent(), strict=True))
-        self.tests.append((item.nodeid, *costs, peak_megabytes()))
-        return result
+        self.before = spent()
 
-    def pytest_sessionfinish(self, session):
-        """A worker sends what it measured to the process that started it."""
-        if session.config.getoption("numprocesses", None):
-            return  # this process only hands the tests out
-        worker = getattr(session.config, "workerinput", {}).get("workerid", "main")
-        self.workers[worker] = max((peak for *_, peak in self.tests), default=0.0)
-        if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["costs"] = [self.tests, self.workers]
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call):
+        """Ends measuring after the tear-down."""
+        report = yield
+        if call.when == "teardown":
+            costs = (after - before for before, after in zip(self.before, spent(), strict=True))
+            report.user_properties.append(("costs", [*costs, peak_megabytes()]))
+        return report
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node):
-        """Gathers what a worker sent, if it did not crash."""
-        tests, workers = getattr(node, "workeroutput", {}).get("costs", ([], {}))
-        self.tests += tests
-        self.workers |= workers
+    def pytest_runtest_logreport(self, report):
+        """Gathers."""
+        self.tests += [
+            (report.nodeid, *value) for name, value in report.user_properties if name == "costs"
+        ]
 
     def pytest_terminal_summary(self, terminalreporter):
-        """Prints the files and the tests that cost most, and each worker's peak of memory."""
+        """Prints the files and the tests that cost most, and the most memory of a process."""
         files = defaultdict(lambda: (0.0,) * 5)
         for test, *costs, peak in self.tests:
             name = test.partition("::")[0]
@@ -96,11 +94,13 @@ class Costs:
         terminalreporter.section("what the tests cost")
         self._table(terminalreporter, "file", [(name, *costs) for name, costs in files.items()])
         self._table(terminalreporter, "test", self.tests)
-        for worker, peak in sorted(self.workers.items()):
-            terminalreporter.write_line(f"memory of worker {worker}: at most {peak:,.0f} MB")
+        largest = max((peak for *_, peak in self.tests), default=0.0)
+        terminalreporter.write_line(
+            f"memory of a process that runs tests: at most {largest:,.0f} MB"
+        )
         usages = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         minutes = sum(map(processor_seconds, usages)) / 60
-        terminalreporter.write_line(f"processor time of all workers: {minutes:.1f} minutes")
+        terminalreporter.write_line(f"processor time of all processes: {minutes:.1f} minutes")
 
     def _table(self, terminalreporter, title, rows):
         heads = ("own s", "children s", "wall s", "MB kept", "MB peak")

@@ -1,5 +1,7 @@
 """Ranking answers: by hand, and against the reference's loops over random spans."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,12 +11,15 @@ from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 from lvbert_tf.text.windows import WindowSizes, make_windows
 
-TOKENIZER = Tokenizer(Vocabulary((*SPECIAL_TOKENS, "who", *"abcdefgh")))
+
+@functools.cache
+def tokenizer():
+    return Tokenizer(Vocabulary((*SPECIAL_TOKENS, "who", *"abcdefgh")))
 
 
 def windows_over(contexts, sizes=(9, 1, 2)):
     """By default a window has 5 tokens, from position 3 on."""
-    return make_windows(TOKENIZER, ["who"] * len(contexts), contexts, WindowSizes(*sizes))
+    return make_windows(tokenizer(), ["who"] * len(contexts), contexts, WindowSizes(*sizes))
 
 
 def spans_of_rows(*rows):

@@ -24,11 +24,11 @@ def test_uniform_sampling():
 
 
 MASKED = {
-    "token_ids": tf.constant([[2, 10, 11, 12, 3], [2, 20, 21, 3, 0]]),
-    "mask_positions": tf.constant([[2, 1, 0], [1, 0, 0]]),
-    "mask_weights": tf.constant([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
+    "token_ids": np.array([[2, 10, 11, 12, 3], [2, 20, 21, 3, 0]], np.int32),
+    "mask_positions": np.array([[2, 1, 0], [1, 0, 0]], np.int32),
+    "mask_weights": np.array([[1, 1, 0], [1, 0, 0]], np.float32),
 }
-SAMPLED = tf.constant([[40, 10, 41], [42, 43, 44]])
+SAMPLED = np.array([[40, 10, 41], [42, 43, 44]], np.int32)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from scipy import stats
 from lvbert_tf.pretraining.masking import MaskingSpec, mask_tokens, place
 
 CLS, SEP, MASK = 2, 3, 4
-SEED = tf.constant([11, 7])
+SEED = np.array([11, 7], np.int32)
 # 18 real tokens, of which 14 may be chosen, and 2 of padding.
 SEQUENCE = np.array([CLS, *range(10, 17), SEP, *range(20, 24), MASK, *range(30, 33), SEP, 0, 0])
 CANDIDATES = np.flatnonzero(SEQUENCE >= 10)
