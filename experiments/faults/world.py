@@ -17,6 +17,7 @@ from lvbert_tf.io.whole import remove
 LENGTH = 16
 STEPS = 400
 _SAVE_STEPS = 50
+_WORKER_SECONDS = 60.0
 _ADDRESSES = 20  # of the State of the Union, of which half a megabyte of records is built
 _REVIEWS = 160
 TASK = "reviews"
@@ -167,7 +168,9 @@ class Site:
             for each in sockets:
                 each.bind(("127.0.0.1", 0))
             addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-        arguments = self.pretrain(TWO_WORKERS, None, "--strategy=multi_worker")
+        # A worker whose other one was killed before they met does not wait for half an hour.
+        hparams = {"worker_timeout": _WORKER_SECONDS}
+        arguments = self.pretrain(TWO_WORKERS, hparams, "--strategy=multi_worker")
         clusters = [
             {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
             for index in range(2)
