@@ -116,10 +116,13 @@ def fail(message: str, status: int = EXIT_INPUT_ERROR) -> NoReturn:
 
 def end_at_once(message: str) -> NoReturn:
     """As `fail`, from any thread, though the main thread waits in TensorFlow and cannot be woken."""
-    try:
-        fail(message)
-    finally:
-        os._exit(EXIT_INPUT_ERROR)
+    from tqdm import tqdm  # whoever calls this has it; `--help` need not wait for it
+
+    with tqdm.external_write_mode(sys.stderr, nolock=True):  # the line may be that of a bar
+        try:
+            fail(message)
+        finally:
+            os._exit(EXIT_INPUT_ERROR)
 
 
 def run(main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None) -> None:

@@ -268,3 +268,18 @@ def test_the_programs_refuse_in_one_line(arguments):
     command = [sys.executable, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert_one_line_error(result, "none")
+
+
+def test_a_thread_that_ends_the_process_clears_the_line_of_the_bar():
+    code = """
+import threading, time
+from tqdm import tqdm
+from lvbert_tf import cli
+with tqdm(total=9):
+    threading.Thread(target=cli.end_at_once, args=("nobody\\nanswers",)).start()
+    time.sleep(60)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT)
+    bar, shown = result.stderr.decode().rsplit("\r", 1)
+    assert result.returncode == 2 and shown == "error: nobody answers\n"
+    assert "0/9" in bar and "\n" not in bar

@@ -17,7 +17,7 @@ from lvbert_tf.io.whole import remove
 LENGTH = 16
 STEPS = 400
 _SAVE_STEPS = 50
-_WORKER_SECONDS = 60.0
+_WORKER_SECONDS = 120.0
 _ADDRESSES = 20  # of the State of the Union, of which half a megabyte of records is built
 _REVIEWS = 160
 TASK = "reviews"
