@@ -162,7 +162,7 @@ TARGETS = [
         3,
         (f"{_TRIALS}/{TASK}_1",),
         _alone(lambda site: site.export()),
-        ("serving/**/*",),
+        ("serving/reviews/1/**/*",),
     ),
     Target(
         "convert",

@@ -87,8 +87,11 @@ class _Killer:
             for ending in endings:
                 if problem := _problem(ending, target, saved, site):
                     return done, problem, words
-            done += any(ending.signalled for ending in endings)
+            killed = any(ending.signalled for ending in endings)
+            done += killed
             words += [e.message[:100] for e in endings if e.status in (2, 143) and e.message]
+            if killed and not target.difference(self.world, site.file()):
+                return done, "", words  # it came too late: all was written
             if all(ending.status == 0 for ending in endings):
                 for command in target.finish(site):
                     if (ending := run(command)).status:

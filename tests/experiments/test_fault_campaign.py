@@ -79,32 +79,58 @@ def test_of_two_builds_in_a_directory_one_is_refused(world, storage):
     assert result.good and result.message.startswith("error: "), result
 
 
-def test_kills_come_within_the_time_that_was_measured(world, tmp_path, monkeypatch):
+@pytest.fixture
+def killed(world, tmp_path, monkeypatch):
+    """Kills once a program that does each time what the next text says, and takes two seconds at most.
+
+    Returns:
+      what came of it, and the seconds after which processes were killed.
+    """
+
+    def kill(*codes):
+        started, waited = iter(codes), []
+
+        class Recorded(kills.Running):
+            def wait(self, seconds):
+                waited.append(seconds)
+                return super().wait(seconds)
+
+        def start(site):
+            return [Command([sys.executable, "-c", next(started), site.path("corpus", "more")])]
+
+        target = Target("toy", "a toy", 1, ("corpus",), start, ("corpus/*",))
+        monkeypatch.setattr(kills, "TARGETS", [target])
+        monkeypatch.setattr(kills, "Running", Recorded)
+        (tmp_path / "undisturbed").mkdir()
+        (tmp_path / "undisturbed" / "toy_disk.json").write_text("2.0")
+        undisturbed = Undisturbed(world, tmp_path / "undisturbed")
+        storage = Storage.open(DISK, tmp_path)
+        (case,) = kills.cases(world, "toy", 50, 0, storage, undisturbed)
+        result = case.run(tmp_path / "case")
+        return result, [seconds for seconds in waited if seconds < PATIENCE]
+
+    return kill
+
+
+NOTHING, SLOW = "pass", "import time; time.sleep(60)"
+
+
+def test_kills_come_within_the_time_that_was_measured(killed):
     """The first process ends before it is killed, the second one does not."""
-    storage = Storage.open(DISK, tmp_path)
-    sleeps = iter((0, 60, 0))
-    waited = []
-
-    class Recorded(kills.Running):
-        def wait(self, seconds):
-            waited.append(seconds)
-            return super().wait(seconds)
-
-    def start(site):
-        site.file("made").write_text("done")
-        return [Command([sys.executable, "-c", f"import time; time.sleep({next(sleeps)})"])]
-
-    target = Target("sleep", "sleeping", 1, ("corpus",), start, ("corpus/*",))
-    monkeypatch.setattr(kills, "TARGETS", [target])
-    monkeypatch.setattr(kills, "Running", Recorded)
-    (tmp_path / "undisturbed").mkdir()
-    (tmp_path / "undisturbed" / "sleep_disk.json").write_text("2.0")
-    undisturbed = Undisturbed(world, tmp_path / "undisturbed")
-    (case,) = kills.cases(world, "sleep", 50, 0, storage, undisturbed)
-    result = case.run(tmp_path / "case")
-    moments = [seconds for seconds in waited if seconds < PATIENCE]
+    result, moments = killed(NOTHING, SLOW)
     assert result.good and result.kills == 1, result
     assert len(moments) == 2 and all(0.6 <= moment <= 2.0 for moment in moments)
+
+
+def test_what_was_all_written_when_it_was_killed_need_not_be_done_again(killed):
+    result, _ = killed(SLOW, "raise AssertionError('started again')")
+    assert result.good and result.kills == 1, result
+
+
+def test_other_files_than_undisturbed_are_seen(killed):
+    write = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('x')"
+    result, _ = killed(f"{write}; {SLOW}", NOTHING)
+    assert not result.good and "not those" in result.lost, result
 
 
 @pytest.mark.slow
