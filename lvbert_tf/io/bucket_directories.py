@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fsspec.callbacks import Callback
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
@@ -181,29 +180,12 @@ def _missing(marker: dict[str, Any], sizes: dict[str, int]) -> str | None:
 
 
 @contextlib.contextmanager
-def _progress(what: str, total: int) -> Iterator[Callback | None]:
+def _progress(what: str, total: int) -> Iterator[Any]:
+    """What a store tells of its progress: a callback of fsspec's, or None for little."""
     if total < _BAR_BYTES:
         yield None
         return
+    from lvbert_tf.io.transfer_bars import OfFiles
+
     with tqdm(total=total, unit="B", unit_scale=True, desc=what, leave=False) as bar:
-        yield _OfFiles(bar)
-
-
-class _OfFiles(Callback):
-    """Moves a bar by the bytes of every file, which fsspec reports to a callback of its own."""
-
-    def __init__(self, bar: tqdm):
-        super().__init__()
-        self._bar = bar
-
-    def branched(self, path_1: Any, path_2: Any, **_: Any) -> Callback:
-        return _OfOneFile(self._bar)
-
-
-class _OfOneFile(Callback):
-    def __init__(self, bar: tqdm):
-        super().__init__()
-        self._bar = bar
-
-    def relative_update(self, inc: int = 1) -> None:
-        self._bar.update(inc)
+        yield OfFiles(bar)

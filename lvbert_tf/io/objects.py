@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-import fsspec
-
 from lvbert_tf.errors import InputError
 
 
@@ -29,6 +27,8 @@ class MissingObject(FileNotFoundError, InputError):
 
 def store_of(path: PurePath) -> Any:
     """The fsspec file system of a path in a bucket."""
+    import fsspec  # here, because it takes a fifth of a second
+
     # Other processes write there too: no listing may be remembered.
     return fsspec.filesystem(path.parts[0][:-1], use_listings_cache=False)
 

@@ -16,8 +16,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path, PosixPath, PurePath, PurePosixPath
 from typing import Any
 
-import fsspec
-
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.objects import ObjectReader, explained, nanoseconds, store_of
 
@@ -56,6 +54,8 @@ def parse_path(text: "str | os.PathLike[str]") -> Path:
     if not parts[0] or ".." in parts:
         raise InputError(f"{text}: expected {scheme}://BUCKET/... without '..'")
     extra, package = _STORES[scheme]
+    import fsspec  # here, because it takes a fifth of a second
+
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
