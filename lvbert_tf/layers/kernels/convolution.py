@@ -35,19 +35,33 @@ def _filters(kernel, dtype):
 
 
 def _convolve(padded, filters):
-    image, taps = tf.expand_dims(padded, 1), filters.shape[1]
-    result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
-    # TensorFlow leaves the padding in the result of an empty batch.
-    return result[:, : ops.shape(padded)[1] - taps + 1]
+    batch, length, channels = ops.shape(padded)
+    # Reshapes in place of `expand_dims` and `[:, 0]`: with those OpenVINO transposes twice on the way in
+    # and twice on the way out. And TensorFlow leaves the padding in the result of an empty batch, which
+    # the second one removes.
+    image = tf.reshape(padded, (batch, 1, length, channels))
+    result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")
+    return tf.reshape(result, (batch, length - filters.shape[1] + 1, channels))
 
 
 @depthwise_convolution.in_mode("whole")
 @repeated_in_backward_pass
 def sum_of_shifted(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Products and sums, which XLA merges into one loop: GPUs have no fast grouped convolution."""
-    taps, length = kernel.shape[0], ops.shape(padded)[1] - kernel.shape[0] + 1
+    taps = kernel.shape[0]
     wide, kernel = tf.cast(padded, tf.float32), tf.cast(kernel, tf.float32)
-    return tf.cast(sum(wide[:, k : k + length] * kernel[k] for k in range(taps)), padded.dtype)
+    total = sum(_shifted(wide, tap, taps) * kernel[tap] for tap in range(taps))
+    return tf.cast(total, padded.dtype)
+
+
+def _shifted(padded, tap, taps):
+    """`padded[:, tap : tap + length]`, for a length of `taps - 1` less than that of `padded`.
+
+    The ends are numbers, whether the length is known or not. XLA compiles a step anew for each value of
+    an end that a branch of a conditional computes, which is where a supernet has its layers; and engines
+    for exported models spend as long on computing the ends as on the slices.
+    """
+    return padded[:, tap : tap - taps + 1 or None]
 
 
 @depthwise_convolution.in_mode("stretches")
@@ -139,10 +153,9 @@ def average_over_window(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted_sum(weights, value):
-    # A number where it is known: XLA compiles a step anew for each value of a slice's end that a branch
-    # of a conditional computes, which is where a supernet has its layers.
-    length, taps = ops.shape(weights)[1], weights.shape[-1]
-    return sum(weights[..., k : k + 1] * value[:, k : k + length] for k in range(taps))
+    taps = weights.shape[-1]
+    by_tap = enumerate(tf.split(weights, taps, axis=-1))
+    return sum(weight * _shifted(value, tap, taps) for tap, weight in by_tap)
 
 
 @average_over_window.in_mode("stretches")
