@@ -1,6 +1,6 @@
 """Predicting with a task's model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lvbert_tf.finetuning.learning.batches import (
+    BatchPlan,
     batches,
     may_bucket,
     padded_lengths,
@@ -105,21 +106,37 @@ class Predictor:
         longest = self.objective.model.preprocessor.sequence_length
         compilation = compilation_of(self.strategy, jit_compile=False)
         choices = padded_lengths(features.lengths, longest, bucket, compilation)
-        plan = prediction_plan(features.lengths, self.settings.eval_batch_size, choices)
+        replicas = self.strategy.num_replicas_in_sync
+        all_rows = max(1, -(-features.num_rows // replicas)) * replicas
+        batch_size = min(self.settings.eval_batch_size, all_rows)
+        plan = prediction_plan(features.lengths, batch_size, choices)
         found: dict[str, list] = {}
-        iterator = batches_of_replicas(
-            self.strategy, lambda host, replicas: batches(features, plan, 0, host, replicas)
-        )
+        results = self._results(features, plan)
         for rows in plan.rows:
             if stopped():
                 return None
-            for name, values in self._outputs(iterator).items():
+            for name, values in next(results).items():
                 column = found.setdefault(name, [None] * features.num_rows)
                 for row, value in zip(rows, values.numpy(), strict=True):
                     if row >= 0:
                         column[row] = value
             progress(int((rows >= 0).sum()))
         return found
+
+    def _results(
+        self, features: TaskFeatures, plan: BatchPlan
+    ) -> Iterator[Mapping[str, tf.Tensor]]:
+        """The outputs of each batch."""
+        if len(plan.rows) == 1 and self.strategy.num_replicas_in_sync == 1:
+            # Tracing takes seconds, longer than one batch does without.
+            batch = features.batch(tf.constant(plan.rows[0]), int(plan.lengths[0]))
+            yield self.strategy.run(self._replica_outputs, args=(batch,))
+            return
+        iterator = batches_of_replicas(
+            self.strategy, lambda host, replicas: batches(features, plan, 0, host, replicas)
+        )
+        for _ in plan.rows:
+            yield self._outputs(iterator)
 
     def _batch_outputs(self, iterator):
         # The batch is taken inside the graph, where its length is unknown: one trace serves all lengths.
