@@ -232,6 +232,13 @@ BUILD = ("build_pretraining_dataset.py", "--corpus_dir=x", "--vocab_file=x", "--
         ((*FINETUNE, "--task=sst"), "--task is of no use without --predict"),
         ((*FINETUNE, "--predict=-", "--overwrite"), "--overwrite is of no use with --predict"),
         ((*FINETUNE, "--predict=-", "--tpu=local"), "--tpu is of no use with --predict"),
+        ((*FINETUNE, "--exported=x"), "--exported is of no use without --predict"),
+        (
+            (*FINETUNE, "--predict=-", "--exported=x"),
+            "--data_dir is of no use with --exported, which is the model",
+        ),
+        (("run_finetuning.py", "--model_name=x"), "--data_dir must be given; --help lists the"),
+        (("run_finetuning.py", "--data_dir=x"), "--model_name must be given; --help lists the"),
         ((*SEARCH, "--stage=report", "--virtual_devices=2"), "--virtual_devices is of no use with"),
         (
             (*CONVERT, "--to=preset", "--reference_code=electra"),

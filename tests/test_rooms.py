@@ -22,7 +22,8 @@ ROOMS = (
         "finetuning.results",
         "finetuning.learning",
     ),
-    *("finetuning.line_requests", "finetuning.predict_lines", "finetuning.run"),
+    *("finetuning.line_requests", "finetuning.line_answers"),
+    *("finetuning.predict_lines", "finetuning.run"),
     *("search", "plan", "conversion", "serving", "programs"),
 )
 """From the ground up: a room imports rooms before it and its own files, no others."""

@@ -22,6 +22,9 @@ To evaluate trained models again: --hparams '{..., "do_train": false}'. To use o
 reads a text a line, or a JSON object a line with the keys text and, of pairs, text_pair
 (classification, regression), text or words (tagging), question and context (span), and an id if you
 like, which comes back. It writes a JSON object for each line, in UTF-8. docs/finetuning.md has more.
+The fastest way, for a classifier or regressor that export_saved_model.py has written for OpenVINO:
+
+  echo "a fine film" | python run_finetuning.py --exported SERVING/sst/1 --predict -
 
 Exit codes: 0 done, 1 the loss became non-finite, 2 bad input, 143 stopped after saving.
 """
@@ -31,6 +34,7 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
+from lvbert_tf.errors import InputError
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.hparams import help_lines
 from lvbert_tf.quiet_import import import_tensorflow
@@ -42,14 +46,20 @@ __doc__ += f"\nHyperparameters, with their defaults:\n\n{help_lines(FinetuningCo
 
 def define_flags() -> None:
     """Defines the flags of the program."""
-    cli.define_path("data_dir", None, "Where finetuning_data/ and models/ are.", required=True)
-    flags.DEFINE_string("model_name", None, "Name of the directory under models/.", required=True)
+    cli.define_path("data_dir", None, "Where finetuning_data/ and models/ are.")
+    flags.DEFINE_string("model_name", None, "Name of the directory under models/.")
     flags.DEFINE_string(
         "hparams", "", "JSON, or a .json or .toml file; the names are listed above."
     )
     flags.DEFINE_bool("overwrite", False, "Remove what was trained on these tasks before.")
     cli.define_path("predict", None, "A file to predict for, - for standard input.")
     cli.define_path("output", "-", "Where predictions go, - for standard output.")
+    cli.define_path(
+        "exported",
+        None,
+        "A version that export_saved_model.py has written, which predicts in place of a trial's model,"
+        " without TensorFlow if it is for another engine.",
+    )
     flags.DEFINE_integer("trial", 1, "The trial whose model predicts.")
     flags.DEFINE_string(
         "task", None, "Which task to predict for, of a model that has learned several."
@@ -66,16 +76,23 @@ def define_flags() -> None:
 def main() -> int:
     """Fine-tunes, evaluates or predicts."""
     if FLAGS.predict is None:
-        cli.refuse_unused(("output", "trial", "task", "predict_format"), "without --predict")
+        unused = ("output", "exported", "trial", "task", "predict_format")
+        cli.refuse_unused(unused, "without --predict")
     else:
         why = "with --predict, which trains nothing and computes on one device"
         cli.refuse_unused(("overwrite", *cli.DEVICE_FLAGS), why)
-    import_tensorflow()  # here, so that --help need not wait for it
-    from lvbert_tf.finetuning.predict_lines import predict_lines
-    from lvbert_tf.finetuning.run import finetune
-
     logging.set_verbosity(logging.WARNING)
+    if FLAGS.exported is not None:
+        why = "with --exported, which is the model and knows its task"
+        cli.refuse_unused(("data_dir", "model_name", "hparams", "trial", "task"), why)
+        return _answer_with_export()
+    for name in ("data_dir", "model_name"):
+        if FLAGS[name].value is None:
+            raise InputError(f"--{name} must be given; --help lists the flags")
+    import_tensorflow()  # here, so that --help need not wait for it
     if FLAGS.predict is not None:
+        from lvbert_tf.finetuning.predict_lines import predict_lines
+
         return predict_lines(
             FLAGS.data_dir,
             FLAGS.model_name,
@@ -86,6 +103,8 @@ def main() -> int:
             FLAGS.task,
             FLAGS.predict_format,
         )
+    from lvbert_tf.finetuning.run import finetune
+
     return finetune(
         FLAGS.data_dir,
         FLAGS.model_name,
@@ -95,6 +114,17 @@ def main() -> int:
         FLAGS.virtual_devices,
         FLAGS.tpu,
     )
+
+
+def _answer_with_export() -> int:
+    from lvbert_tf.finetuning.line_answers import answer_lines
+    from lvbert_tf.serving.exported_lines import load_exported_model
+
+    def load():
+        return load_exported_model(FLAGS.exported)
+
+    answer_lines(load, FLAGS.predict, FLAGS.output, FLAGS.predict_format)
+    return 0
 
 
 run = functools.partial(cli.run, main, define_flags)

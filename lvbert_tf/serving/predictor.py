@@ -73,7 +73,7 @@ class Predictor:
 
     def __init__(self, directory: Path, config: Mapping, files: Mapping, start: Callable):
         self.config = config
-        self._engine = functools.cache(lambda name: start(directory / files[name], name))
+        self.engine = functools.cache(lambda name: start(directory / files[name], name))
         self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.token = self._library.id_to_token
         answers = _ANSWERS[config["kind"]].items()
@@ -116,7 +116,7 @@ class Predictor:
             for place, row in enumerate(chosen):
                 for column, values in zip(inputs[:, place], (*rows[row], 1), strict=True):
                     column[: len(rows[row][0])] = values
-            found = self._engine(signature)(dict(zip(self.config["inputs"], inputs, strict=True)))
+            found = self.engine(signature)(dict(zip(self.config["inputs"], inputs, strict=True)))
             for place, row in enumerate(chosen):
                 outputs[row] = {name: values[place] for name, values in found.items()}
         return outputs

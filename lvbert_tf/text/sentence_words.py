@@ -4,9 +4,16 @@
 form feed and carriage return separate words. Every other blank is a part of a word: the no-break space,
 the ideographic space, Unicode's line separators, control characters and characters without width. In
 training the words are given by the files.
+
+TensorFlow is imported where it is used: who only splits a string need not wait for it.
 """
 
-import tensorflow as tf
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Not a tensor: a tensor made on import would start TensorFlow before its devices are chosen.
 _WHITESPACE = (" ", "\t", "\n", "\v", "\f", "\r")
@@ -19,6 +26,8 @@ def words_of(sentence: str) -> tuple[str, ...]:
 
 def split_words(sentences: tf.Tensor) -> tf.RaggedTensor:
     """Splits sentences, also in a graph; string [batch] to ragged string [batch, words]."""
+    import tensorflow as tf
+
     return tf.strings.split(sentences)
 
 
@@ -31,6 +40,8 @@ def word_offsets(sentences: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor
     Returns:
       (starts, ends) in bytes, ragged int64 [batch, words].
     """
+    import tensorflow as tf
+
     characters = tf.strings.bytes_split(sentences)
     is_space = tf.reduce_any(characters.values[:, tf.newaxis] == tf.constant(_WHITESPACE), axis=-1)
     is_word = characters.with_values(~is_space)

@@ -4,6 +4,7 @@ Run by `make test-engines`, as live_engines.py.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,27 @@ def test_answers_without_tensorflow_and_the_project(served, versions, tmp_path, 
     for (name, signature), found in zip(ALL, answers, strict=True):
         expected = answers_of(served[name], signature, ASKED[name][signature])
         assert_same_answers(found, expected)
+
+
+def test_the_program_answers_lines_without_tensorflow(served, versions):
+    command = ["run_finetuning.py", "--exported", str(versions["classifier"]), "--predict", "-"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command],
+        capture_output=True,
+        text=True,
+        input="A fine film.\n",
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(ENVIRONMENT / "engines")},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "openvino" in imported and not {"tensorflow", "keras"} & imported
+    (expected,) = answers_of(served["classifier"], "serving_default", ["A fine film."])
+    found = json.loads(done.stdout)
+    assert found["label"] == expected["label"].decode()
+    assert list(found["probabilities"].values()) == pytest.approx(
+        expected["probabilities"].tolist(), abs=1e-5
+    )
 
 
 def test_without_an_engine_it_says_what_to_install(versions, tmp_path):
