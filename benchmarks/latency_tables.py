@@ -6,7 +6,10 @@ import numpy as np
 
 from benchmarks.contestant import Contestant
 
-REFERENCES = ("PyTorch", "ONNX Runtime")
+OURS = "ours"
+"""What the names of this project's contestants begin with."""
+
+Key = tuple[str, str, str]  # precision, implementation, layers
 
 
 def milliseconds(run: Contestant, request: str) -> np.ndarray:
@@ -30,14 +33,14 @@ def setting(run: Contestant) -> str:
     return f"{run.precision}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def fastest(runs: Sequence[Contestant], request: str) -> list[Contestant]:
-    """Of each implementation and layer string the setting with the smallest median, in order."""
-    best: dict[tuple[str, str], Contestant] = {}
+def fastest(runs: Sequence[Contestant], request: str) -> dict[Key, Contestant]:
+    """Of each precision, implementation and layer string the setting with the smallest median."""
+    best: dict[Key, Contestant] = {}
     for run in filter(lambda run: answered(run, request), runs):
-        rival = best.setdefault((run.name, run.layers), run)
+        rival = best.setdefault((run.precision, run.name, run.layers), run)
         if median(run, request) < median(rival, request):
-            best[run.name, run.layers] = run
-    return list(best.values())
+            best[run.precision, run.name, run.layers] = run
+    return best
 
 
 def times(run: Contestant, other: Contestant, request: str) -> float:
@@ -48,24 +51,34 @@ def times(run: Contestant, other: Contestant, request: str) -> float:
     return float(np.median(np.divide(others, own)))
 
 
-def comparison(runs: Sequence[Contestant], requests: dict[str, tuple[int, int]]) -> str:
-    """All implementations at their fastest setting, request by request.
+def comparison(runs: Sequence[Contestant], requests: Sequence[str]) -> str:
+    """The median milliseconds of all implementations at their fastest number of threads.
 
-    Args:
-      requests: name -> (batch, tokens).
+    Behind those of ours stands how many times as fast they are as the fastest peer of equal precision.
     """
-    heads = [f"times {name}" for name in REFERENCES if any(run.name == name for run in runs)]
-    lines = _header("batch", "tokens", "", "layers", "setting", "p50", "p99", "sentences/s", *heads)
-    for request, (batch, tokens) in requests.items():
-        best = fastest(runs, request)
-        references = [run for name in REFERENCES for run in best if run.name == name]
-        for run in best:
-            answers = milliseconds(run, request)
-            p50, p99 = np.percentile(answers, [50, 99])
-            ratios = [f"{times(run, reference, request):.2f}" for reference in references]
-            rate = f"{1e3 * batch / answers.mean():.0f}"
-            cells = (batch, tokens, run.name, run.layers, setting(run), _ms(p50), _ms(p99), rate)
-            lines.append(_row(*cells, *ratios))
+    best = {request: fastest(runs, request) for request in requests}
+    precisions = dict.fromkeys(run.precision for run in runs)
+    keys = dict.fromkeys((run.precision, run.name, run.layers) for run in runs)
+    lines = _header("precision", "", "layers", *requests)
+    for precision in precisions:
+        for key in (key for key in keys if key[0] == precision):
+            cells = []
+            for request in requests:
+                run = best[request].get(key)
+                if run is None:
+                    cells.append("–")
+                    continue
+                peers = [
+                    other
+                    for (equal, name, _), other in best[request].items()
+                    if equal == precision and not name.startswith(OURS)
+                ]
+                text = _ms(median(run, request))
+                if peers and run.name.startswith(OURS):
+                    peer = min(peers, key=lambda other: median(other, request))
+                    text += f" ({times(run, peer, request):.2f})"
+                cells.append(text)
+            lines.append(_row(*key, *cells))
     return "\n".join(lines)
 
 
@@ -81,19 +94,22 @@ def settings(runs: Sequence[Contestant], requests: Sequence[str]) -> str:
 
 
 def texts(runs: Sequence[Contestant], texts: dict[str, dict]) -> str:
-    """What texts cost, as strings and as token ids, with the setting that is fastest for them.
+    """What texts cost, as strings and as token ids, with the number of threads that is fastest.
 
     Args:
       runs: those that measured texts.
       texts: name -> `text` and `token_ids`.
     """
-    lines = _header("text", "tokens", "setting", "string, p50", "p99", "its token ids, p50")
+    lines = _header(
+        *("text", "tokens", "", "layers", "setting", "string, p50", "p99", "its token ids, p50")
+    )
     for name, text in texts.items():
-        for run in fastest(runs, f"{name} text"):
+        for run in fastest(runs, f"{name} text").values():
             p50, p99 = np.percentile(milliseconds(run, f"{name} text"), [50, 99])
             words = f"{name}, {len(text['text'].split())} words"
             ids = _ms(median(run, f"{name} ids"))
-            lines.append(_row(words, len(text["token_ids"]), setting(run), _ms(p50), _ms(p99), ids))
+            cells = (words, len(text["token_ids"]), run.name, run.layers, setting(run))
+            lines.append(_row(*cells, _ms(p50), _ms(p99), ids))
     return "\n".join(lines)
 
 

@@ -2,12 +2,14 @@
 
     python -m benchmarks.serving_latency --huggingface_python /tmp/hf/bin/python --vocab_file vocab.txt
 
-SavedModels of ELECTRA-small's width with random weights, loaded with tensorflow and tensorflow-text
-alone, beside ELECTRA of equal size in PyTorch and in ONNX Runtime. Each implementation, precision and
-number of threads is a process of its own, one after the other, for several rounds; larger batches are
-given the most threads only. Without --vocab_file a vocabulary is learned from data/sotu.jsonl.gz.
+Classifiers of ELECTRA-small's width with random weights, exported in every format and answered by
+`lvbert_tf.serving.load`, beside ELECTRA of equal size in PyTorch, ONNX Runtime and OpenVINO. Each
+implementation, precision and number of threads is a process of its own, one after the other, for
+several rounds; larger batches are given the most threads only. Without --vocab_file a vocabulary is
+learned from data/sotu.jsonl.gz.
 benchmarks/baselines/README.md says how to make the other environment; without it only this project is
-measured. Prints the tables of docs/performance.md.
+measured. OpenVINO and ONNX Runtime are those that Python finds in either environment (the extra
+`engines`; a folder with them may be in PYTHONPATH). Prints the tables of docs/performance.md.
 
     python -m benchmarks.serving_latency --accuracy_of DATA/models/NAME/finetuning_models/sst_1 \\
         --data_dir GLUE/SST-2
@@ -22,34 +24,42 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 from absl import flags, logging
 from tqdm import tqdm
 
 from benchmarks import latency_tables as tables
 from benchmarks.contestant import Contestant, driver
+from benchmarks.exported_classifiers import LAYERS, MAX_LENGTH, make_classifier
 from benchmarks.machine import processor
 from benchmarks.rows import address_rows, glue_rows
 from benchmarks.serving_accuracy import accuracy_cost
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
-from lvbert_tf.models import (
-    LVBertBackbone,
-    LVBertTextClassifier,
-    LVBertTextClassifierPreprocessor,
-    LVBertTokenizer,
-)
+from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.serving.inputs import text_inputs
 from lvbert_tf.serving.servable_model import servable_task
 from lvbert_tf.serving.versions import export
 from lvbert_tf.text.wordpiece_learner import learn_vocabulary, write_vocabulary
 
 _VOCABULARY_SIZE = 30522
-_LAYERS = {"LV-BERT": str(LV_BERT_SMALL), "AF x 12": str(ELECTRA)}
-_PRECISIONS = ("float32", "bfloat16")
+# What exists of ours: precision -> formats.
+_EXPORTS = {
+    "float32": ("savedmodel", "onnx", "openvino"),
+    "bfloat16": ("savedmodel", "openvino"),
+}
+# (name, runtime of the driver, precision) of Hugging Face's model.
+_PEERS = (
+    ("PyTorch", "pytorch", "float32"),
+    ("PyTorch", "pytorch", "bfloat16"),
+    ("PyTorch compiled", "pytorch_compiled", "float32"),
+    ("PyTorch compiled", "pytorch_compiled", "bfloat16"),
+    ("ONNX Runtime", "onnxruntime", "float32"),
+    ("ONNX Runtime", "onnxruntime", "int8"),
+    ("OpenVINO", "openvino", "float32"),
+    ("OpenVINO", "openvino", "bfloat16"),
+)
 _WORDS = {"short": 8, "long": 90}
-_MAX_LENGTH = 128
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("huggingface_python", None, "Python with PyTorch, transformers, onnxruntime.")
@@ -61,6 +71,9 @@ flags.DEFINE_multi_integer(
 )
 flags.DEFINE_float("seconds", 0.4, "For each request, setting and round.", lower_bound=0.0)
 flags.DEFINE_integer("rounds", 2, "Rounds over all settings.", lower_bound=1)
+flags.DEFINE_multi_string(
+    "leave_out", [], "Implementations to leave out: 'PyTorch compiled', which takes minutes, ..."
+)
 flags.DEFINE_string("keep", None, "Folder for the models, used again if they are there.")
 flags.DEFINE_string("accuracy_of", None, "A fine-tuned classifier: see above.")
 flags.DEFINE_string("data_dir", None, "Folder of SST-2, as GLUE has it, for --accuracy_of.")
@@ -78,38 +91,30 @@ def requests() -> dict[str, tuple[int, int]]:
 
 
 def make_models(folder: Path) -> None:
-    """Exports all models, and writes the texts with their token ids."""
-    if (folder / "texts.json").exists():
-        return
+    """Exports the models that are missing, and writes the texts with their token ids."""
     folder.mkdir(parents=True, exist_ok=True)
     sentences = [row.split("\t")[0] for row in address_rows()]
-    vocabulary = FLAGS.vocab_file
-    if not vocabulary:
-        vocabulary = folder / "vocab.txt"
+    vocabulary = FLAGS.vocab_file or folder / "vocab.txt"
+    if not Path(vocabulary).exists():
         write_vocabulary(vocabulary, learn_vocabulary(sentences, _VOCABULARY_SIZE))
     tokenizer = LVBertTokenizer(str(vocabulary))
-    for layers in _LAYERS.values():
-        for precision in _PRECISIONS:
-            keras.utils.set_random_seed(0)
-            backbone = LVBertBackbone(
-                tokenizer.vocabulary_size(),
-                layers,
-                num_heads=4,
-                hidden_dim=256,
-                intermediate_dim=1024,
-                embedding_dim=128,
-                dtype=precision,
-            )
-            preprocessor = LVBertTextClassifierPreprocessor(tokenizer, _MAX_LENGTH)
-            model = LVBertTextClassifier(backbone, 2, preprocessor)
-            export(
-                {"savedmodel": servable_task(model)}, folder / f"{layers}_{precision}", "not stated"
-            )
+    for layers in LAYERS.values():
+        for precision, formats in _EXPORTS.items():
+            directory = folder / f"{layers}_{precision}"
+            if directory.exists():
+                continue
+            models = {
+                name: servable_task(make_classifier(layers, tokenizer, dtype))
+                for name, dtype in (
+                    (name, precision if name == "savedmodel" else "float32") for name in formats
+                )
+            }
+            export(models, directory, "not stated", precision)
     words = " ".join(sentences).split()
     texts = {}
     for name, count in _WORDS.items():
         text = " ".join(words[:count])
-        ids = text_inputs(tokenizer.tokenizer, [[text]], _MAX_LENGTH)["token_ids"][0]
+        ids = text_inputs(tokenizer.tokenizer, [[text]], MAX_LENGTH)["token_ids"][0]
         texts[name] = {"text": text, "token_ids": ids.numpy().tolist()}
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
 
@@ -117,23 +122,19 @@ def make_models(folder: Path) -> None:
 def contestants(sizes: dict[str, tuple[int, int]]) -> list[Contestant]:
     """What the flags ask to compare."""
     found = [
-        ("ours", title, precision, driver("own_serving", "--layers", layers, *texts))
-        for title, layers, texts in (
-            ("LV-BERT", str(LV_BERT_SMALL), ["--texts"]),
-            ("AF x 12", str(ELECTRA), []),
+        (f"ours, {name}", title, precision, driver("own_serving", *options, "--format", name))
+        for title, options in (
+            ("LV-BERT", ["--layers", str(LV_BERT_SMALL), "--texts"]),
+            ("AF x 12", ["--layers", str(ELECTRA), "--texts"]),
         )
-        for precision in _PRECISIONS
+        for precision, formats in _EXPORTS.items()
+        for name in formats
     ]
-    if FLAGS.huggingface_python:
-        python, module = FLAGS.huggingface_python, "baselines.huggingface_serving"
+    if python := FLAGS.huggingface_python:
+        module = "baselines.huggingface_serving"
         found += [
             (name, "AF x 12", precision, driver(module, "--runtime", runtime, python=python))
-            for name, runtime, precision in (
-                ("PyTorch", "pytorch", "float32"),
-                ("PyTorch", "pytorch", "bfloat16"),
-                ("ONNX Runtime", "onnxruntime", "float32"),
-                ("ONNX Runtime, int8", "onnxruntime", "int8"),
-            )
+            for name, runtime, precision in _PEERS
         ]
     return [
         Contestant(name, title, precision, [
@@ -142,7 +143,8 @@ def contestants(sizes: dict[str, tuple[int, int]]) -> list[Contestant]:
         ])
         for name, title, precision, command in found
         for threads in sorted(set(FLAGS.threads))
-        if (asked := [
+        if name not in FLAGS.leave_out
+        and (asked := [
             name for name, (batch, _) in sizes.items() if batch == 1 or threads == max(FLAGS.threads)
         ])
     ]  # fmt: skip
@@ -173,7 +175,7 @@ def main() -> None:
         for request in run.results[0]["seconds"]
     )
     print(f"{processor()}; milliseconds, {fewest} answers at least; load {os.getloadavg()[2]:.1f}")
-    print(f"\n{tables.comparison(runs, sizes)}")
+    print(f"\n{tables.comparison(runs, list(sizes))}")
     print(f"\n{tables.settings(runs, list(sizes))}")
     print(f"\n{tables.texts([run for run in runs if '--texts' in run.command], texts)}")
 

@@ -1,13 +1,14 @@
-"""Times predictions of Hugging Face's ELECTRA in PyTorch and in ONNX Runtime.
+"""Times predictions of Hugging Face's ELECTRA in PyTorch, ONNX Runtime and OpenVINO.
 
     python3.11 -m venv /tmp/hf
-    /tmp/hf/bin/pip install 'torch==2.13.0' transformers onnx onnxruntime
+    /tmp/hf/bin/pip install 'torch==2.13.0' transformers onnx onnxruntime openvino
     /tmp/hf/bin/python -m benchmarks.baselines.huggingface_serving --data DIR --runtime onnxruntime
 
 `ElectraForSequenceClassification` of ELECTRA-small's size, weights at random. PyTorch runs it eagerly,
-in inference mode. For ONNX Runtime it is exported once into DIR and goes through ONNX Runtime's
-optimizer for BERT; int8 is its dynamic quantisation of the weights. Layers must repeat `AF`. The last
-line of the output is JSON; see serving.py.
+in inference mode, or `compiled` by torch.compile for any shape, which needs a C++ compiler. For ONNX
+Runtime it is exported once into DIR and goes through ONNX Runtime's optimizer for BERT; int8 is its
+dynamic quantisation of the weights. OpenVINO reads what was exported, before that
+optimizer. Layers must repeat `AF`. The last line of the output is JSON; see serving.py.
 """
 
 from __future__ import annotations
@@ -25,9 +26,19 @@ import transformers
 
 from benchmarks.baselines import serving
 
-PRECISIONS = {"pytorch": ("float32", "bfloat16"), "onnxruntime": ("float32", "int8")}
+PRECISIONS = {
+    "pytorch": ("float32", "bfloat16"),
+    "pytorch_compiled": ("float32", "bfloat16"),
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16"),
+}
 # PyTorch's default; ONNX Runtime's optimizer fuses eager attention only.
-ATTENTION = {"pytorch": "sdpa", "onnxruntime": "eager"}
+ATTENTION = {
+    "pytorch": "sdpa",
+    "pytorch_compiled": "sdpa",
+    "onnxruntime": "eager",
+    "openvino": "sdpa",
+}
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
 HEADS, WIDTH = 4, 256
 
@@ -52,6 +63,8 @@ def pytorch(flags) -> Callable[[dict], np.ndarray]:
     """A function from a model's inputs to its logits."""
     torch.set_num_threads(flags.threads)
     model = classifier(flags.layers, flags.attention).to(getattr(torch, flags.precision))
+    if flags.runtime == "pytorch_compiled":
+        model = torch.compile(model, dynamic=True)
 
     def answer(arrays: dict) -> np.ndarray:
         with torch.inference_mode():
@@ -74,27 +87,28 @@ def onnxruntime(flags) -> Callable[[dict], np.ndarray]:
     return lambda arrays: session.run(None, arrays)[0]
 
 
+def openvino(flags) -> Callable[[dict], np.ndarray]:
+    """A function from a model's inputs to its logits."""
+    import openvino
+
+    path = flags.data / f"{flags.layers}_{flags.attention}.onnx"
+    if not path.exists():
+        export_onnx(flags, path)
+    options = {
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[flags.precision],
+        "INFERENCE_NUM_THREADS": str(flags.threads),
+    }
+    request = openvino.Core().compile_model(str(path), "CPU", options).create_infer_request()
+    return lambda arrays: request.infer(arrays)[0]
+
+
 def write_onnx(flags, path: Path) -> None:
     """Exports, fuses and quantises a model; the last step only for int8."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers.optimizer import optimize_model
 
     exported = path.with_suffix(".exported")
-    example = tuple(
-        torch.from_numpy(array.astype(np.int64)) for array in serving.token_ids((2, 16))
-    )
-    model = Positional(classifier(flags.layers, flags.attention))
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that there will be another exporter
-        torch.onnx.export(
-            model,
-            example,
-            exported,
-            input_names=list(INPUTS),
-            output_names=["logits"],
-            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in INPUTS},
-            opset_version=17,
-            dynamo=False,
-        )
+    export_onnx(flags, exported)
     if flags.precision == "int8":
         # Fused operators have no types that the quantiser knows; the session fuses what it can.
         quantize_dynamic(exported, path, weight_type=QuantType.QInt8)
@@ -103,6 +117,25 @@ def write_onnx(flags, path: Path) -> None:
             str(exported), "bert", num_heads=HEADS, hidden_size=WIDTH, opt_level=0
         ).save_model_to_file(str(path))
     exported.unlink()
+
+
+def export_onnx(flags, path: Path) -> None:
+    """Writes a model for any batch and any length."""
+    example = tuple(
+        torch.from_numpy(array.astype(np.int64)) for array in serving.token_ids((2, 16))
+    )
+    model = Positional(classifier(flags.layers, flags.attention))
+    with contextlib.redirect_stdout(io.StringIO()):  # it says that there will be another exporter
+        torch.onnx.export(
+            model,
+            example,
+            path,
+            input_names=list(INPUTS),
+            output_names=["logits"],
+            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in INPUTS},
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 class Positional(torch.nn.Module):
@@ -133,7 +166,8 @@ def main() -> None:
     logging.disable()
     transformers.logging.set_verbosity_error()
 
-    answer = {"pytorch": pytorch, "onnxruntime": onnxruntime}[flags.runtime](flags)
+    start = {"onnxruntime": onnxruntime, "openvino": openvino}.get(flags.runtime, pytorch)
+    answer = start(flags)
     seconds = {}
     for name, size in flags.requests.items():
         arrays = {
