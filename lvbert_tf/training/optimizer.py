@@ -55,6 +55,23 @@ def _joined(values):
     return tf.concat(flat, 0) if len(flat) > 1 else flat[0]
 
 
+def global_norm(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The norm of all gradients together, of which the small ones are one array, as in an update.
+
+    So there is one sum for them instead of hundreds, and XLA makes the array only once.
+
+    Args:
+      gradients: of known shapes.
+    """
+    large = [gradient for gradient in gradients if not _is_small(gradient)]
+    small = [gradient for gradient in gradients if _is_small(gradient)]
+    return tf.linalg.global_norm([*large, _joined(small)] if small else large)
+
+
+def _is_small(tensor):
+    return math.prod(tensor.shape) < _LARGE
+
+
 def _constants(values, sizes):
     """A constant with a number for each element, or one number if all values are equal."""
     if len(set(values)) == 1:
@@ -164,7 +181,7 @@ class ReferenceAdam(keras.optimizers.Optimizer):
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         small = []
         for gradient, variable in zip(gradients, variables, strict=True):
-            if math.prod(variable.shape) < _LARGE:
+            if _is_small(variable):
                 small.append((gradient, variable))
             else:
                 self._update([(gradient, variable)], learning_rate, scale, only_if)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.layers.kernels import Compilation, compile_as
-from lvbert_tf.training.optimizer import ReferenceAdam
+from lvbert_tf.training.optimizer import ReferenceAdam, global_norm
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.update import apply_gradients
 
@@ -269,7 +269,7 @@ class TrainingStep:
 
     def _judged(self, loss, gradients, loss_scale):
         """The gradients' norm and scale, whether to update, and whether the loss scale is too high."""
-        norm, scale = tf.linalg.global_norm(gradients), 1.0
+        norm, scale = global_norm(gradients), 1.0
         if self.loss_scale.dynamic:
             norm, scale = norm / loss_scale, 1.0 / loss_scale
         scale *= self.clip_norm / tf.maximum(norm, self.clip_norm)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.training import optimizer as optimizer_module
-from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights
+from lvbert_tf.training.optimizer import ReferenceAdam, averaged_weights, global_norm
 from lvbert_tf.training.schedules import WarmupPolynomialDecay
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "optimizer"
@@ -186,3 +186,16 @@ def test_weights_are_averaged_with_a_decay_that_grows(large, monkeypatch):
     for variable, weight, average in zip(variables, trained, averages, strict=True):
         np.testing.assert_array_equal(variable, weight)
         np.testing.assert_array_equal(averaged.average_of(variable), average)
+
+
+def test_the_global_norm_has_one_sum_for_all_small_gradients(monkeypatch):
+    monkeypatch.setattr(optimizer_module, "_LARGE", 12)
+    random = np.random.default_rng(0)
+    shapes = [(3, 4), (5,), (2, 3), (4, 4), ()]
+    gradients = [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
+    for some in (gradients, gradients[:1], gradients[1:2]):
+        expected = tf.linalg.global_norm(some)
+        np.testing.assert_allclose(global_norm(some), expected, rtol=1e-6)
+    graph = tf.function(global_norm).get_concrete_function(gradients).graph
+    sums = [operation for operation in graph.get_operations() if operation.type == "L2Loss"]
+    assert len(sums) == 3
