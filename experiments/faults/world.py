@@ -260,7 +260,7 @@ def copy_of(site: Site, directory: Path, *parts: str) -> Site:
     for part in parts:
         source = site.file(part)
         for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if file.is_file():
+            if file.is_file() and not file.name.startswith("."):  # a lock is no part of a model
                 target = directory / file.relative_to(site.root)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())
