@@ -10,11 +10,6 @@ learned from data/sotu.jsonl.gz.
 benchmarks/baselines/README.md says how to make the other environment; without it only this project is
 measured. OpenVINO and ONNX Runtime are those that Python finds in either environment (the extra
 `engines`; a folder with them may be in PYTHONPATH). Prints the tables of docs/performance.md.
-
-    python -m benchmarks.serving_latency --accuracy_of DATA/models/NAME/finetuning_models/sst_1 \\
-        --data_dir GLUE/SST-2
-
-measures what bfloat16 costs a model that was fine-tuned on SST-2, and nothing else.
 """
 
 import json
@@ -31,8 +26,7 @@ from benchmarks import latency_tables as tables
 from benchmarks.contestant import Contestant, driver
 from benchmarks.exported_classifiers import LAYERS, MAX_LENGTH, make_classifier
 from benchmarks.machine import processor
-from benchmarks.rows import address_rows, glue_rows
-from benchmarks.serving_accuracy import accuracy_cost
+from benchmarks.rows import address_rows
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
@@ -75,8 +69,6 @@ flags.DEFINE_multi_string(
     "leave_out", [], "Implementations to leave out: 'PyTorch compiled', which takes minutes, ..."
 )
 flags.DEFINE_string("keep", None, "Folder for the models, used again if they are there.")
-flags.DEFINE_string("accuracy_of", None, "A fine-tuned classifier: see above.")
-flags.DEFINE_string("data_dir", None, "Folder of SST-2, as GLUE has it, for --accuracy_of.")
 
 
 def requests() -> dict[str, tuple[int, int]]:
@@ -152,11 +144,6 @@ def contestants(sizes: dict[str, tuple[int, int]]) -> list[Contestant]:
 
 def main() -> None:
     logging.set_verbosity(logging.ERROR)
-    if FLAGS.accuracy_of:
-        if not FLAGS.data_dir:
-            raise InputError("--accuracy_of needs --data_dir, the folder of SST-2")
-        print(accuracy_cost(Path(FLAGS.accuracy_of), glue_rows(Path(FLAGS.data_dir), "dev")))
-        return
     sizes = requests()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(FLAGS.keep or temporary).resolve()

@@ -56,7 +56,14 @@ def define_flags() -> None:
         "precision",
         "float32",
         PRECISIONS,
-        "Of weights and arithmetic. bfloat16 is faster where the processor has instructions for it.",
+        "Of weights and arithmetic. bfloat16 is faster where the processor has instructions for it,"
+        " int8 on most.",
+    )
+    cli.define_path(
+        "calibration",
+        None,
+        "Texts for int8 of openvino, as run_finetuning.py --predict reads them; by default the rows"
+        " that the trial of --model_dir was trained on.",
     )
     flags.DEFINE_string("license", "not stated", "Of the weights, for the model card.")
 
@@ -66,7 +73,10 @@ def main() -> None:
     check_formats(FLAGS.format, FLAGS.precision)
     if FLAGS.inputs == "ids" and "savedmodel" not in FLAGS.format:
         cli.refuse_unused(["inputs"], "without --format savedmodel")
+    if FLAGS.precision != "int8" or "openvino" not in FLAGS.format:
+        cli.refuse_unused(["calibration"], "without --format openvino --precision int8")
     import_tensorflow()  # here, so that --help need not wait for it
+    from lvbert_tf.serving.calibration import calibration_inputs
     from lvbert_tf.serving.servable_model import load_servable_model
     from lvbert_tf.serving.versions import export
 
@@ -82,7 +92,13 @@ def main() -> None:
         models[name] = by_dtype[dtype]
     if FLAGS.inputs == "ids":
         models["savedmodel"] = models["savedmodel"].of_ids()
-    print(export(models, parse_path(FLAGS.output_dir), FLAGS.license, FLAGS.precision))
+    calibration = []
+    if FLAGS.precision == "int8" and "openvino" in models:
+        file = FLAGS.calibration and parse_path(FLAGS.calibration)
+        model_dir = parse_path(FLAGS.model_dir)
+        calibration = calibration_inputs(models["openvino"], model_dir, FLAGS.task, file)
+    output_dir = parse_path(FLAGS.output_dir)
+    print(export(models, output_dir, FLAGS.license, FLAGS.precision, calibration))
 
 
 run = functools.partial(cli.run, main, define_flags)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lvbert_tf.errors import InputError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,22 @@ class Format:
     Args:
       precisions: the precisions that it can have.
       packages: the packages that write it, beside those of this project.
+      int8_packages: those that int8 needs too.
     """
 
     precisions: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    int8_packages: tuple[str, ...] = ()
+
+    def packages_for(self, precision: str) -> tuple[str, ...]:
+        """The packages that write it in a precision."""
+        return self.packages + (self.int8_packages if precision == "int8" else ())
 
 
 FORMATS = {
     "savedmodel": Format(("float32", "bfloat16")),
-    "onnx": Format(("float32",), ("tf2onnx", "onnxruntime")),
-    "openvino": Format(("float32", "bfloat16"), ("openvino",)),
+    "onnx": Format(("float32", "int8"), ("tf2onnx", "onnxruntime")),
+    "openvino": Format(PRECISIONS, ("openvino",), ("nncf",)),
 }
 
 
@@ -46,9 +52,9 @@ def check_formats(formats: Sequence[str], precision: str) -> None:
                 f"--format {name} has no --precision {precision}, only"
                 f" {' and '.join(FORMATS[name].precisions)}; {' and '.join(able)} have it"
             )
-        for package in FORMATS[name].packages:
+        packages = FORMATS[name].packages_for(precision)
+        for package in packages:
             if importlib.util.find_spec(package) is None:
-                packages = " ".join(FORMATS[name].packages)
                 raise InputError(
-                    f"--format {name} needs the package {package}: pip install {packages}"
+                    f"--format {name} needs the package {package}: pip install {' '.join(packages)}"
                 )

@@ -1,6 +1,6 @@
 """Writes versions of an exported model, for which a server may be watching."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -8,6 +8,7 @@ import tensorflow as tf
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.interop.tokenizer_json import tokenizer_json
 from lvbert_tf.io import whole
+from lvbert_tf.serving.calibration import Inputs
 from lvbert_tf.serving.engines import write_onnx, write_openvino
 from lvbert_tf.serving.inputs import INPUTS, takes_ids
 from lvbert_tf.serving.model_card import model_card
@@ -32,6 +33,7 @@ def export(
     output_dir: Path,
     license_name: str,
     precision: str = "float32",
+    calibration: Sequence[Inputs] = (),
 ) -> Path:
     """Writes `output_dir/VERSION/`, where the version is one more than the last one.
 
@@ -45,6 +47,7 @@ def export(
       output_dir: `SERVING/NAME`, where NAME is the name under which servers know the model.
       license_name: the license of the weights.
       precision: the precision of all formats.
+      calibration: for int8 in OpenVINO's format, inputs from `calibration_inputs`.
 
     Returns:
       The directory of the version.
@@ -55,7 +58,7 @@ def export(
     try:
         # Several processes may export into the same folder at the same time.
         with whole.draft(output_dir / "version", alone=False) as directory:
-            _write(models, directory, output_dir.name, license_name, precision)
+            _write(models, directory, output_dir.name, license_name, precision, calibration)
             return _publish(directory, output_dir)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"cannot write {output_dir}: {reason(error)}") from error
@@ -67,10 +70,12 @@ def _write(
     name: str,
     license_name: str,
     precision: str,
+    calibration: Sequence[Inputs],
 ) -> None:
     files: Files = {}
     for format_name, model in models.items():
-        files[format_name] = _WRITERS[format_name](model, directory, name, precision)
+        write = _WRITERS[format_name]
+        files[format_name] = write(model, directory, name, precision, calibration)
     model = next(iter(models.values()))
     tokenizer = model.tokenizer
     write_vocabulary(directory / VOCABULARY_FILE, tokenizer.vocabulary.tokens)
@@ -91,26 +96,42 @@ def _write(
 
 
 def _write_saved_model(
-    model: ServableModel, directory: Path, name: str, precision: str
+    model: ServableModel,
+    directory: Path,
+    name: str,
+    precision: str,
+    calibration: Sequence[Inputs],
 ) -> dict[str, str]:
     write_saved_model(directory, model.signatures, model.weights)
     write_warmup_requests(directory, name, model.signatures)
     return {signature: SAVED_MODEL_FILE for signature in _by_ids(model)}
 
 
-def _write_onnx(model: ServableModel, directory: Path, name: str, precision: str) -> dict[str, str]:
+def _write_onnx(
+    model: ServableModel,
+    directory: Path,
+    name: str,
+    precision: str,
+    calibration: Sequence[Inputs],
+) -> dict[str, str]:
     files = {signature: f"{_NAMES[signature]}.onnx" for signature in _by_ids(model)}
     for signature, file in files.items():
-        write_onnx(directory / file, model.signatures[signature], model.weights)
+        graph = model.signatures[signature]
+        write_onnx(directory / file, graph, model.weights, precision)
     return files
 
 
 def _write_openvino(
-    model: ServableModel, directory: Path, name: str, precision: str
+    model: ServableModel,
+    directory: Path,
+    name: str,
+    precision: str,
+    calibration: Sequence[Inputs],
 ) -> dict[str, str]:
     files = {signature: f"openvino_{_NAMES[signature]}.xml" for signature in _by_ids(model)}
     for signature, file in files.items():
-        write_openvino(directory / file, model.signatures[signature], model.weights, precision)
+        graph = model.signatures[signature]
+        write_openvino(directory / file, graph, model.weights, precision, calibration)
     return files
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
         (
             ["onnx"],
             "bfloat16",
-            "--format onnx has no --precision bfloat16, only float32; savedmodel and openvino have it",
+            "--format onnx has no --precision bfloat16, only float32 and int8; savedmodel and openvino",
         ),
     ],
 )
@@ -40,6 +40,12 @@ def test_a_missing_package(monkeypatch):
     formats.check_formats(["savedmodel"], "bfloat16")
     with pytest.raises(InputError, match=r"needs the package openvino: pip install openvino$"):
         formats.check_formats(["savedmodel", "openvino"], "float32")
+    monkeypatch.setattr(
+        formats.importlib.util, "find_spec", lambda name: name == "openvino" or None
+    )
+    formats.check_formats(["openvino"], "bfloat16")
+    with pytest.raises(InputError, match=r"the package nncf: pip install openvino nncf$"):
+        formats.check_formats(["openvino"], "int8")
 
 
 def test_the_program_refuses_before_it_loads(tmp_path):
@@ -48,6 +54,11 @@ def test_the_program_refuses_before_it_loads(tmp_path):
     for flags, message in (
         (["--format=onnx", "--precision=bfloat16"], "error: --format onnx has no --precision"),
         (["--format=onnx", "--inputs=ids"], "error: --"),
+        (["--precision=int8"], "error: --format savedmodel has no --precision int8, only"),
+        (
+            ["--calibration=texts.txt"],
+            "error: --calibration is of no use without --format openvino",
+        ),
     ):
         done = subprocess.run([*program, *flags], capture_output=True, text=True)
         assert done.returncode == 2
