@@ -7,6 +7,7 @@ RUNTIME := $(VENV)/requirements.txt
 DEVELOPMENT := $(VENV)/requirements-dev.txt
 INTEROP := $(VENV)/interop/requirements-interop.txt
 ENGINES := $(VENV)/engines/requirements-engines.txt
+SERVER := $(VENV)/server/requirements-server.txt
 BEAM := $(VENV)/beam/requirements-beam.txt
 BUCKETS := $(VENV)/buckets/requirements-buckets.txt
 TPU_COMPILE := $(VENV)/tpu-compile/requirements-tpu-compile.txt
@@ -16,8 +17,8 @@ TPU_STACK_TESTS := $(addprefix tests/,settings architecture io layers models tex
 # The same for this package itself, of which the commands and the place are installed.
 PACKAGE := $(VENV)/pyproject.toml
 
-.PHONY: help install demo demo-search test test-interop test-engines test-beam test-buckets test-compiled \
-  test-tpu-stack lint format typecheck lock clean
+.PHONY: help install demo demo-search test test-interop test-engines test-server test-beam test-buckets \
+  test-compiled test-tpu-stack lint format typecheck lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +28,7 @@ help:
 	@echo "make test         run the tests, the slow ones last; PYTEST_ARGS='-k tokenizer' selects some"
 	@echo "make test-interop run the tests against Hugging Face's transformers, which needs PyTorch"
 	@echo "make test-engines run exported models in OpenVINO and ONNX Runtime"
+	@echo "make test-server  serve exported models with KServe's model server, by REST and gRPC"
 	@echo "make test-beam    build records with Apache Beam, and compare them with the local engine's"
 	@echo "make test-buckets run every program on S3 and Google Cloud Storage, as servers of this machine"
 	@echo "make test-compiled compile training steps for a TPU, which needs none"
@@ -56,7 +58,11 @@ test-interop: $(DEVELOPMENT) $(INTEROP)
 # Beside the packages of .venv as well, which they share: none of them may change what is pinned there.
 test-engines: $(DEVELOPMENT) $(ENGINES)
 	@$(PYTHON) -m pytest tests/serving/live_engines.py tests/serving/live_exports.py \
-	  tests/serving/live_predictor.py $(PYTEST_ARGS)
+	  tests/serving/live_predictor.py tests/serving/live_int8.py $(PYTEST_ARGS)
+
+# The server is in an environment of its own, without TensorFlow; KServe keeps an older protobuf.
+test-server: $(DEVELOPMENT) $(ENGINES) $(SERVER)
+	@$(PYTHON) -m pytest tests/serving/live_server.py $(PYTEST_ARGS)
 
 # In an environment of its own: Beam keeps an older protobuf than the one that is pinned for the rest.
 test-beam: $(DEVELOPMENT) $(BEAM)
@@ -142,6 +148,14 @@ $(ENGINES): requirements-engines.txt $(RUNTIME)
 	  cp $< $@; \
 	fi
 
+$(SERVER): requirements-server.txt $(RUNTIME)
+	@if cmp -s $< $@; then touch $@; else \
+	  echo "installing the pinned packages of $< into $(VENV)/server"; \
+	  $(PYTHON) -m venv --clear $(VENV)/server && \
+	  $(VENV)/server/bin/python -m pip install --disable-pip-version-check --quiet -r $< && \
+	  cp $< $@; \
+	fi
+
 $(BEAM): requirements-beam.txt $(RUNTIME)
 	@if cmp -s $< $@; then touch $@; else \
 	  echo "installing the pinned packages of $< into $(VENV)/beam"; \
@@ -186,7 +200,7 @@ lock: $(DEVELOPMENT)
 	@$(VENV)/lock/bin/pip install --disable-pip-version-check --quiet uv
 	@echo tensorflow > $(VENV)/lock/excluded
 	@for name in requirements requirements-dev requirements-interop requirements-engines \
-	    requirements-beam requirements-buckets requirements-tpu requirements-tpu-compile; do \
+	    requirements-server requirements-beam requirements-buckets requirements-tpu requirements-tpu-compile; do \
 	  grep -v '^python-dateutil' requirements-dev.txt > $(VENV)/lock/constraints; \
 	  case $$name in *-interop|*-engines) deps=--no-deps;; \
 	    *-buckets) deps="--constraint $(VENV)/lock/constraints";; *-tpu) deps="--excludes $(VENV)/lock/excluded";; \

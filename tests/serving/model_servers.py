@@ -27,22 +27,22 @@ def serve_with_mlflow(models: Path, folder: Path) -> Iterator[dict[str, str]]:
         Addresses by the client's name of the API.
     """
     write_mlflow_model(folder / "mlflow_model", models / MODEL / "1")
-    address = _free_address()
+    address = free_address()
     host, port = address.split(":")
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     command += ["--model-uri", str(folder / "mlflow_model"), "--host", host, "--port", port]
-    with _running(command, f"http://{address}/health", folder / "mlflow.log"):
+    with running(command, f"http://{address}/health", folder / "mlflow.log"):
         yield {"mlflow": address}
 
 
 @contextlib.contextmanager
 def serve_with_tensorflow_serving(models: Path, folder: Path) -> Iterator[dict[str, str]]:
     """Serves `models`/tiny with `tensorflow_model_server`; see `serve_with_mlflow`."""
-    rest, grpc = _free_address(), _free_address()
+    rest, grpc = free_address(), free_address()
     command = ["tensorflow_model_server", f"--model_name={MODEL}"]
     command += [f"--model_base_path={models / MODEL}"]
     command += [f"--rest_api_port={rest.split(':')[1]}", f"--port={grpc.split(':')[1]}"]
-    with _running(command, f"http://{rest}/v1/models/{MODEL}/metadata", folder / "serving.log"):
+    with running(command, f"http://{rest}/v1/models/{MODEL}/metadata", folder / "serving.log"):
         yield {"rest": rest, "grpc": grpc}
 
 
@@ -51,14 +51,14 @@ if shutil.which("tensorflow_model_server"):
     SERVERS["tensorflow_serving"] = serve_with_tensorflow_serving
 
 
-def _free_address() -> str:
+def free_address() -> str:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextlib.contextmanager
-def _running(command: list[str], health: str, log: Path) -> Iterator[None]:
+def running(command: list[str], health: str, log: Path) -> Iterator[None]:
     """Runs a server from when `health` answers with 200 to the end of the block."""
     environment = {
         **os.environ,
