@@ -101,8 +101,8 @@ def rows(folder: Path) -> list[Row]:
     return [row for row in found if FLAGS.only in row.name]
 
 
-def measure(row: Row, answers: Path, count: int) -> tuple[float, float, float]:
-    """Runs a command once: seconds by the clock, processor seconds, and the most memory in GiB.
+def measure(row: Row, answers: Path, count: int) -> tuple[float, float]:
+    """Runs a command once: seconds by the clock, and processor seconds.
 
     Raises:
       InputError: it failed, or did not answer every sentence.
@@ -120,7 +120,7 @@ def measure(row: Row, answers: Path, count: int) -> tuple[float, float, float]:
     seconds = time.perf_counter() - start
     if status or len(answers.read_text(encoding="utf-8").splitlines()) != count:
         raise InputError(f"{row.name} failed: {(said.strip().splitlines() or ['no answers'])[-1]}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
+    return seconds, usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -133,18 +133,15 @@ def main() -> None:
         make_models(folder)
         text = "".join(f"{sentence}\n" for sentence in sentences)
         (folder / "sentences.txt").write_text(text, encoding="utf-8")
-        measured = [
-            (row, measure(row, folder / "answers", len(sentences)))
-            for row in tqdm(rows(folder), unit="command")
-        ]
-    load = os.getloadavg()[2]
-    print(f"{processor()}; {len(sentences):,} sentences, cores {FLAGS.cores}; load {load:.1f}\n")
-    print("| | layers | precision | s | sentences/s | a processor second | memory |")
-    print("|---|---|---|--:|--:|--:|--:|")
-    for row, (seconds, of_processor, memory) in measured:
-        rates = f"{len(sentences) / seconds:.0f} | {len(sentences) / of_processor:.0f}"
-        cells = f"{row.name} | {row.layers} | {row.precision} | {seconds:.0f} | {rates}"
-        print(f"| {cells} | {memory:.1f} GiB |")
+        print(f"{processor()}; {len(sentences):,} sentences, cores {FLAGS.cores}\n")
+        print("| | layers | precision | s | sentences/s | a processor second |")
+        print("|---|---|---|--:|--:|--:|", flush=True)
+        for row in tqdm(rows(folder), unit="command"):
+            seconds, of_processor = measure(row, folder / "answers", len(sentences))
+            rates = f"{len(sentences) / seconds:.0f} | {len(sentences) / of_processor:.0f}"
+            cells = f"{row.name} | {row.layers} | {row.precision} | {seconds:.0f} | {rates}"
+            print(f"| {cells} |", flush=True)
+    print(f"\nload {os.getloadavg()[2]:.1f}")
 
 
 if __name__ == "__main__":

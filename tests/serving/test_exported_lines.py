@@ -30,7 +30,9 @@ def test_a_classifier_answers_texts_and_objects(served, version, tmp_path):
     (tmp_path / "in.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     found = answers(version("classifier"), tmp_path / "in.gz", tmp_path / "out")
     expected = answers_of(served["classifier"], "serving_default", [*texts, TEXTS[3]])
-    assert len({row["probabilities"]["bad"] for row in found}) > 2  # it does not always say the same
+    assert (
+        len({row["probabilities"]["bad"] for row in found}) > 2
+    )  # it does not always say the same
     assert [row["label"] for row in found] == [row["label"].decode() for row in expected]
     for row, wanted in zip(found, expected, strict=True):
         assert list(row["probabilities"]) == ["bad", "so-so", "good"]
