@@ -13,6 +13,7 @@ from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models.backbone import LVBertBackbone
 from lvbert_tf.text import Tokenizer, Vocabulary
 from lvbert_tf.text.added_tokens import AddedToken
+from lvbert_tf.text.tokenizer import shared_tokenizer
 from lvbert_tf.text.vocabulary import CLS, MASK, PAD, SEP, UNK
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -72,7 +73,9 @@ class LVBertTokenizer(keras_hub.tokenizers.Tokenizer):
         """Sets the vocabulary; see the constructor."""
         if isinstance(vocabulary, (list, tuple)):
             vocabulary = Vocabulary(tuple(vocabulary))
-        self._tokenizer = Tokenizer(
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary.load(vocabulary)
+        self._tokenizer = shared_tokenizer(
             vocabulary, self.lowercase, self.strip_accents, self.added_tokens
         )
         self.vocabulary_sha256 = self._tokenizer.vocabulary.sha256

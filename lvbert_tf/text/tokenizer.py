@@ -1,5 +1,6 @@
 """Turns text into token ids in a TensorFlow graph; the ids are those of BERT's Python tokenizer."""
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -178,6 +179,21 @@ class Tokenizer(tf.Module):
         ids, starts, ends = self._wordpiece.tokenize_with_offsets(words.values)
         starts, ends = offsets.to_original(words.values == UNK, alignment, starts, ends)
         return words.with_values(offsets.stack(ids, starts, ends)).merge_dims(1, 2)
+
+
+@functools.lru_cache(maxsize=8)
+def shared_tokenizer(
+    vocabulary: Vocabulary,
+    lowercase: bool,
+    strip_accents: bool | None,
+    added_tokens: tuple[AddedToken, ...],
+) -> Tokenizer:
+    """The one tokenizer of a process with these arguments, those of `Tokenizer`.
+
+    A tokenizer never changes. To make one and to trace its functions takes one to two seconds, which
+    models that share it pay once.
+    """
+    return Tokenizer(vocabulary, lowercase, strip_accents, added_tokens)
 
 
 def _for_any_shape(tokenize: Tokenize, strings) -> tf.RaggedTensor | tf.Tensor:

@@ -236,3 +236,11 @@ def test_a_stamp_of_an_earlier_release_has_no_hashes(saved, tmp_path):
     (preset / "step.json").write_text('{"step": 7}')
     assert has_stamp(preset, 7)
     load_preset(LVBertTextClassifier, preset)
+
+
+def test_models_of_one_vocabulary_share_what_was_traced(pretrained):
+    ours = LVBertTokenizer(TOKENS)
+    loaded = LVBertTokenizer.from_preset(pretrained[1])
+    assert loaded.tokenizer is ours.tokenizer
+    others = (LVBertTokenizer(TOKENS, lowercase=False), LVBertTokenizer([*TOKENS, "more"]))
+    assert all(other.tokenizer is not ours.tokenizer for other in others)
