@@ -224,7 +224,10 @@ def main() -> None:
         while True:
             time.sleep(_PATIENCE)
             for model in models:
-                model.look()
+                try:
+                    model.look()
+                except OSError as error:  # its folder is being moved, for instance
+                    _LOG.error("%s: %s", model.name, error)
 
     threading.Thread(target=look, daemon=True).start()
     kserve.ModelServer().start(models)
