@@ -1,14 +1,10 @@
 """The kernels of dynamic convolution: fused forms against the formulas."""
 
-import re
-from collections import Counter
-
 import pytest
 import tensorflow as tf
 
 from lvbert_tf.layers.kernels import (
     average_over_window,
-    compile_as,
     depthwise_convolution,
     softmax_over_taps,
 )
@@ -41,23 +37,6 @@ def test_average_over_window(forms_agree, normal, dtype, shape):
     weights = normal(batch, length, HEADS, TAPS)
     value = normal(batch, length + TAPS - 1, HEADS, width // HEADS)
     forms_agree(average_over_window, dtype, weights, value)
-
-
-def test_on_a_tpu_the_average_is_few_products_and_no_slices(normal):
-    """A TPU copies each slice of the weights, a few numbers a row, on padded tiles."""
-
-    @tf.function(jit_compile=True, autograph=False)
-    def gradients(weights, value):
-        with compile_as("tpu"), tf.GradientTape() as tape:
-            tape.watch([weights, value])
-            averaged = average_over_window(weights, value)
-        return tape.gradient(averaged, [weights, value])
-
-    arrays = [normal(2, 12, HEADS, TAPS), normal(2, 12 + TAPS - 1, HEADS, 8)]
-    module = gradients.experimental_get_compiler_ir(*map(tf.constant, arrays))(stage="hlo")
-    opcodes = Counter(re.findall(r" = \S+ ([a-z\-]+)\(", module))
-    assert opcodes["slice"] == opcodes["select"] == 0
-    assert opcodes["dot"] <= 8  # band and average, the same repeated, and the two gradients of each
 
 
 @pytest.mark.parametrize(
