@@ -35,13 +35,10 @@ def _filters(kernel, dtype):
 
 
 def _convolve(padded, filters):
-    batch, length, channels = ops.shape(padded)
-    # Reshapes in place of `expand_dims` and `[:, 0]`: with those OpenVINO transposes twice on the way in
-    # and twice on the way out. And TensorFlow leaves the padding in the result of an empty batch, which
-    # the second one removes.
-    image = tf.reshape(padded, (batch, 1, length, channels))
-    result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")
-    return tf.reshape(result, (batch, length - filters.shape[1] + 1, channels))
+    image, taps = tf.expand_dims(padded, 1), filters.shape[1]
+    result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
+    # TensorFlow leaves the padding in the result of an empty batch.
+    return result[:, : ops.shape(padded)[1] - taps + 1]
 
 
 @depthwise_convolution.in_mode("whole")
