@@ -22,8 +22,6 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
-
 from lvbert_tf.io.notices import warn_once
 from lvbert_tf.io.paths import BucketPath
 
@@ -131,7 +129,13 @@ def _process() -> dict[str, Any]:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         boot = file.read().strip()
     machine = f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
-    return {"machine": machine, "started": psutil.Process().create_time()}
+    return {"machine": machine, "started": _started(os.getpid())}
+
+
+def _started(pid: int) -> int:
+    """When a process began, in ticks since the machine started, which no clock that is set changes."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[19])
 
 
 def _is_gone(lease: dict[str, Any]) -> bool:
@@ -141,8 +145,8 @@ def _is_gone(lease: dict[str, Any]) -> bool:
             return True
         if lease["machine"] != _process()["machine"]:
             return False
-        return psutil.Process(int(lease["pid"])).create_time() != lease["started"]
-    except psutil.NoSuchProcess:
+        return _started(int(lease["pid"])) != lease["started"]
+    except (FileNotFoundError, ProcessLookupError):
         return True
     except (KeyError, TypeError, ValueError):
         return False

@@ -58,7 +58,7 @@ def write_onnx(
         from onnxruntime import quantization
 
         with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-            unquantised = Path(directory, path.name)
+            unquantised = parse_path(directory) / path.name
             unquantised.write_bytes(model.SerializeToString(deterministic=True))
             quantization.quantize_dynamic(
                 unquantised, path, weight_type=quantization.QuantType.QInt8
