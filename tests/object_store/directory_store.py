@@ -80,6 +80,10 @@ class DirectoryStore(AbstractFileSystem):
             return _Upload(self, path, new=mode == "xb")
         raise NotImplementedError(f"an object store has no mode {mode}")
 
+    def pipe_file(self, path, value, mode="overwrite", **_):
+        """Puts an object; with mode "create" the store refuses one that is there."""
+        self.put_object(path, value, new=mode == "create")
+
     def put_object(self, path, content, new):
         temporary = self._root / f"~{uuid.uuid4().hex}"
         temporary.write_bytes(content)
