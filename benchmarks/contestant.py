@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,34 @@ def driver(module: str, *arguments: str, python: str = sys.executable) -> list[s
     if os.path.dirname(python):  # a path, which must not depend on where the process starts
         python = os.path.abspath(python)
     return [python, "-m", f"benchmarks.{module}", *arguments]
+
+
+def timed(command: list[str], cores: int | None = None) -> tuple[float, float]:
+    """Runs a command at the root of the repository: seconds by the clock, and processor seconds.
+
+    Args:
+      command: program and arguments.
+      cores: the first so many cores are all that it may use; None means all.
+
+    Raises:
+      InputError: it failed; the message has the last line it wrote.
+    """
+    limit = [] if cores is None else ["taskset", "-c", f"0-{cores - 1}"]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*limit, *command],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stderr.read() if process.stderr else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        last = (said.strip().splitlines() or ["no output"])[-1]
+        raise InputError(f"{' '.join(command[:3])} failed: {last}")
+    return seconds, usage.ru_utime + usage.ru_stime
 
 
 @dataclass

@@ -15,10 +15,8 @@ measured.
 
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import flags
 from tqdm import tqdm
 
-from benchmarks.contestant import ROOT, driver
+from benchmarks.contestant import driver, timed
 from benchmarks.exported_classifiers import LAYERS, make_classifier
 from benchmarks.machine import processor
 from benchmarks.rows import glue_rows
@@ -108,19 +106,10 @@ def measure(row: Row, answers: Path, count: int) -> tuple[float, float]:
       InputError: it failed, or did not answer every sentence.
     """
     answers.unlink(missing_ok=True)
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        ["taskset", "-c", f"0-{FLAGS.cores - 1}", *row.command],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status or len(answers.read_text(encoding="utf-8").splitlines()) != count:
-        raise InputError(f"{row.name} failed: {(said.strip().splitlines() or ['no answers'])[-1]}")
-    return seconds, usage.ru_utime + usage.ru_stime
+    found = timed(row.command, FLAGS.cores)
+    if len(answers.read_text(encoding="utf-8").splitlines()) != count:
+        raise InputError(f"{row.name}: answers are missing")
+    return found
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
+from lvbert_tf.serving.calibration import MOST_TEXTS, single_inputs
 from lvbert_tf.serving.inputs import text_inputs
 from lvbert_tf.serving.servable_model import servable_task
 from lvbert_tf.serving.versions import export
@@ -41,6 +42,7 @@ _VOCABULARY_SIZE = 30522
 _EXPORTS = {
     "float32": ("savedmodel", "onnx", "openvino"),
     "bfloat16": ("savedmodel", "openvino"),
+    "int8": ("onnx", "openvino"),
 }
 # (name, runtime of the driver, precision) of Hugging Face's model.
 _PEERS = (
@@ -90,6 +92,7 @@ def make_models(folder: Path) -> None:
     if not Path(vocabulary).exists():
         write_vocabulary(vocabulary, learn_vocabulary(sentences, _VOCABULARY_SIZE))
     tokenizer = LVBertTokenizer(str(vocabulary))
+    calibration = single_inputs(tokenizer.tokenizer, [sentences[:MOST_TEXTS]], MAX_LENGTH)
     for layers in LAYERS.values():
         for precision, formats in _EXPORTS.items():
             directory = folder / f"{layers}_{precision}"
@@ -101,7 +104,7 @@ def make_models(folder: Path) -> None:
                     (name, precision if name == "savedmodel" else "float32") for name in formats
                 )
             }
-            export(models, directory, "not stated", precision)
+            export(models, directory, "not stated", precision, calibration)
     words = " ".join(sentences).split()
     texts = {}
     for name, count in _WORDS.items():

@@ -4,8 +4,9 @@
 
 Every case runs the real programs as processes, on tiny models of the demo's texts. A campaign that was
 stopped continues with the same command: each case that is done is a line of OUTPUT/results.jsonl. The
-table on standard output is that of docs/reliability.md. Exit code 1: a case is not as it should be; its
-files stay in OUTPUT/cases, or as objects in OUTPUT/bucket.
+table on standard output is that of docs/reliability.md, and OUTPUT/cases.md is docs/fault_campaign.md
+with a line for each case. Exit code 1: a case is not as it should be; its files stay in OUTPUT/cases, or
+as objects in OUTPUT/bucket.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from absl import flags
 
 from experiments.faults import bad_commands, bad_files, damage, kills, surroundings
 from experiments.faults.refusals import PART as INPUTS
-from experiments.faults.report import report
+from experiments.faults.report import cases_table, report
 from experiments.faults.results import Case, Results, run_cases
 from experiments.faults.storages import BUCKET, DISK, STORAGES, Storage
 from experiments.faults.undisturbed import Undisturbed
@@ -53,7 +54,8 @@ def main() -> int:
         parts = FLAGS.only or _PARTS
         chosen = [case for part in parts for case in cases(world, part, storage, undisturbed)]
         run_cases(chosen, results, storage.directory, FLAGS.jobs)
-    rows = results.rows()
+    rows = sorted(results.rows(), key=lambda row: _PARTS.index(row.part))
+    (directory / "cases.md").write_text(cases_table(rows) + "\n", encoding="utf-8")
     print(report(rows))
     return 0 if all(row.result.good for row in rows) else 1
 

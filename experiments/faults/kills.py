@@ -89,7 +89,7 @@ class _Killer:
                     return done, problem, words
             killed = any(ending.signalled for ending in endings)
             done += killed
-            words += [e.message[:100] for e in endings if e.status in (2, 143) and e.message]
+            words += [e.message for e in endings if e.status in (2, 143) and e.message]
             if killed and not target.difference(self.world, site.file()):
                 return done, "", words  # it came too late: all was written
             if all(ending.status == 0 for ending in endings):

@@ -24,7 +24,8 @@ class Result:
       lost: what was lost; an empty text for nothing.
       identical: whether the files are those of an undisturbed run, bit for bit; None if there are none
         to compare.
-      message: what the program said.
+      message: what the program said; paths begin at the directory of the case, or at that of the
+        campaign.
       kills: how often a process was killed.
     """
 
@@ -70,6 +71,7 @@ class Results:
     """The file `results.jsonl` of a campaign."""
 
     def __init__(self, directory: Path):
+        self.directory = directory
         self._path = directory / "results.jsonl"
         self._lock = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,13 @@ class Results:
             )  # first: the last may be cut short
 
 
+def _without(result: Result, *directories: Path) -> Result:
+    message = result.message
+    for directory in directories:
+        message = message.replace(f"{directory}/", "")
+    return dataclasses.replace(result, message=message)
+
+
 def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: int) -> None:
     """Runs the cases that are not done, or were not good, several at a time, with a progress bar.
 
@@ -120,7 +129,7 @@ def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: in
             place = directory / case.part / re.sub(r"[^\w.-]+", "_", case.name)
             remove(place)  # of a campaign that was stopped
             result = case.run(place)
-            results.add(case, result)
+            results.add(case, _without(result, place, results.directory))
             if not result.good:
                 bar.write(f"NOT GOOD: {case.key}: {result.lost} {result.message}")
             bar.update()

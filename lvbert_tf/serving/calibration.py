@@ -19,6 +19,7 @@ from lvbert_tf.io.sealed import read_sealed_json
 from lvbert_tf.runs.open_model import Trial, open_model
 from lvbert_tf.serving.inputs import text_inputs
 from lvbert_tf.serving.servable_model import ServableModel
+from lvbert_tf.text import Tokenizer
 
 MOST_TEXTS = 300
 """How many texts are read; those of a longer file are drawn from all of it, evenly."""
@@ -48,14 +49,26 @@ def calibration_inputs(
     """
     examples = _training_rows(model_dir, task) if file is None else _lines(model, file)
     chosen = [examples[row] for row in _spread(len(examples))]
-    columns = zip(*map(texts_of, chosen), strict=True)
-    length = model.description["sequence_length"]
-    inputs = text_inputs(model.tokenizer, [list(column) for column in columns], length)
+    columns = [list(column) for column in zip(*map(texts_of, chosen), strict=True)]
+    return single_inputs(model.tokenizer, columns, model.description["sequence_length"])
+
+
+def single_inputs(
+    tokenizer: Tokenizer, columns: Sequence[Sequence[str]], max_length: int
+) -> list[Inputs]:
+    """The inputs of a network for texts, one text each, without padding.
+
+    Args:
+      tokenizer: the model's.
+      columns: the texts; two columns for a model that reads pairs.
+      max_length: the most tokens of a text, or of a pair.
+    """
+    inputs = text_inputs(tokenizer, columns, max_length)
     arrays = {name: values.numpy() for name, values in inputs.items()}
     lengths = arrays["padding_mask"].sum(-1)
     return [
-        {name: values[row : row + 1, : lengths[row]] for name, values in arrays.items()}
-        for row in range(len(chosen))
+        {name: values[row : row + 1, :length] for name, values in arrays.items()}
+        for row, length in enumerate(lengths)
     ]
 
 

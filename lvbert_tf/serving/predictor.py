@@ -12,10 +12,12 @@ import functools
 import importlib.util
 import itertools
 import json
+import os
 import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +67,26 @@ def load(directory: str | Path, format: str | None = None, threads: int = 0) -> 
         packages = " or ".join(f"pip install {_PACKAGES[name]}" for name in wanted)
         raise ImportError(f"nothing installed runs {directory}: {packages}")
     start = functools.partial(_ENGINES[there[0]], precision=config["precision"], threads=threads)
-    return Predictor(directory, config, files[there[0]], start)
+    # TensorFlow's threads take what is to be done from any batch.
+    at_once = 1 if there[0] == "savedmodel" else threads or _cores()
+    return Predictor(directory, config, files[there[0]], start, at_once)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Predictor:
     """Answers texts, from several threads at once; `signatures` are what it can be asked for."""
 
-    def __init__(self, directory: Path, config: Mapping, files: Mapping, start: Callable):
-        self.config = config
-        self.engine = functools.cache(lambda name: start(directory / files[name], name))
+    def __init__(
+        self, directory: Path, config: Mapping, files: Mapping, start: Callable, at_once: int
+    ):
+        self.config, self._at_once = config, at_once
+        self.engine = functools.cache(
+            lambda name, many=False: start(directory / files[name], name, many=many)
+        )
         self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.token = self._library.id_to_token
         answers = _ANSWERS[config["kind"]].items()
@@ -85,6 +98,10 @@ class Predictor:
 
     def stream(self, texts: Iterable, signature: str = _DEFAULT, batch_size: int = 32) -> Answers:
         """Answers any number of texts, a few hundred at a time, in their order.
+
+        The first few hundred are computed one batch after the other, each by all threads, which is the
+        fastest for one batch. Then another engine is started in which each batch has a thread, and as
+        many batches as there are threads are computed at a time: none waits for another.
 
         Args:
           texts: strings; or UTF-8, whose invalid bytes are dropped. A model of pairs takes tuples,
@@ -102,24 +119,34 @@ class Predictor:
             raise ValueError("expected a list of texts, got a single one")
         if signature not in self.signatures:
             raise ValueError(f"no signature {signature!r}: {', '.join(self.signatures)}")
-        run, rest = functools.partial(self._run, batch_size), iter(texts)
-        while some := list(itertools.islice(rest, batch_size * _BATCHES_AT_ONCE)):
-            yield from self.signatures[signature](self, some, run)
+        rest, many = iter(texts), False
+        with ThreadPoolExecutor(self._at_once) as pool:
+            while some := list(itertools.islice(rest, batch_size * _BATCHES_AT_ONCE)):
+                run = functools.partial(self._run, batch_size, many, pool.map if many else map)
+                yield from self.signatures[signature](self, some, run)
+                many = self._at_once > 1
 
-    def _run(self, batch_size: int, signature: str, rows: Sequence[Row]) -> list[Arrays]:
+    def _run(
+        self, batch_size: int, many: bool, apply: Callable, signature: str, rows: Sequence[Row]
+    ) -> list[Arrays]:
         """The outputs of the network for each row. Rows of like length are computed together."""
         outputs: list[Arrays] = [{}] * len(rows)
-        by_length = sorted(range(len(rows)), key=lambda row: len(rows[row][0]))
-        for first in range(0, len(rows), batch_size):
-            chosen = by_length[first : first + batch_size]
-            inputs = np.zeros([3, len(chosen), len(rows[chosen[-1]][0])], np.int32)
-            for place, row in enumerate(chosen):
-                for column, values in zip(inputs[:, place], (*rows[row], 1), strict=True):
-                    column[: len(rows[row][0])] = values
-            found = self.engine(signature)(dict(zip(self.config["inputs"], inputs, strict=True)))
-            for place, row in enumerate(chosen):
+        # The longest first: at the end, no thread waits long for another.
+        by_length = sorted(range(len(rows)), key=lambda row: -len(rows[row][0]))
+        batches = [by_length[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+        inputs = (self._inputs([rows[row] for row in batch]) for batch in batches)
+        for batch, found in zip(batches, apply(self.engine(signature, many), inputs), strict=True):
+            for place, row in enumerate(batch):
                 outputs[row] = {name: values[place] for name, values in found.items()}
         return outputs
+
+    def _inputs(self, rows: Sequence[Row]) -> Arrays:
+        """The inputs of the network for a batch, whose first row is the longest one."""
+        inputs = np.zeros([3, len(rows), len(rows[0][0])], np.int32)
+        for place, (ids, segments) in enumerate(rows):
+            for column, values in zip(inputs[:, place], (ids, segments, 1), strict=True):
+                column[: len(ids)] = values
+        return dict(zip(self.config["inputs"], inputs, strict=True))
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of texts, without special tokens."""
@@ -297,13 +324,14 @@ def _best_span(sizes: Mapping, found: Sequence[Arrays], position: int, starts, l
     return best
 
 
-def _openvino(file: Path, signature: str, precision: str, threads: int) -> Compute:
+def _openvino(file: Path, signature: str, precision: str, threads: int, many: bool) -> Compute:
     import openvino
 
     core = openvino.Core()
     half = precision == "bfloat16" and "BF16" in core.get_property("CPU", _CAPABILITIES)
-    options = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
+    options = {"INFERENCE_PRECISION_HINT": "bf16" if half and _gains_by_bfloat16() else "f32"}
     options |= {"INFERENCE_NUM_THREADS": str(threads)} if threads else {}
+    options |= {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY"}
     compiled = core.compile_model(str(file), "CPU", options)
     of_thread = threading.local()
 
@@ -316,17 +344,24 @@ def _openvino(file: Path, signature: str, precision: str, threads: int) -> Compu
     return compute
 
 
-def _onnx(file: Path, signature: str, precision: str, threads: int) -> Compute:
+def _gains_by_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
+    """False for processors of Intel that have AVX512-BF16 without AMX: they lose by it."""
+    path = Path(cpuinfo)
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return "GenuineIntel" not in text or "amx_bf16" in text
+
+
+def _onnx(file: Path, signature: str, precision: str, threads: int, many: bool) -> Compute:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1 if many else threads
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def _saved_model(file: Path, signature: str, precision: str, threads: int) -> Compute:
+def _saved_model(file: Path, signature: str, precision: str, threads: int, many: bool) -> Compute:
     import tensorflow as tf
 
     if importlib.util.find_spec("tensorflow_text"):  # only one that reads strings needs it

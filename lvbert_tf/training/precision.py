@@ -13,16 +13,16 @@ POLICIES = {
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
-_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def resolve_precision(name: str) -> str:
     """Turns the hparam into `float32`, `bfloat16` or `float16`.
 
     `auto` means what the matrix units of the devices multiply in: bfloat16 on a TPU, on GPUs of compute
-    capability 8 or more, and on a CPU with AVX512-BF16 or AMX; float16, with loss scaling, on GPUs of
-    compute capability 7 (V100, T4), which have no bfloat16. Of several GPUs the oldest one decides.
-    Everywhere else both are emulated or as slow as float32, and `auto` means float32.
+    capability 8 or more, and on a CPU where it is faster than float32 (see `cpu_gains_by_bfloat16`);
+    float16, with loss scaling, on GPUs of compute capability 7 (V100, T4), which have no bfloat16. Of
+    several GPUs the oldest one decides. Everywhere else both are emulated or as slow as float32, and
+    `auto` means float32.
 
     Raises:
       InputError: the name is not known.
@@ -35,7 +35,7 @@ def resolve_precision(name: str) -> str:
         return "bfloat16"
     if gpus := tf.config.list_physical_devices("GPU"):
         return _fastest_on_gpus(gpus)
-    return "bfloat16" if _CPU_FLAGS & cpu_flags() else "float32"
+    return "bfloat16" if cpu_gains_by_bfloat16() else "float32"
 
 
 def _fastest_on_gpus(gpus: Sequence[tf.config.PhysicalDevice]) -> str:
@@ -47,13 +47,21 @@ def _fastest_on_gpus(gpus: Sequence[tf.config.PhysicalDevice]) -> str:
     return "float16" if oldest >= (7, 0) else "float32"
 
 
-def cpu_flags(cpuinfo: str = "/proc/cpuinfo") -> set[str]:
-    """The names of the processor's instruction sets; empty where the system does not list them."""
+def cpu_gains_by_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
+    """Whether the processor multiplies matrices faster in bfloat16 than in float32.
+
+    With AMX it does. An instruction of AVX512-BF16 multiplies twice as many numbers as one for float32.
+    AMD's processors start as many of them in a cycle, Intel's half as many, so that nothing is gained
+    there, and conversions cost time.
+
+    Args:
+      cpuinfo: the file in which Linux describes the processor; False where there is none.
+    """
     path = Path(cpuinfo)
-    if not path.exists():
-        return set()
-    found = re.search(r"^flags\s*:(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return set(found.group(1).split()) if found else set()
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    flags = found.group(1).split() if found else []
+    return "amx_bf16" in flags or ("avx512_bf16" in flags and "AuthenticAMD" in text)
 
 
 class LossScale(tf.Module):

@@ -11,7 +11,7 @@ from experiments.faults.comparison import same
 from experiments.faults.kill_targets import TARGETS, Target
 from experiments.faults.programs import PATIENCE, Command, Ending, run
 from experiments.faults.refusals import refusal
-from experiments.faults.report import report
+from experiments.faults.report import cases_table, report
 from experiments.faults.results import Case, Result, Results, run_cases
 from experiments.faults.storages import DISK, STORAGES, Storage
 from experiments.faults.undisturbed import Undisturbed
@@ -201,7 +201,8 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path):
     def case(name, good):
         def try_it(place):
             ran.append(name)
-            return Result(good, "" if good else "everything", good, "it said so", kills=2)
+            said = f"{place}/it said | so"
+            return Result(good, "" if good else "everything", good, said, kills=2)
 
         return Case("part", "group", name, try_it)
 
@@ -214,8 +215,11 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path):
     run_cases([case("a", True), case("b", False)], again, tmp_path, jobs=1)
     assert ran == ["a", "b", "b"]  # after a mend, what was not good is tried again
     shown = report(again.rows())
-    assert "| part | group | 2 | 4 | 1 | 1 of 2 |" in shown
-    assert "part, b: everything (it said so)" in shown
+    assert "| part | group | everything | `it said \\| so` | 2 | 4 | 1 | 1 of 2 |" in shown
+    assert "part, b: everything (it said | so)" in shown
+    each = cases_table(again.rows())
+    assert "| part | a | nothing | yes | `it said \\| so` | 2 |" in each
+    assert "| part | b | everything | no | `it said \\| so` | 2 |" in each
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from ids_requests import BATCHES, SIGNATURES, assert_same
 from live_engines import with_onnx_runtime, with_openvino
 
+from lvbert_tf.serving import load
 from lvbert_tf.serving.servable_model import servable_pretrainer
 from lvbert_tf.serving.versions import export
 
@@ -79,6 +80,19 @@ def test_bfloat16_halves_the_file_of_openvino(served, exported, keras_answers, t
     found = run(BATCHES[0])["probabilities"]
     np.testing.assert_allclose(found, expected, atol=5e-3)
     assert np.abs(found - expected).max() > 1e-6
+
+
+@pytest.mark.parametrize("engine", RUN)
+def test_many_texts_are_answered_by_threads_in_their_order(exported, engine):
+    model = load(exported("classifier"), engine, threads=3)
+    texts = [f"{'a long ' * (number % 7)}text of number {number}" for number in range(100)]
+    found = list(model.stream(texts, batch_size=2))  # 32 texts, then by threads
+    assert model.engine.cache_info().currsize == 2
+    alone = load(exported("classifier"), engine, threads=1)
+    for text, answer in zip(texts, found, strict=True):
+        (expected,) = alone([text])
+        assert answer["label"] == expected["label"]
+        np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
 
 
 def test_the_program(models, tmp_path):

@@ -8,7 +8,9 @@ import pytest
 from texts_requests import ALL, ASKED, LONG, SHORT, TEXTS, answers_of, assert_same_answers
 
 from lvbert_tf.serving import load
+from lvbert_tf.serving.predictor import _gains_by_bfloat16
 from lvbert_tf.serving.versions import export
+from lvbert_tf.training.precision import cpu_gains_by_bfloat16
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,21 @@ def test_a_stream_has_the_order_of_its_texts_and_is_read_in_parts(predictor):
     found = [first, *stream]
     expected = [predictor([SHORT * (number % 7) + str(number)])[0] for number in range(100)]
     assert_same_answers(found, [{**row, "label": row["label"].encode()} for row in expected])
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "expected"),
+    [
+        ("AuthenticAMD", "avx512_bf16", True),
+        ("GenuineIntel", "avx512_bf16", False),
+        ("GenuineIntel", "avx512_bf16 amx_bf16", True),
+    ],
+)
+def test_bfloat16_is_computed_where_training_chooses_it(tmp_path, vendor, flags, expected):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"vendor_id\t: {vendor}\nflags\t: fpu {flags}\n")
+    assert _gains_by_bfloat16(str(cpuinfo)) is expected
+    assert cpu_gains_by_bfloat16(str(cpuinfo)) is expected
 
 
 def test_no_texts(predictor):

@@ -3,19 +3,25 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.training import precision
-from lvbert_tf.training.precision import LossScale, cpu_flags, resolve_precision
+from lvbert_tf.training.precision import LossScale, cpu_gains_by_bfloat16, resolve_precision
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [("avx2 fma", "float32"), ("avx512f avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16")],
+    ("vendor", "flags", "expected"),
+    [
+        ("AuthenticAMD", "avx2 fma", "float32"),
+        ("AuthenticAMD", "avx512f avx512_bf16", "bfloat16"),
+        ("GenuineIntel", "avx512f avx512_bf16", "float32"),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16 amx_tile", "bfloat16"),
+        ("GenuineIntel", "avx512f", "float32"),
+    ],
 )
-def test_auto_follows_the_processor(monkeypatch, tmp_path, flags, expected):
+def test_auto_follows_the_processor(monkeypatch, tmp_path, vendor, flags, expected):
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\nbugs\t\t: none\n")
-    found = cpu_flags(str(cpuinfo))
-    assert found == {"fpu", *flags.split()}
-    monkeypatch.setattr(precision, "cpu_flags", lambda: found)
+    text = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\nbugs\t\t: none\n"
+    cpuinfo.write_text(text)
+    gains = cpu_gains_by_bfloat16(str(cpuinfo))
+    monkeypatch.setattr(precision, "cpu_gains_by_bfloat16", lambda: gains)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])  # a GPU would decide
     assert resolve_precision("auto") == expected
 
@@ -42,14 +48,14 @@ def test_auto_follows_the_oldest_gpu(monkeypatch, capabilities, expected):
 
 
 def test_auto_is_bfloat16_on_a_tpu(monkeypatch):
-    monkeypatch.setattr(precision, "cpu_flags", set)
+    monkeypatch.setattr(precision, "cpu_gains_by_bfloat16", lambda: False)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["TPU:0"])
     assert resolve_precision("auto") == "bfloat16"
 
 
 def test_unknown_processor_is_safe(tmp_path):
-    assert cpu_flags(str(tmp_path / "none")) == set()
+    assert not cpu_gains_by_bfloat16(str(tmp_path / "none"))
 
 
 def test_names():

@@ -249,15 +249,17 @@ def _probabilities(scores, visible, scale):
 def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *, epsilon: float) -> tf.Tensor:
     """`gamma (x - mean) / sqrt(variance + epsilon) + beta` over the last axis (Ba et al., 2016).
 
-    Computed in float32 whatever the type of x.
+    Computed in float32 whatever the type of x. It has the operations in which the engines for exported
+    models recognise a LayerNorm, for which each has one operation.
 
     Args:
         x: shape (..., width).
         gamma, beta: shape (width,).
         epsilon: added to the variance.
     """
-    mean, variance = tf.nn.moments(_wide(x), -1, keepdims=True)
-    normal = (_wide(x) - mean) * tf.math.rsqrt(variance + epsilon)
+    centered = _wide(x) - tf.reduce_mean(_wide(x), [-1], keepdims=True)
+    variance = tf.reduce_mean(centered**2, [-1], keepdims=True)
+    normal = centered / tf.sqrt(variance + epsilon)
     return tf.cast(normal * _wide(gamma) + _wide(beta), x.dtype)
 
 
