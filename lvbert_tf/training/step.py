@@ -256,9 +256,11 @@ class TrainingStep:
         gradients = [gradients[index] for index in used]
         row = self._pack({"_loss": loss, **sums})
         row, *gradients = context.all_reduce("SUM", [row, *gradients], _IN_PACKS)
+        variables = [self._variables[index] for index in used]
+        for gradient, variable in zip(gradients, variables, strict=True):
+            gradient.set_shape(variable.shape)  # a product over rows of any number may not know it
         loss_scale = tf.convert_to_tensor(self.loss_scale.scale)
         norm, scale, finite, overflow = self._judge(row[0], gradients, loss_scale)
-        variables = [self._variables[index] for index in used]
         gates = self.gradients.gates(variables, drawn)
         apply_gradients(
             self.optimizer, gradients, variables, scale, finite, gates, self._compiles_update

@@ -91,6 +91,14 @@ def test_trials_keep_what_was_compiled(data, monkeypatch):
     assert len(seeds) <= 1
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_rows_of_several_lengths_are_learned_in_each_precision(data, tmp_path, precision):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    assert finetune(str(copy), NAME, settings("sst", num_train_epochs=1, precision=precision)) == 0
+    assert result(copy / "models" / NAME, "sst", 1)["steps"] == 32
+
+
 def test_other_settings_are_refused_unless_overwritten(data, trained, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
