@@ -26,13 +26,14 @@ from absl import flags
 from tqdm import tqdm
 
 from benchmarks.contestant import driver, timed
-from benchmarks.exported_classifiers import LAYERS, make_classifier
+from benchmarks.exported_classifiers import LAYERS, MAX_LENGTH, make_classifier
 from benchmarks.machine import processor
 from benchmarks.rows import glue_rows
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.runs.model_directory import save_preset
+from lvbert_tf.serving.calibration import MOST_TEXTS, single_inputs
 from lvbert_tf.serving.servable_model import servable_task
 from lvbert_tf.serving.versions import export
 
@@ -42,7 +43,7 @@ flags.DEFINE_string("vocab_file", None, "BERT's vocabulary.", required=True)
 flags.DEFINE_string("huggingface_python", None, "Python with PyTorch, transformers, accelerate.")
 flags.DEFINE_integer("sentences", 0, "How many, drawn at random; 0 for all.", lower_bound=0)
 flags.DEFINE_integer("cores", os.cpu_count() or 1, "Cores of each process.", lower_bound=1)
-flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions to measure.")
+flags.DEFINE_list("precisions", ["float32", "bfloat16"], "Precisions; int8 only of exports.")
 flags.DEFINE_string("keep", None, "Folder for the models, used again if they are there.")
 flags.DEFINE_string("only", "", "Measure rows whose name has this in it.")
 
@@ -57,18 +58,20 @@ class Row:
     command: list[str]
 
 
-def make_models(folder: Path) -> None:
-    """Writes a trial and an export of each encoder and precision."""
+def make_models(folder: Path, sentences: list[str]) -> None:
+    """Writes a trial and an export of each encoder and precision; the sentences calibrate int8."""
     tokenizer = LVBertTokenizer(FLAGS.vocab_file)
+    calibration = single_inputs(tokenizer.tokenizer, [sentences[:MOST_TEXTS]], MAX_LENGTH)
     for title, layers in LAYERS.items():
         model = make_classifier(layers, tokenizer, "float32")
         trial = folder / "models" / title / "finetuning_models" / "sst_1" / "presets" / "sst"
         if not trial.exists():
             save_preset((model,), trial, 0)
         for precision in FLAGS.precisions:
-            if not (folder / f"{title}_{precision}").exists():
+            directory = folder / f"{title}_{precision}"
+            if not directory.exists():
                 exported = {"openvino": servable_task(model)}
-                export(exported, folder / f"{title}_{precision}", "not stated", precision)
+                export(exported, directory, "not stated", precision, calibration)
 
 
 def rows(folder: Path) -> list[Row]:
@@ -91,7 +94,7 @@ def rows(folder: Path) -> list[Row]:
             ("Trainer.predict, of like length", "trainer_by_length"),
             ("pipeline", "pipeline"),
         ):
-            for precision in FLAGS.precisions:
+            for precision in [name for name in FLAGS.precisions if name != "int8"]:
                 module = "baselines.huggingface_prediction"
                 options = ["--way", way, "--precision", precision, *common]
                 command = driver(module, *options, python=python)
@@ -119,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(FLAGS.keep or temporary).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        make_models(folder)
+        make_models(folder, sentences)
         text = "".join(f"{sentence}\n" for sentence in sentences)
         (folder / "sentences.txt").write_text(text, encoding="utf-8")
         print(f"{processor()}; {len(sentences):,} sentences, cores {FLAGS.cores}\n")
