@@ -20,6 +20,10 @@ _PARTS = 4  # into so many parts a batch is divided; one pass over memory adds t
 def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolves each channel with taps of its own: `y[t, c] = sum over k of x[t + k, c] kernel[k, c]`.
 
+    The reshapes around the convolution, and as many results as values, of which the outer ones are left
+    out, suit the engines for exported models: OpenVINO then transposes nothing, and a batch of no rows
+    keeps its shape in TensorFlow and in ONNX Runtime.
+
     Args:
         padded: shape (batch, length + taps - 1, channels).
         kernel: the weights, shape (taps, channels).
@@ -44,6 +48,12 @@ def _convolve(padded, filters):
     result = tf.nn.depthwise_conv2d(image, filters, _STRIDES, "VALID")[:, 0]
     # TensorFlow leaves the padding in the result of an empty batch.
     return result[:, : ops.shape(padded)[1] - taps + 1]
+
+
+@depthwise_convolution.in_mode("tpu")
+@repeated_in_backward_pass
+def _convolution(padded, kernel):
+    return _convolve(padded, _filters(kernel, padded.dtype))
 
 
 @depthwise_convolution.in_mode("whole")

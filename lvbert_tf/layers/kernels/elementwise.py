@@ -263,6 +263,16 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, *, epsilon: floa
     return tf.cast(normal * _wide(gamma) + _wide(beta), x.dtype)
 
 
+def _norm_by_product(x, gamma, beta, *, epsilon):
+    """A product with the inverse root, of which a row has one; the definition divides each number."""
+    mean, variance = tf.nn.moments(_wide(x), -1, keepdims=True)
+    normal = (_wide(x) - mean) * tf.math.rsqrt(variance + epsilon)
+    return tf.cast(normal * _wide(gamma) + _wide(beta), x.dtype)
+
+
+layer_norm.in_mode("whole", "tpu")(repeated_in_backward_pass(_norm_by_product))
+
+
 @layer_norm.in_mode("stretches")
 @compiled
 def _layer_norm(x, gamma, beta, *, epsilon):
@@ -288,11 +298,23 @@ def add_norm(
         epsilon: added to the variance.
         draw: the draw of the dropout mask; None means no dropout.
     """
+    total = _sum_with_residual(x, bias, residual, draw)
+    return tf.cast(layer_norm.plain(total, gamma, beta, epsilon=epsilon), residual.dtype)
+
+
+def _sum_with_residual(x, bias, residual, draw):
     x = _wide(x) + _wide(bias)
     if draw is not None:
         x = dropped(x, *draw)
-    total = _wide(residual) + x
-    return tf.cast(layer_norm.plain(total, gamma, beta, epsilon=epsilon), residual.dtype)
+    return _wide(residual) + x
+
+
+@add_norm.in_mode("whole", "tpu")
+@repeated_in_backward_pass
+def _add_norm_by_product(x, bias, residual, gamma, beta, *, epsilon, draw=None):
+    total = _sum_with_residual(x, bias, residual, draw)
+    normal = _norm_by_product(total, gamma, beta, epsilon=epsilon)
+    return tf.cast(normal, residual.dtype)
 
 
 @add_norm.in_mode("stretches")
