@@ -84,13 +84,17 @@ class Predictor:
         self, directory: Path, config: Mapping, files: Mapping, start: Callable, at_once: int
     ):
         self.config, self._at_once = config, at_once
-        self.engine = functools.cache(
-            lambda name, many=False: start(directory / files[name], name, many=many)
+        self._started = functools.cache(
+            lambda name, many: start(directory / files[name], name, many=many)
         )
         self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.token = self._library.id_to_token
         answers = _ANSWERS[config["kind"]].items()
         self.signatures = {name: answer for name, (needed, answer) in answers if needed in files}
+
+    def engine(self, name: str, many: bool = False) -> Compute:
+        """What computes a signature of token ids; `many` says that batches are computed side by side."""
+        return self._started(name, many)
 
     def __call__(self, texts: Iterable, signature: str = _DEFAULT, batch_size: int = 32) -> list:
         """Answers texts; see `stream`."""

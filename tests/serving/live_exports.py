@@ -87,7 +87,7 @@ def test_many_texts_are_answered_by_threads_in_their_order(exported, engine):
     model = load(exported("classifier"), engine, threads=3)
     texts = [f"{'a long ' * (number % 7)}text of number {number}" for number in range(100)]
     found = list(model.stream(texts, batch_size=2))  # 32 texts, then by threads
-    assert model.engine.cache_info().currsize == 2
+    assert model._started.cache_info().currsize == 2
     alone = load(exported("classifier"), engine, threads=1)
     for text, answer in zip(texts, found, strict=True):
         (expected,) = alone([text])
