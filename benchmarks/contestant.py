@@ -35,17 +35,20 @@ def timed(command: list[str], cores: int | None = None) -> tuple[float, float]:
       cores: the first so many cores are all that it may use; None means all.
 
     Raises:
-      InputError: it failed; the message has the last line it wrote.
+      InputError: it cannot be started, or failed; the message has the last line it wrote.
     """
     limit = [] if cores is None else ["taskset", "-c", f"0-{cores - 1}"]
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [*limit, *command],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [*limit, *command],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    except OSError as error:
+        raise InputError(f"{command[0]}: {reason(error)}") from error
     said = process.stderr.read() if process.stderr else ""
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start

@@ -54,7 +54,7 @@ def main() -> int:
         parts = FLAGS.only or _PARTS
         chosen = [case for part in parts for case in cases(world, part, storage, undisturbed)]
         run_cases(chosen, results, storage.directory, FLAGS.jobs)
-    rows = sorted(results.rows(), key=lambda row: _PARTS.index(row.part))
+    rows = sorted(results.rows(), key=lambda row: (_PARTS.index(row.part), row.group, row.name))
     (directory / "cases.md").write_text(cases_table(rows) + "\n", encoding="utf-8")
     print(report(rows))
     return 0 if all(row.result.good for row in rows) else 1

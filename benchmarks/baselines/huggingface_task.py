@@ -61,6 +61,8 @@ def main() -> None:
     if flags.make:
         make_model(flags.model, flags.make)
         return
+    if not flags.data_dir or not flags.output_dir:
+        parser.error("--data_dir and --output_dir are needed")
     transformers.logging.set_verbosity_error()
     tokenizer = transformers.BertTokenizerFast.from_pretrained(flags.model)
     train, dev = (

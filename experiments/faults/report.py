@@ -20,7 +20,7 @@ def report(rows: Sequence[Row]) -> str:
         (*heads, "cases", "killed", "as they should be", "identical files"),
         [
             (
-                *(part, group, _lost(found), _usual_message(found)),
+                *(part, _text(group), _lost(found), _usual_message(found)),
                 *(len(found), sum(row.result.kills for row in found) or ""),
                 *(sum(row.result.good for row in found), _identical(found)),
             )
@@ -43,7 +43,7 @@ def cases_table(rows: Sequence[Row]) -> str:
         heads,
         [
             (
-                *(row.part, row.name, row.result.lost or _NOTHING),
+                *(row.part, _text(row.name), _text(row.result.lost) or _NOTHING),
                 {True: "yes", False: "no", None: ""}[row.result.identical],
                 _cell(row.result.message),
                 row.result.kills or "",
@@ -55,7 +55,7 @@ def cases_table(rows: Sequence[Row]) -> str:
 
 
 def _lost(rows: Sequence[Row]) -> str:
-    return "; ".join(sorted({row.result.lost for row in rows} - {""})) or _NOTHING
+    return _text("; ".join(sorted({row.result.lost for row in rows} - {""}))) or _NOTHING
 
 
 def _usual_message(rows: Sequence[Row]) -> str:
@@ -63,8 +63,13 @@ def _usual_message(rows: Sequence[Row]) -> str:
     return _cell(messages.most_common(1)[0][0][:_MOST_CHARACTERS]) if messages else ""
 
 
+def _text(text: str) -> str:
+    """A text in a cell of Markdown."""
+    return text.replace("|", "\\|").replace("*", "\\*")
+
+
 def _cell(message: str) -> str:
-    """A message in a cell of Markdown."""
+    """A message as code in a cell of Markdown."""
     text = message.replace("|", "\\|").replace("`", "'")
     return f"`{text}`" if text else ""
 

@@ -24,8 +24,8 @@ class Result:
       lost: what was lost; an empty text for nothing.
       identical: whether the files are those of an undisturbed run, bit for bit; None if there are none
         to compare.
-      message: what the program said; paths begin at the directory of the case, or at that of the
-        campaign.
+      message: what the program said. Here and in `lost`, paths begin at the directory of the case, or
+        at that of the campaign.
       kills: how often a process was killed.
     """
 
@@ -100,10 +100,10 @@ class Results:
 
 
 def _without(result: Result, *directories: Path) -> Result:
-    message = result.message
+    message, lost = result.message, result.lost
     for directory in directories:
-        message = message.replace(f"{directory}/", "")
-    return dataclasses.replace(result, message=message)
+        message, lost = (text.replace(f"{directory}/", "") for text in (message, lost))
+    return dataclasses.replace(result, message=message, lost=lost)
 
 
 def run_cases(cases: Sequence[Case], results: Results, directory: Path, jobs: int) -> None:

@@ -33,7 +33,8 @@ Run = Callable[[str, Sequence[Row]], list[Arrays]]
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "savedmodel": "tensorflow"}
 _DEFAULT, _MASK, _CAPABILITIES = "serving_default", "[MASK]", "OPTIMIZATION_CAPABILITIES"
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
-_BATCHES_AT_ONCE = 16  # are sorted by length
+_BATCHES = 16  # whose texts are sorted by length together, or more where there are many threads
+_BATCHES_A_THREAD = 4
 _NO_SPAN = -2000.0  # lower than the score of any span
 
 
@@ -84,8 +85,9 @@ class Predictor:
         self, directory: Path, config: Mapping, files: Mapping, start: Callable, at_once: int
     ):
         self.config, self._at_once = config, at_once
+        self._files = {name: directory.absolute() / file for name, file in files.items()}
         self._started = functools.cache(
-            lambda name, many: start(directory / files[name], name, many=many)
+            lambda name, many: start(self._files[name], name, many=many)
         )
         self._library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
         self.token = self._library.id_to_token
@@ -93,8 +95,11 @@ class Predictor:
         self.signatures = {name: answer for name, (needed, answer) in answers if needed in files}
 
     def engine(self, name: str, many: bool = False) -> Compute:
-        """What computes a signature of token ids; `many` says that batches are computed side by side."""
-        return self._started(name, many)
+        """What computes a signature of token ids; `many` says that batches are computed side by side.
+
+        If the files are gone, as those of a version that a server has replaced, it is what was started.
+        """
+        return self._started(name, many and self._files[name].exists())
 
     def __call__(self, texts: Iterable, signature: str = _DEFAULT, batch_size: int = 32) -> list:
         """Answers texts; see `stream`."""
@@ -104,8 +109,8 @@ class Predictor:
         """Answers any number of texts, a few hundred at a time, in their order.
 
         The first few hundred are computed one batch after the other, each by all threads, which is the
-        fastest for one batch. Then another engine is started in which each batch has a thread, and as
-        many batches as there are threads are computed at a time: none waits for another.
+        fastest for one batch. If many follow, another engine is started, which computes several batches
+        at a time, each with fewer threads, so that they wait less for each other.
 
         Args:
           texts: strings; or UTF-8, whose invalid bytes are dropped. A model of pairs takes tuples,
@@ -123,12 +128,14 @@ class Predictor:
             raise ValueError("expected a list of texts, got a single one")
         if signature not in self.signatures:
             raise ValueError(f"no signature {signature!r}: {', '.join(self.signatures)}")
-        rest, many = iter(texts), False
+        rest, portion, many = iter(texts), batch_size * _BATCHES, False
         with ThreadPoolExecutor(self._at_once) as pool:
-            while some := list(itertools.islice(rest, batch_size * _BATCHES_AT_ONCE)):
+            while some := list(itertools.islice(rest, portion)):
+                many &= len(some) == portion  # what is left at the end may be little
                 run = functools.partial(self._run, batch_size, many, pool.map if many else map)
                 yield from self.signatures[signature](self, some, run)
                 many = self._at_once > 1
+                portion = batch_size * max(_BATCHES, _BATCHES_A_THREAD * self._at_once)
 
     def _run(
         self, batch_size: int, many: bool, apply: Callable, signature: str, rows: Sequence[Row]

@@ -4,6 +4,7 @@ Run by `make test-engines`, as live_engines.py.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,15 +84,25 @@ def test_bfloat16_halves_the_file_of_openvino(served, exported, keras_answers, t
 
 
 @pytest.mark.parametrize("engine", RUN)
-def test_many_texts_are_answered_by_threads_in_their_order(exported, engine):
+def test_many_texts_are_answered_side_by_side_in_their_order(exported, engine):
     model = load(exported("classifier"), engine, threads=3)
     texts = [f"{'a long ' * (number % 7)}text of number {number}" for number in range(100)]
-    found = list(model.stream(texts, batch_size=2))  # 32 texts, then by threads
+    found = list(model.stream(texts, batch_size=2))  # 32 texts, 32 side by side, and so on
     assert model._started.cache_info().currsize == 2
     alone = load(exported("classifier"), engine, threads=1)
     for text, answer in zip(texts, found, strict=True):
         (expected,) = alone([text])
         assert answer["label"] == expected["label"]
+        np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", RUN)
+def test_many_texts_are_answered_when_the_files_are_gone(exported, tmp_path, engine):
+    shutil.copytree(exported("classifier"), tmp_path / "version")
+    model = load(tmp_path / "version", engine, threads=2)
+    (expected,) = model(["a text"])
+    shutil.rmtree(tmp_path / "version")
+    for answer in model.stream(["a text"] * 100, batch_size=2):
         np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
 
 

@@ -21,7 +21,7 @@ def depthwise_convolution(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolves each channel with taps of its own: `y[t, c] = sum over k of x[t + k, c] kernel[k, c]`.
 
     The reshapes around the convolution, and as many results as values, of which the outer ones are left
-    out, suit the engines for exported models: OpenVINO then transposes nothing, and a batch of no rows
+    out, suit the engines for exported models: OpenVINO then transposes less, and a batch of no rows
     keeps its shape in TensorFlow and in ONNX Runtime.
 
     Args:
