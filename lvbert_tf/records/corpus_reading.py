@@ -4,6 +4,7 @@ Each lane belongs to one reading process. It takes turns among its lanes as all 
 it sends comes in the order in which it is taken. A process is at most a part ahead of what was taken.
 """
 
+import contextlib
 import multiprocessing
 from collections.abc import Iterator
 from itertools import chain
@@ -56,7 +57,7 @@ def _receive(connection: Connection) -> Iterator[ReadPart]:
     while True:
         try:
             item = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # between two messages, or amid one
             raise killed() from None
         if isinstance(item, Exception):
             raise item
@@ -68,8 +69,9 @@ def _receive(connection: Connection) -> Iterator[ReadPart]:
 def _read(lanes: list[Lane], connection: Connection) -> None:
     """Sends the parts of some lanes, and None when a lane ends."""
     end_with_parent()
-    try:
-        for item in interleaved([chain(lane, [None]) for lane in lanes]):
-            connection.send(item)
-    except Exception as error:
-        connection.send(error)
+    with contextlib.suppress(BrokenPipeError):  # the process that started it was killed
+        try:
+            for item in interleaved([chain(lane, [None]) for lane in lanes]):
+                connection.send(item)
+        except Exception as error:
+            connection.send(error)

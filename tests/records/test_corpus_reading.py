@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -10,8 +11,9 @@ import psutil
 import pytest
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.records import corpus_reading
 from lvbert_tf.records.corpus import Corpus
-from lvbert_tf.records.corpus_order import Position
+from lvbert_tf.records.corpus_order import Position, lanes_from
 from lvbert_tf.records.corpus_parts import CorpusPart
 from lvbert_tf.records.corpus_reading import read_corpus
 
@@ -73,6 +75,21 @@ def test_an_error_comes_at_its_place(corpus, tmp_path):
         for item in read_corpus(Corpus(str(tmp_path)), Position(), 3):
             read.append(item.part.section)
     assert read == [0]
+
+
+def test_a_process_that_is_killed_amid_a_message_is_one_line():
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    os.write(sending.fileno(), (1000).to_bytes(4, "big") + b"the first bytes")
+    sending.close()
+    with pytest.raises(InputError, match="a building process was killed"):
+        list(corpus_reading._receive(receiving))
+
+
+def test_a_reader_ends_in_silence_when_nobody_reads_it(corpus, monkeypatch):
+    monkeypatch.setattr(corpus_reading, "end_with_parent", lambda: None)
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    receiving.close()
+    corpus_reading._read(lanes_from(corpus, Position()), sending)
 
 
 def test_a_killed_process_is_one_line(corpus):
