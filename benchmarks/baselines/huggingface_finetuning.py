@@ -17,9 +17,7 @@ import torch
 import transformers
 
 from benchmarks.baselines import tuning
-
-# The default of the class without --bucket; both orders are the Trainer's own.
-STRATEGIES = {False: "random", True: "group_by_length"}
+from benchmarks.baselines.huggingface_electra import electra_small, training_arguments
 
 
 class Rows(torch.utils.data.Dataset):
@@ -70,38 +68,19 @@ def main() -> None:
         for split in ("train", "dev")
     )
     model = transformers.ElectraForSequenceClassification(
-        transformers.ElectraConfig(
-            vocab_size=len(tokenizer),
-            embedding_size=128,
-            hidden_size=256,
-            num_hidden_layers=len(flags.layers) // 2,
-            num_attention_heads=4,
-            intermediate_size=1024,
-            num_labels=2,
-            attn_implementation=flags.attention,
-        )
+        electra_small(len(tokenizer), len(flags.layers) // 2, flags.attention)
     )
-    reduced = flags.precision == "bfloat16"
     times = EpochTimes(len(train))
     with tempfile.TemporaryDirectory() as directory:
         trainer = transformers.Trainer(
             model=model,
-            args=transformers.TrainingArguments(
-                output_dir=directory,
-                per_device_train_batch_size=flags.batch_size,
-                per_device_eval_batch_size=flags.batch_size,
-                num_train_epochs=1 + flags.epochs,
-                learning_rate=3e-4,
-                warmup_steps=0.1,
-                weight_decay=0.01,
-                optim="adamw_torch_fused",
-                train_sampling_strategy=STRATEGIES[flags.bucket],
-                use_cpu=True,
-                bf16=reduced,
+            args=training_arguments(
+                directory,
+                flags.batch_size,
+                1 + flags.epochs,
+                flags.precision,
+                flags.bucket,
                 logging_strategy="no",
-                save_strategy="no",
-                report_to=[],
-                disable_tqdm=True,
             ),
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
             train_dataset=train,

@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 import transformers
 
+from benchmarks.baselines.huggingface_electra import electra_small
+
 WAYS = ("trainer", "trainer_by_length", "pipeline")
 MAX_LENGTH, BATCH = 128, 32
 
@@ -73,17 +75,7 @@ def main() -> None:
     torch.manual_seed(0)
     texts = flags.source.read_text(encoding="utf-8").split("\n")[:-1]
     tokenizer = transformers.BertTokenizerFast(vocab_file=flags.vocab_file)
-    model = transformers.ElectraForSequenceClassification(
-        transformers.ElectraConfig(
-            vocab_size=len(tokenizer),
-            embedding_size=128,
-            hidden_size=256,
-            num_hidden_layers=12,
-            num_attention_heads=4,
-            intermediate_size=1024,
-            num_labels=2,
-        )
-    ).eval()
+    model = transformers.ElectraForSequenceClassification(electra_small(len(tokenizer))).eval()
     reduced = flags.precision == "bfloat16"
     if flags.way == "pipeline":
         model = model.to(getattr(torch, flags.precision))

@@ -25,6 +25,7 @@ import torch
 import transformers
 
 from benchmarks.baselines import serving
+from benchmarks.baselines.huggingface_electra import HEADS, WIDTH, electra_small
 
 PRECISIONS = {
     "pytorch": ("float32", "bfloat16"),
@@ -40,22 +41,13 @@ ATTENTION = {
     "openvino": "sdpa",
 }
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")
-HEADS, WIDTH = 4, 256
 
 
 def classifier(layers: str, attention: str) -> torch.nn.Module:
     """A model of ELECTRA-small's size."""
     torch.manual_seed(0)
-    config = transformers.ElectraConfig(
-        vocab_size=serving.stepping.VOCABULARY_SIZE,
-        embedding_size=128,
-        hidden_size=WIDTH,
-        num_hidden_layers=len(layers) // 2,
-        num_attention_heads=HEADS,
-        intermediate_size=1024,
-        num_labels=2,
-        attn_implementation=attention,
-    )
+    vocabulary_size = serving.stepping.VOCABULARY_SIZE
+    config = electra_small(vocabulary_size, len(layers) // 2, attention)
     return transformers.ElectraForSequenceClassification(config).eval()
 
 

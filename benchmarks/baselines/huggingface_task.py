@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import transformers
 
-from benchmarks.baselines.huggingface_finetuning import STRATEGIES, Rows
+from benchmarks.baselines.huggingface_electra import electra_small, training_arguments
+from benchmarks.baselines.huggingface_finetuning import Rows
 
 
 def read_cola(path: Path) -> tuple[list[str], list[int]]:
@@ -34,16 +35,7 @@ def make_model(directory: Path, vocabulary: str) -> None:
     """Saves a model with random weights."""
     torch.manual_seed(0)
     tokenizer = transformers.BertTokenizerFast(vocab_file=vocabulary)
-    model = transformers.ElectraModel(
-        transformers.ElectraConfig(
-            vocab_size=len(tokenizer),
-            embedding_size=128,
-            hidden_size=256,
-            num_hidden_layers=12,
-            num_attention_heads=4,
-            intermediate_size=1024,
-        )
-    )
+    model = transformers.ElectraModel(electra_small(len(tokenizer)))
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
 
@@ -72,22 +64,13 @@ def main() -> None:
     model = transformers.ElectraForSequenceClassification.from_pretrained(flags.model, num_labels=2)
     trainer = transformers.Trainer(
         model=model,
-        args=transformers.TrainingArguments(
-            output_dir=str(flags.output_dir),
-            per_device_train_batch_size=32,
-            per_device_eval_batch_size=32,
-            num_train_epochs=flags.epochs,
-            learning_rate=3e-4,
-            warmup_steps=0.1,
-            weight_decay=0.01,
-            optim="adamw_torch_fused",
-            train_sampling_strategy=STRATEGIES[flags.bucket],
-            use_cpu=True,
-            bf16=flags.precision == "bfloat16",
+        args=training_arguments(
+            str(flags.output_dir),
+            32,
+            flags.epochs,
+            flags.precision,
+            flags.bucket,
             logging_steps=100,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
         ),
         data_collator=transformers.DataCollatorWithPadding(tokenizer),
         train_dataset=train,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ids_requests import BATCHES, SIGNATURES, assert_same
-from live_engines import with_onnx_runtime, with_openvino
+from live_engines import openvino, with_onnx_runtime, with_openvino
 
 from lvbert_tf.serving import load
 from lvbert_tf.serving.servable_model import servable_pretrainer
@@ -51,14 +51,23 @@ def test_numbers(exported, keras_answers, engine, name, signature):
         assert_same(run(inputs), keras_answers(name, signature, inputs))
 
 
+def test_each_layer_norm_is_one_operation(exported):
+    version = exported("classifier")
+    compiled = openvino.Core().compile_model(str(version / "openvino_model.xml"), "CPU")
+    types = [
+        operation.get_rt_info()["layerType"] for operation in compiled.get_runtime_model().get_ops()
+    ]
+    assert types.count("MVN") > 2 and "Reduce" not in types
+
+
 def test_what_a_version_holds(exported):
     version = exported("pretrained")
     files = {file.name for file in version.iterdir()}
-    openvino = {f"openvino_{name}" for name in ("model", "fill_mask", "replaced")}
+    models = {f"openvino_{name}" for name in ("model", "fill_mask", "replaced")}
     assert files == {
         *("tokenizer.json", "config.json", "model_card.md", "assets.extra"),
         *("model.onnx", "fill_mask.onnx", "replaced.onnx"),
-        *(f"{name}{end}" for name in openvino for end in (".xml", ".bin")),
+        *(f"{name}{end}" for name in models for end in (".xml", ".bin")),
     }
     config = json.loads((version / "config.json").read_text())
     assert config["kind"] == "pretrained" and config["precision"] == "float32"
