@@ -26,6 +26,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.training.distribution import make_strategy, parts_of_batch
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.throughput import measure_matmul_peak
 
@@ -41,6 +42,8 @@ class Tuning:
     """
 
     def __init__(self, flags, precision: str):
+        strategy = make_strategy("one_device", rows_in_parts=flags.batch_size)
+        self.parts = parts_of_batch(strategy, flags.batch_size)
         config = FinetuningConfig.create(
             str(flags.data),
             "benchmark",
@@ -69,7 +72,6 @@ class Tuning:
         examples = data.examples("train")
         model = ClassificationObjective.new_model(task, examples, backbone, tokenizer, config.head)
         objective = ClassificationObjective(task, model)
-        strategy = tf.distribute.get_strategy()
         self.config = config
         self.train = objective.features(examples, "train")
         self.dev = objective.features(data.examples("dev"), "dev")
@@ -112,8 +114,8 @@ def parse_flags(description: str):
 
 def main() -> None:
     flags, precision = parse_flags(__doc__.splitlines()[0])
-    peaks = [measure_matmul_peak(precision)]
     work = Tuning(flags, precision)
+    peaks = [measure_matmul_peak(precision, parts=work.parts)]
     steps = work.train.num_rows // flags.batch_size
     if not flags.bucket:  # then all steps cost the same, and much
         steps = max(2, steps // 20)
@@ -121,7 +123,7 @@ def main() -> None:
     rest = work.run(steps - 1)
     epochs = [rest, *(work.run(steps) for _ in range(flags.epochs))]
     predictions = [work.predict() for _ in range(1 + flags.epochs)]
-    peaks.append(measure_matmul_peak(precision))
+    peaks.append(measure_matmul_peak(precision, parts=work.parts))
     usual = statistics.median(part["cpu_seconds"] for part in epochs[1:])
     tuning.print_result(
         flags,

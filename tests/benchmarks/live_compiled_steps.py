@@ -61,7 +61,7 @@ def finetuning_case(name, data_dir):
     objective, scale = kind(task, model), LossScale(dynamic=False)
     optimizer = ReferenceAdam(1e-3)
     optimizer.build(model.trainable_variables)
-    gradients = FinetuningGradients(objective, scale, batch_size=4, num_replicas=1)
+    gradients = FinetuningGradients(objective, scale, batch_size=4, num_replicas=1, num_parts=1)
     strategy = tf.distribute.get_strategy()
     step = TrainingStep(strategy, gradients, optimizer, scale, 0, "tpu")
     return step, objective.features(examples, "train").batch(tf.range(4), LENGTH)

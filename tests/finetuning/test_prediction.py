@@ -9,6 +9,7 @@ from tiny_objectives import make_objective
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
+from lvbert_tf.training import distribution
 
 TASK = """
 kind = "classification"
@@ -61,3 +62,15 @@ def test_one_batch_is_computed_as_it_is_and_several_by_one_graph(objective, call
             list(row["probabilities"].values()), list(other["probabilities"].values()), atol=1e-6
         )
     assert at_once.loss == pytest.approx(in_parts.loss, abs=1e-6)
+
+
+def test_parts_on_two_cores_have_the_predictions_of_the_whole(objective, calls, monkeypatch):
+    whole = predictions(objective, batch_size=2)
+    calls.clear()
+    monkeypatch.setattr(distribution, "_parts_on_cores", lambda rows: rows // 2)
+    in_parts = predictions(objective, batch_size=4)
+    assert calls == [(True, 2)] * 2
+    assert in_parts.loss == pytest.approx(whole.loss, abs=1e-6)
+    for row, other in zip(in_parts.predictions, whole.predictions, strict=True):
+        assert row["label"] == other["label"]
+        assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)

@@ -11,6 +11,7 @@ from lvbert_tf.training.distribution import (
     check_batch,
     compilation_of,
     make_strategy,
+    parts_of_batch,
 )
 from lvbert_tf.training.workers import agreement, worker_of
 
@@ -77,6 +78,39 @@ def test_the_default_strategy_computes_on_a_gpu_if_there_is_one(monkeypatch):
         devices = [tf.config.LogicalDevice(f"/device:{kind}:0", kind) for kind in kinds]
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None, d=devices: d)
         assert compilation_of(strategy) == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "rows", "parts"),
+    [
+        (1, 32, 1),
+        (2, 32, 2),
+        (2, 16, 2),
+        (2, 33, 1),
+        (2, 8, 1),
+        (4, 32, 4),
+        (16, 32, 1),
+        (16, 128, 16),
+    ],
+)
+def test_a_cpu_computes_a_part_of_a_batch_on_each_core(monkeypatch, cores, rows, parts):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    strategy, threads = tf.distribute.get_strategy(), []
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", threads.append)
+    assert parts_of_batch(strategy, rows) == parts
+    assert parts_of_batch(strategy, rows, jit_compile=True) == 1
+    make_strategy("one_device", rows_in_parts=rows)
+    assert threads == [1] * (parts > 1)
+    make_strategy("one_device")
+    assert threads == [1] * (parts > 1)
+
+
+def test_replicas_and_accelerators_compute_their_rows_whole(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    for devices in ([CPU, CPU], [GPU], [TPU]):
+        strategy = Placed(*devices)
+        strategy.num_replicas_in_sync = len(devices)
+        assert parts_of_batch(strategy, 32) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from lvbert_tf.finetuning.learning.batches import (
     padded_lengths,
     prediction_plan,
 )
-from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures
+from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures, divided
 from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
-from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of, parts_of_batch
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Predictor:
         if len(plan.rows) == 1 and self.strategy.num_replicas_in_sync == 1:
             # Tracing takes seconds, longer than one batch does without.
             batch = features.batch(tf.constant(plan.rows[0]), int(plan.lengths[0]))
-            yield self.strategy.run(self._replica_outputs, args=(batch,))
+            yield self.strategy.run(self._outputs_of, args=(batch,))
             return
         iterator = batches_of_replicas(
             self.strategy, lambda host, replicas: batches(features, plan, 0, host, replicas)
@@ -146,9 +146,15 @@ class Predictor:
             for name, value in outputs.items()
         }
 
-    def _replica_outputs(self, rows: Batch):
-        context = tf.distribute.get_replica_context()
+    def _outputs_of(self, rows: Batch):
         outputs = self.objective.forward(rows, training=False)
         if "label" in rows:
             outputs["loss"] = self.objective.losses(outputs, rows)
+        return outputs
+
+    def _replica_outputs(self, rows: Batch):
+        context = tf.distribute.get_replica_context()
+        parts = parts_of_batch(self.strategy, rows["token_ids"].shape[0])
+        computed = [self._outputs_of(part) for part in divided(rows, parts)]
+        outputs = {name: tf.concat([part[name] for part in computed], 0) for name in computed[0]}
         return {name: context.all_gather(value, axis=0) for name, value in outputs.items()}

@@ -1,12 +1,12 @@
 """The training steps of a trial: the gradients of one task, and several tasks that take turns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
 import tensorflow as tf
 
-from lvbert_tf.finetuning.objectives.features import Batch
+from lvbert_tf.finetuning.objectives.features import Batch, divided
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.layers.dropout import dropout_seed
 from lvbert_tf.training.precision import LossScale
@@ -24,17 +24,26 @@ class FinetuningGradients:
       loss_scale: scales the loss in float16.
       batch_size: rows of the global batch.
       num_replicas: how many replicas share the batch.
+      num_parts: in how many parts a replica computes its rows at the same time; see `parts_of_batch`.
     """
 
     def __init__(
-        self, objective: Objective, loss_scale: LossScale, batch_size: int, num_replicas: int
+        self,
+        objective: Objective,
+        loss_scale: LossScale,
+        batch_size: int,
+        num_replicas: int,
+        num_parts: int,
     ):
         self.objective = objective
         self.variables = objective.model.trainable_variables
         self._loss_scale = loss_scale
         self._batch_size = batch_size
         self._rows = batch_size // num_replicas
-        self._compute = self._gradients
+        self._parts = num_parts
+        self._compute: Callable = self._gradients
+        if num_parts > 1:  # traced once for all parts
+            self._compute = tf.function(self._gradients, autograph=False)
 
     def compile(self):
         self._compute = tf.function(self._gradients, jit_compile=True, autograph=False)
@@ -46,8 +55,14 @@ class FinetuningGradients:
         return None
 
     def compute(self, batch, seed, replica, drawn):
-        seed = tf.random.experimental.stateless_fold_in(seed, replica, alg="philox")
-        loss, gradients = self._compute(batch, seed)
+        computed = []
+        for index, part in enumerate(divided(batch, self._parts)):
+            stream = replica * self._parts + index
+            part_seed = tf.random.experimental.stateless_fold_in(seed, stream, alg="philox")
+            computed.append(self._compute(part, part_seed))
+        losses, parts = zip(*computed, strict=True)
+        loss = tf.add_n(losses)
+        gradients = [None if g[0] is None else tf.add_n(g) for g in zip(*parts, strict=True)]
         sums = {"loss": loss, "rows": tf.constant(float(self._rows))}
         return loss / self._batch_size, sums, gradients
 

@@ -73,3 +73,11 @@ def token_columns(
 def model_inputs(batch: Batch) -> dict[str, tf.Tensor]:
     """The columns of a batch that a backbone reads."""
     return {name: batch[name] for name in ("token_ids", "segment_ids", "padding_mask")}
+
+
+def divided(batch: Batch, parts: int) -> list[Batch]:
+    """The parts of a batch in order, each with an equal number of consecutive rows."""
+    if parts == 1:
+        return [batch]
+    columns = {name: tf.split(column, parts) for name, column in batch.items()}
+    return [{name: column[part] for name, column in columns.items()} for part in range(parts)]
