@@ -207,9 +207,10 @@ def parts_of_batch(
 
 
 def _parts_on_cores(rows: int) -> int:
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    operations = os.environ.get("TF_NUM_INTEROP_THREADS", "")  # at the same time, as TensorFlow reads it
+    if operations.isdecimal() and int(operations):
+        cores = min(cores, int(operations))
     return cores if rows % cores == 0 and rows // cores >= _FEWEST_ROWS_OF_A_PART else 1
 
 

@@ -9,7 +9,6 @@ from task_files import task_with
 from tiny_objectives import LENGTH, make_objective
 
 from lvbert_tf.finetuning.learning.steps import FinetuningGradients
-from lvbert_tf.layers.kernels import compile_as
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
 from lvbert_tf.training.precision import LossScale
 
@@ -56,21 +55,13 @@ def test_parts_have_the_gradients_of_the_whole(tmp_path, name):
 
     def computed(parts):
         gradients = gradients_of(objective, 4, parts)
+        loss, _, found = gradients.compute(batch, tf.constant([0, 1]), 0, None)
+        return loss, [gradient for gradient in found if gradient is not None]
 
-        @tf.function(autograph=False)
-        def compute():
-            with compile_as("stretches"):
-                loss, _, found = gradients.compute(batch, tf.constant([0, 1]), 0, None)
-            return loss, [gradient for gradient in found if gradient is not None]
-
-        return compute()
-
-    loss, gradients = computed(1)
-    for parts in (2, 4):
-        loss_of_parts, gradients_of_parts = computed(parts)
-        assert float(loss_of_parts) == pytest.approx(float(loss), rel=1e-5)
-        for whole, sum_of_parts in zip(gradients, gradients_of_parts, strict=True):
-            np.testing.assert_allclose(sum_of_parts, whole, rtol=1e-3, atol=1e-5)
+    (loss, gradients), (loss_of_parts, gradients_of_parts) = computed(1), computed(2)
+    assert float(loss_of_parts) == pytest.approx(float(loss), rel=1e-5)
+    for whole, sum_of_parts in zip(gradients, gradients_of_parts, strict=True):
+        np.testing.assert_allclose(sum_of_parts, whole, rtol=1e-3, atol=1e-5)
 
 
 def test_each_part_draws_its_own_dropout(tmp_path):

@@ -18,7 +18,7 @@ from lvbert_tf.training.workers import agreement, worker_of
 
 @pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
-    for name in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS"):
+    for name in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS", "TF_NUM_INTEROP_THREADS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -103,6 +103,13 @@ def test_a_cpu_computes_a_part_of_a_batch_on_each_core(monkeypatch, cores, rows,
     assert threads == [1] * (parts > 1)
     make_strategy("one_device")
     assert threads == [1] * (parts > 1)
+
+
+@pytest.mark.parametrize(("threads", "parts"), [("1", 1), ("2", 2), ("8", 4), ("0", 4), ("two", 4)])
+def test_no_more_parts_than_operations_at_the_same_time(monkeypatch, threads, parts):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", threads)
+    assert parts_of_batch(tf.distribute.get_strategy(), 32) == parts
 
 
 def test_replicas_and_accelerators_compute_their_rows_whole(monkeypatch):

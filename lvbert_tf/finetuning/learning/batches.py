@@ -161,6 +161,7 @@ def batches(
     rows = rows.reshape(-1, share // replicas)
     fixed = int(plan.lengths[0]) if len(np.unique(plan.lengths)) == 1 else None
 
+    @tf.autograph.experimental.do_not_convert
     def batch(rows, length):
         return features.batch(rows, length if fixed is None else fixed)
 

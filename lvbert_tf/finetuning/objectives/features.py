@@ -66,7 +66,8 @@ def token_columns(
     dataset = tf.data.Dataset.from_tensor_slices(strings).batch(_ROWS_AT_ONCE)
     if len(dataset) == 1:  # tracing takes a second or two, longer than these few rows
         return dict(encode(*next(iter(dataset))))
-    parts = list(dataset.map(encode, tf.data.AUTOTUNE))
+    as_it_is = tf.autograph.experimental.do_not_convert(encode)  # converting takes half a second
+    parts = list(dataset.map(as_it_is, tf.data.AUTOTUNE))
     return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
 
