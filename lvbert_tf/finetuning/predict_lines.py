@@ -16,7 +16,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Example
 from lvbert_tf.settings.user_hparams import load_hparams
-from lvbert_tf.training.distribution import make_strategy
+from lvbert_tf.training.distribution import prepare_parts
 
 
 def predict_lines(
@@ -42,9 +42,9 @@ def predict_lines(
     task = find_task(_choose_task(config.task_names.names, task_name), data_dir)
 
     def load() -> "TunedModel":
-        strategy = make_strategy("one_device", rows_in_parts=config.eval_batch_size)
+        prepare_parts(config.eval_batch_size)
         directory = TrialDirectory(config.models_dir, str(config.task_names), trial, config.seed)
-        return TunedModel(strategy, load_tuned_model(task, directory), config.prediction)
+        return TunedModel(load_tuned_model(task, directory), config.prediction)
 
     answer_lines(load, source, target, line_format)
     return 0
@@ -53,16 +53,11 @@ def predict_lines(
 class TunedModel:
     """The model of a trial, in TensorFlow, as what `answer_lines` asks."""
 
-    def __init__(
-        self,
-        strategy: tf.distribute.Strategy,
-        objective: Objective,
-        settings: PredictionSettings,
-    ):
+    def __init__(self, objective: Objective, settings: PredictionSettings):
         self.kind = objective.task.kind
         # Only models of texts have this attribute.
         self.paired = bool(getattr(objective.model.preprocessor, "paired", False))
-        self._predictor = Predictor(strategy, objective, settings, quiet=True)
+        self._predictor = Predictor(tf.distribute.get_strategy(), objective, settings, quiet=True)
 
     def predict(self, examples: Sequence[Example]) -> Sequence[Prediction]:
         """The prediction for each example."""

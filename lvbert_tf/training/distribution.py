@@ -150,8 +150,7 @@ def make_strategy(
         return tf.distribute.MirroredStrategy(
             [device.name for device in tf.config.list_logical_devices(kind)]
         )
-    if _parts_on_cores(rows_in_parts) > 1 and not tf.config.list_physical_devices("GPU"):
-        _give_operations_one_thread()
+    prepare_parts(rows_in_parts)
     # TensorFlow's default strategy: the first GPU if there is one, without any wrapping.
     return tf.distribute.get_strategy()
 
@@ -206,18 +205,29 @@ def parts_of_batch(
     )
 
 
+def prepare_parts(rows: int) -> None:
+    """Gives operations one thread if the one device is a CPU and computes a batch in parts.
+
+    TensorFlow that already runs in this process keeps its threads; parts are then correct, and slower.
+
+    Args:
+      rows: rows of the batch; 0 if it is computed whole.
+    """
+    if _parts_on_cores(rows) > 1 and not tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
 def _parts_on_cores(rows: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    operations = os.environ.get("TF_NUM_INTEROP_THREADS", "")  # at the same time, as TensorFlow reads it
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    operations = os.environ.get(
+        "TF_NUM_INTEROP_THREADS", ""
+    )  # at the same time, as TensorFlow reads it
     if operations.isdecimal() and int(operations):
         cores = min(cores, int(operations))
     return cores if rows % cores == 0 and rows // cores >= _FEWEST_ROWS_OF_A_PART else 1
-
-
-def _give_operations_one_thread() -> None:
-    # TensorFlow that already runs in this process keeps its threads; parts are then correct, and slower.
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def _kind_of_devices(strategy: tf.distribute.Strategy) -> str:
