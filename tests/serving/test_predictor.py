@@ -8,7 +8,7 @@ import pytest
 from texts_requests import ALL, ASKED, LONG, SHORT, TEXTS, answers_of, assert_same_answers
 
 from lvbert_tf.serving import load
-from lvbert_tf.serving.predictor import _gains_by_bfloat16
+from lvbert_tf.serving.predictor import _gains_by_bfloat16, padded_length
 from lvbert_tf.serving.versions import export
 from lvbert_tf.training.precision import cpu_gains_by_bfloat16
 
@@ -77,6 +77,14 @@ def test_bfloat16_is_computed_where_training_chooses_it(tmp_path, vendor, flags,
     cpuinfo.write_text(f"vendor_id\t: {vendor}\nflags\t: fpu {flags}\n")
     assert _gains_by_bfloat16(str(cpuinfo)) is expected
     assert cpu_gains_by_bfloat16(str(cpuinfo)) is expected
+
+
+def test_batches_have_few_lengths_and_little_padding():
+    padded = [padded_length(longest, 500) for longest in range(1, 501)]
+    for longest, length in enumerate(padded, start=1):
+        assert longest <= length <= min(500, longest * 9 / 8)
+    assert padded[:16] == list(range(1, 17))
+    assert len(set(padded)) == 56
 
 
 def test_no_texts(predictor):
