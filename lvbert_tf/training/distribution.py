@@ -219,15 +219,12 @@ def prepare_parts(rows: int) -> None:
 
 
 def _parts_on_cores(rows: int) -> int:
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    operations = os.environ.get(
-        "TF_NUM_INTEROP_THREADS", ""
-    )  # at the same time, as TensorFlow reads it
-    if operations.isdecimal() and int(operations):
-        cores = min(cores, int(operations))
-    return cores if rows % cores == 0 and rows // cores >= _FEWEST_ROWS_OF_A_PART else 1
+    # TensorFlow starts so many operations at the same time, and no more of them compute.
+    operations = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    most = int(operations) if operations.isdecimal() else 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parts = min(cores or 1, most or rows)
+    return parts if rows and rows % parts == 0 and rows // parts >= _FEWEST_ROWS_OF_A_PART else 1
 
 
 def _kind_of_devices(strategy: tf.distribute.Strategy) -> str:
