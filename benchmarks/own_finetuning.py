@@ -42,7 +42,7 @@ class Tuning:
     """
 
     def __init__(self, flags, precision: str):
-        strategy = make_strategy("one_device", rows_in_parts=flags.batch_size)
+        strategy = tf.distribute.get_strategy()
         self.parts = parts_of_batch(strategy, flags.batch_size)
         config = FinetuningConfig.create(
             str(flags.data),
@@ -109,6 +109,7 @@ def parse_flags(description: str):
     parser = tuning.argument_parser(description)
     parser.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
     flags = parser.parse_args()
+    make_strategy("one_device", batches_in_parts=[flags.batch_size])
     return flags, resolve_precision(flags.precision)
 
 

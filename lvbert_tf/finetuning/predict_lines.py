@@ -42,7 +42,7 @@ def predict_lines(
     task = find_task(_choose_task(config.task_names.names, task_name), data_dir)
 
     def load() -> "TunedModel":
-        prepare_parts(config.eval_batch_size)
+        prepare_parts([config.eval_batch_size])
         directory = TrialDirectory(config.models_dir, str(config.task_names), trial, config.seed)
         return TunedModel(load_tuned_model(task, directory), config.prediction)
 

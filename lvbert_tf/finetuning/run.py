@@ -57,9 +57,12 @@ def finetune(
     tasks = [find_task(name, data_dir, config.data_source) for name in config.task_names.names]
 
     # === Devices ===
-    rows_in_parts = 0 if config.jit_compile is True else config.train_batch_size
+    # XLA computes a step that it compiles whole with all threads.
+    batches = (
+        () if config.jit_compile is True else (config.train_batch_size, config.eval_batch_size)
+    )
     strategy = distribution.start_strategy(
-        config.devices, strategy_name, virtual_devices, tpu, cli.say, rows_in_parts
+        config.devices, strategy_name, virtual_devices, tpu, cli.say, batches
     )
     distribution.check_batch(strategy, config.train_batch_size, 1, config.eval_batch_size)
     chief = workers.worker_of(strategy)[0] == 0

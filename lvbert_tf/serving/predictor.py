@@ -35,8 +35,8 @@ _DEFAULT, _MASK, _CAPABILITIES = "serving_default", "[MASK]", "OPTIMIZATION_CAPA
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _BATCHES = 16  # whose texts are sorted by length together, or more where there are many threads
 _BATCHES_A_THREAD = 4
-# OpenVINO keeps so many primitives, one for each operation and shape. Of its own 5,000, a server of
-# LV-BERT-small would hold 1.8 GB.
+# OpenVINO keeps so many primitives of a kind, one for each operation and shape. Of its own 5,000 a
+# server of LV-BERT-small held 1.8 GB.
 _PRIMITIVES = "1000"
 _NO_SPAN = -2000.0  # lower than the score of any span
 

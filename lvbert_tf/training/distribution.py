@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from lvbert_tf.settings.devices import STRATEGIES, DeviceSettings
 from lvbert_tf.training import cluster, rendezvous
 from lvbert_tf.training.workers import worker_of
 
-# A part of a batch on a core of its own has at least so many rows. With 8 sentences of 13 tokens, two
-# cores compute a batch in four parts 1.14 times as fast as whole, and in two parts 1.28 times.
+# A batch is computed in parts on this many cores at most: each part has gradients of its own in memory.
+_MOST_PARTS = 4
 _FEWEST_ROWS_OF_A_PART = 8
 
 
@@ -60,7 +60,7 @@ def start_strategy(
     virtual_devices: int,
     tpu: str | None,
     report: Callable[[str], None],
-    rows_in_parts: int = 0,
+    batches_in_parts: Sequence[int] = (),
 ) -> tf.distribute.Strategy:
     """Starts the strategy of the device flags, on the TPU that --tpu or else the hparams name.
 
@@ -71,7 +71,7 @@ def start_strategy(
       name, virtual_devices: see `make_strategy`.
       tpu: the value of --tpu.
       report: called by one of the workers with a warning for hparams that have no effect.
-      rows_in_parts: see `make_strategy`.
+      batches_in_parts: see `make_strategy`.
 
     Raises:
       InputError: see `make_strategy`; or TensorFlow has noticed that a worker is gone.
@@ -86,7 +86,7 @@ def start_strategy(
         )
     with explained_device_errors():
         strategy = make_strategy(
-            name, virtual_devices, address, settings.worker_timeout, rows_in_parts
+            name, virtual_devices, address, settings.worker_timeout, batches_in_parts
         )
     if worker_of(strategy)[0] == 0:
         for line in settings.without_effect(tpu):
@@ -99,7 +99,7 @@ def make_strategy(
     virtual_devices: int = 0,
     tpu: TpuAddress | None = None,
     worker_timeout: float | None = None,
-    rows_in_parts: int = 0,
+    batches_in_parts: Sequence[int] = (),
 ) -> tf.distribute.Strategy:
     """Chooses and starts a distribution strategy. Call it before TensorFlow computes anything.
 
@@ -111,8 +111,7 @@ def make_strategy(
       tpu: for the `tpu` strategy.
       worker_timeout: the seconds that workers wait for each other to start; None leaves waiting to
         TensorFlow.
-      rows_in_parts: the rows of a batch that the caller computes in `parts_of_batch` parts; 0 if it
-        computes batches whole.
+      batches_in_parts: the rows of each kind of batch that the caller computes in `parts_of_batch` parts.
 
     Raises:
       InputError: unknown name, contradicting choices, malformed TF_CONFIG or variables of Slurm, no
@@ -150,7 +149,7 @@ def make_strategy(
         return tf.distribute.MirroredStrategy(
             [device.name for device in tf.config.list_logical_devices(kind)]
         )
-    prepare_parts(rows_in_parts)
+    prepare_parts(batches_in_parts)
     # TensorFlow's default strategy: the first GPU if there is one, without any wrapping.
     return tf.distribute.get_strategy()
 
@@ -185,46 +184,44 @@ def compilation_of(
     return "stretches" if kind == "CPU" else "plain"
 
 
-def parts_of_batch(
-    strategy: tf.distribute.Strategy, rows: int, jit_compile: bool | str = "auto"
-) -> int:
+def parts_of_batch(strategy: tf.distribute.Strategy, rows: int) -> int:
     """In how many parts of equal size a batch is computed at the same time: one for each core of a CPU.
 
     The products of a short batch are too small for several threads, and what lies between them has one
-    thread only. So the cores compute a part each, with one thread an operation. A GPU or a TPU, and each
-    of several replicas, computes its rows whole; so does a CPU if parts would have few rows.
+    thread only. So the cores compute a part each, with one thread an operation. A batch is computed
+    whole if `prepare_parts` has not given operations one thread, if there are many cores, or if the parts
+    would be unequal or have few rows.
 
     Args:
-      strategy: made by `make_strategy`.
+      strategy: made by `make_strategy`; another one than TensorFlow's default computes batches whole.
       rows: rows of the batch.
-      jit_compile: as for `compilation_of`.
     """
-    one = strategy.num_replicas_in_sync == 1
-    return (
-        _parts_on_cores(rows) if one and compilation_of(strategy, jit_compile) == "stretches" else 1
-    )
+    prepared = tf.config.threading.get_intra_op_parallelism_threads() == 1
+    return _parts_on_cores(rows) if prepared and _is_default(strategy) else 1
 
 
-def prepare_parts(rows: int) -> None:
-    """Gives operations one thread if the one device is a CPU and computes a batch in parts.
+def prepare_parts(batches: Sequence[int]) -> None:
+    """Gives operations one thread if the one device is a CPU that can compute all batches in parts.
 
-    TensorFlow that already runs in this process keeps its threads; parts are then correct, and slower.
+    Call it before TensorFlow computes anything: later it has no effect, and batches are computed whole.
 
     Args:
-      rows: rows of the batch; 0 if it is computed whole.
+      batches: rows of each kind of batch.
     """
-    if _parts_on_cores(rows) > 1 and not tf.config.list_physical_devices("GPU"):
+    divisible = batches and all(_parts_on_cores(rows) > 1 for rows in batches)
+    if divisible and not tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def _parts_on_cores(rows: int) -> int:
-    # TensorFlow starts so many operations at the same time, and no more of them compute.
-    operations = os.environ.get("TF_NUM_INTEROP_THREADS", "")
-    most = int(operations) if operations.isdecimal() else 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = min(cores or 1, most or rows)
-    return parts if rows and rows % parts == 0 and rows // parts >= _FEWEST_ROWS_OF_A_PART else 1
+    parts = cores or 1
+    # TensorFlow computes so many operations at the same time.
+    at_once = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    if parts > _MOST_PARTS or (at_once.isdecimal() and 0 < int(at_once) < parts):
+        return 1
+    return parts if rows % parts == 0 and rows // parts >= _FEWEST_ROWS_OF_A_PART else 1
 
 
 def _kind_of_devices(strategy: tf.distribute.Strategy) -> str:
@@ -274,10 +271,13 @@ def batches_of_replicas(
 def describe(strategy: tf.distribute.Strategy) -> str:
     """For the user: `MirroredStrategy, 2 replicas on GPU`."""
     replicas = strategy.num_replicas_in_sync
-    name = type(strategy).__name__
-    name = "one device" if name == "_DefaultDistributionStrategy" else name
+    name = "one device" if _is_default(strategy) else type(strategy).__name__
     on = _kind_of_devices(strategy)
     return f"{name}, {replicas} replica{'s' if replicas > 1 else ''} on {on}"
+
+
+def _is_default(strategy: tf.distribute.Strategy) -> bool:
+    return type(strategy).__name__ == "_DefaultDistributionStrategy"
 
 
 def check_batch(

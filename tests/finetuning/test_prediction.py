@@ -6,6 +6,7 @@ import tensorflow as tf
 from task_files import task_with
 from tiny_objectives import make_objective
 
+from lvbert_tf.finetuning.learning import prediction
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
@@ -64,13 +65,30 @@ def test_one_batch_is_computed_as_it_is_and_several_by_one_graph(objective, call
     assert at_once.loss == pytest.approx(in_parts.loss, abs=1e-6)
 
 
-def test_parts_on_two_cores_have_the_predictions_of_the_whole(objective, calls, monkeypatch):
-    whole = predictions(objective, batch_size=2)
+@pytest.fixture
+def two_parts(monkeypatch):
+    """Two cores, and operations with one thread."""
+    monkeypatch.setattr(distribution, "_parts_on_cores", lambda rows: 1 if rows % 2 else 2)
+    threading = tf.config.threading
+    monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: 1)
+
+
+def test_parts_on_two_cores_have_the_predictions_of_the_whole(objective, calls, two_parts):
+    whole = predictions(objective, batch_size=3)
+    assert calls == [(True, 3)]
     calls.clear()
-    monkeypatch.setattr(distribution, "_parts_on_cores", lambda rows: rows // 2)
     in_parts = predictions(objective, batch_size=4)
-    assert calls == [(True, 2)] * 2
+    assert calls == [(True, 2)]  # traced once for both
     assert in_parts.loss == pytest.approx(whole.loss, abs=1e-6)
     for row, other in zip(in_parts.predictions, whole.predictions, strict=True):
         assert row["label"] == other["label"]
         assert row["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
+def test_a_single_large_batch_is_computed_in_parts(objective, calls, two_parts, monkeypatch):
+    assert len(predictions(objective, batch_size=64).predictions) == 6
+    assert calls == [(False, 6)]
+    calls.clear()
+    monkeypatch.setattr(prediction, "_MOST_ROWS_UNTRACED", 5)
+    assert len(predictions(objective, batch_size=64).predictions) == 6
+    assert calls == [(True, 3)]

@@ -8,9 +8,12 @@ import tensorflow as tf
 from task_files import task_with
 from tiny_objectives import LENGTH, make_objective
 
+from lvbert_tf.finetuning.learning.batches import BatchPlan, batches
 from lvbert_tf.finetuning.learning.steps import FinetuningGradients
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
+from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
+from lvbert_tf.training.step import TrainingStep
 
 TOKENS = [*SPECIAL_TOKENS, "a", "fine", "dull", "film"]
 TOML = """
@@ -84,3 +87,29 @@ def test_each_part_draws_its_own_dropout(tmp_path):
         tf.config.run_functions_eagerly(False)
     assert len(losses) == 2
     assert losses[0] != losses[1]
+
+
+def test_steps_of_several_lengths_learn_the_same_in_parts(tmp_path):
+    """The whole training step, compiled as on a CPU, in a loop over batches of unknown length."""
+    task = task_with(tmp_path, "films", TASKS["films"])
+
+    def trained(parts):
+        objective = make_objective(task, TOKENS)
+        features = objective.features(task.read("train").examples, "train")
+        plan = BatchPlan(
+            np.array([[0, 1, 2, 3], [3, 2, 1, 0]], np.int32), np.array([8, 6], np.int32)
+        )
+        scale, optimizer = LossScale(dynamic=True), ReferenceAdam(1e-2)
+        optimizer.build(objective.model.trainable_variables)
+        gradients = FinetuningGradients(objective, scale, 4, 1, parts)
+        strategy = tf.distribute.get_strategy()
+        step = TrainingStep(strategy, gradients, optimizer, scale, 0, "stretches")
+        records = step.run(iter(batches(features, plan)), 2)
+        return records.loss, [weight.numpy() for weight in objective.model.trainable_variables]
+
+    losses, weights = trained(1)
+    losses_in_parts, weights_in_parts = trained(2)
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses_in_parts, losses, rtol=1e-5)
+    for whole, in_parts in zip(weights, weights_in_parts, strict=True):
+        np.testing.assert_allclose(in_parts, whole, atol=2e-4)

@@ -12,6 +12,7 @@ from lvbert_tf.training.distribution import (
     compilation_of,
     make_strategy,
     parts_of_batch,
+    prepare_parts,
 )
 from lvbert_tf.training.workers import agreement, worker_of
 
@@ -80,44 +81,61 @@ def test_the_default_strategy_computes_on_a_gpu_if_there_is_one(monkeypatch):
         assert compilation_of(strategy) == expected
 
 
+@pytest.fixture
+def cores(monkeypatch):
+    """A function that gives this process so many cores, and TensorFlow no threads yet."""
+    threads = [0]
+    module = tf.config.threading
+    monkeypatch.setattr(module, "set_intra_op_parallelism_threads", threads.append)
+    monkeypatch.setattr(module, "get_intra_op_parallelism_threads", lambda: threads[-1])
+    return lambda count: monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)))
+
+
 @pytest.mark.parametrize(
-    ("cores", "rows", "parts"),
+    ("count", "batches", "parts"),
     [
-        (1, 32, 1),
-        (2, 32, 2),
-        (2, 16, 2),
-        (2, 33, 1),
-        (2, 8, 1),
-        (4, 32, 4),
-        (16, 32, 1),
-        (16, 128, 16),
+        (2, [32], 2),
+        (2, [16], 2),
+        (4, [32, 64], 4),
+        (1, [32], 1),
+        (2, [33], 1),  # not equal
+        (2, [8], 1),  # few rows
+        (16, [128], 1),  # many gradients
+        (2, [32, 33], 1),  # another kind of batch would have one thread
+        (2, [], 1),
     ],
 )
-def test_a_cpu_computes_a_part_of_a_batch_on_each_core(monkeypatch, cores, rows, parts):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
-    strategy, threads = tf.distribute.get_strategy(), []
-    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", threads.append)
-    assert parts_of_batch(strategy, rows) == parts
-    assert parts_of_batch(strategy, rows, jit_compile=True) == 1
-    make_strategy("one_device", rows_in_parts=rows)
-    assert threads == [1] * (parts > 1)
-    make_strategy("one_device")
-    assert threads == [1] * (parts > 1)
+def test_a_cpu_computes_a_part_of_a_batch_on_each_core(cores, count, batches, parts):
+    cores(count)
+    strategy = make_strategy("one_device", batches_in_parts=batches)
+    assert parts_of_batch(strategy, batches[0] if batches else 32) == parts
+    assert (tf.config.threading.get_intra_op_parallelism_threads() == 1) == (parts > 1)
 
 
-@pytest.mark.parametrize(("threads", "parts"), [("1", 1), ("2", 2), ("8", 4), ("0", 4), ("two", 4)])
-def test_no_more_parts_than_operations_at_the_same_time(monkeypatch, threads, parts):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3})
+@pytest.mark.parametrize(
+    ("threads", "parts"), [("1", 1), ("2", 1), ("4", 4), ("8", 4), ("0", 4), ("two", 4)]
+)
+def test_no_parts_where_fewer_operations_are_computed_at_once(cores, monkeypatch, threads, parts):
+    cores(4)
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", threads)
-    assert parts_of_batch(tf.distribute.get_strategy(), 32) == parts
+    strategy = make_strategy("one_device", batches_in_parts=[32])
+    assert parts_of_batch(strategy, 32) == parts
 
 
-def test_replicas_and_accelerators_compute_their_rows_whole(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+def test_batches_are_whole_where_nothing_was_prepared(cores):
+    cores(2)
+    assert parts_of_batch(make_strategy("one_device"), 32) == 1
+
+
+def test_replicas_and_accelerators_compute_their_rows_whole(cores, monkeypatch):
+    cores(2)
+    make_strategy("one_device", batches_in_parts=[32])
     for devices in ([CPU, CPU], [GPU], [TPU]):
-        strategy = Placed(*devices)
-        strategy.num_replicas_in_sync = len(devices)
-        assert parts_of_batch(strategy, 32) == 1
+        assert parts_of_batch(Placed(*devices), 32) == 1
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * (kind == "GPU"))
+    tf.config.threading.set_intra_op_parallelism_threads(0)
+    prepare_parts([32])
+    assert parts_of_batch(tf.distribute.get_strategy(), 32) == 1
 
 
 @pytest.mark.parametrize(

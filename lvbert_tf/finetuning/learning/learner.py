@@ -97,7 +97,7 @@ class Learner:
                     self.loss_scale,
                     settings.train_batch_size,
                     strategy.num_replicas_in_sync,
-                    parts_of_batch(strategy, settings.train_batch_size, settings.jit_compile),
+                    parts_of_batch(strategy, settings.train_batch_size),
                 ),
                 self.optimizer,
                 self.loss_scale,

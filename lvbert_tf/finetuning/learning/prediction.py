@@ -20,6 +20,9 @@ from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
 from lvbert_tf.training.distribution import batches_of_replicas, compilation_of, parts_of_batch
 
+# A single batch of more rows is traced too if it can be computed in parts.
+_MOST_ROWS_UNTRACED = 64
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -56,6 +59,7 @@ class Predictor:
         self.settings = settings
         self.quiet = quiet
         self._outputs = tf.function(self._batch_outputs, autograph=False)
+        self._outputs_of_part = tf.function(self._outputs_of, autograph=False)
 
     def predict(
         self,
@@ -106,8 +110,10 @@ class Predictor:
         longest = self.objective.model.preprocessor.sequence_length
         compilation = compilation_of(self.strategy, jit_compile=False)
         choices = padded_lengths(features.lengths, longest, bucket, compilation)
-        replicas = self.strategy.num_replicas_in_sync
-        all_rows = max(1, -(-features.num_rows // replicas)) * replicas
+        shares = self.strategy.num_replicas_in_sync
+        if features.num_rows > _MOST_ROWS_UNTRACED:
+            shares *= parts_of_batch(self.strategy, self.settings.eval_batch_size)
+        all_rows = max(1, -(-features.num_rows // shares)) * shares
         batch_size = min(self.settings.eval_batch_size, all_rows)
         plan = prediction_plan(features.lengths, batch_size, choices)
         found: dict[str, list] = {}
@@ -127,7 +133,9 @@ class Predictor:
         self, features: TaskFeatures, plan: BatchPlan
     ) -> Iterator[Mapping[str, tf.Tensor]]:
         """The outputs of each batch."""
-        if len(plan.rows) == 1 and self.strategy.num_replicas_in_sync == 1:
+        count, rows = plan.rows.shape
+        large = rows > _MOST_ROWS_UNTRACED and parts_of_batch(self.strategy, rows) > 1
+        if count == 1 and not large and self.strategy.num_replicas_in_sync == 1:
             # Tracing takes seconds, longer than one batch does without.
             batch = features.batch(tf.constant(plan.rows[0]), int(plan.lengths[0]))
             yield self.strategy.run(self._outputs_of, args=(batch,))
@@ -155,6 +163,9 @@ class Predictor:
     def _replica_outputs(self, rows: Batch):
         context = tf.distribute.get_replica_context()
         parts = parts_of_batch(self.strategy, rows["token_ids"].shape[0])
-        computed = [self._outputs_of(part) for part in divided(rows, parts)]
-        outputs = {name: tf.concat([part[name] for part in computed], 0) for name in computed[0]}
+        if parts == 1:
+            outputs = self._outputs_of(rows)
+        else:
+            found = [self._outputs_of_part(part) for part in divided(rows, parts)]
+            outputs = {name: tf.concat([part[name] for part in found], 0) for name in found[0]}
         return {name: context.all_gather(value, axis=0) for name, value in outputs.items()}
