@@ -111,7 +111,8 @@ def make_strategy(
       tpu: for the `tpu` strategy.
       worker_timeout: the seconds that workers wait for each other to start; None leaves waiting to
         TensorFlow.
-      batches_in_parts: the rows of each kind of batch that the caller computes in `parts_of_batch` parts.
+      batches_in_parts: the rows of each kind of batch that the caller computes in `parts_of_batch`
+        parts.
 
     Raises:
       InputError: unknown name, contradicting choices, malformed TF_CONFIG or variables of Slurm, no
@@ -189,8 +190,8 @@ def parts_of_batch(strategy: tf.distribute.Strategy, rows: int) -> int:
 
     The products of a short batch are too small for several threads, and what lies between them has one
     thread only. So the cores compute a part each, with one thread an operation. A batch is computed
-    whole if `prepare_parts` has not given operations one thread, if there are many cores, or if the parts
-    would be unequal or have few rows.
+    whole if `prepare_parts` has not given operations one thread, if there are many cores, or if the
+    parts would be unequal or have few rows.
 
     Args:
       strategy: made by `make_strategy`; another one than TensorFlow's default computes batches whole.
