@@ -26,7 +26,8 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
-from lvbert_tf.training.distribution import make_strategy, parts_of_batch
+from lvbert_tf.training.batch_parts import parts_of_batch
+from lvbert_tf.training.distribution import make_strategy
 from lvbert_tf.training.precision import POLICIES, resolve_precision
 from lvbert_tf.training.throughput import measure_matmul_peak
 

@@ -16,7 +16,7 @@ from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.tasks.registry import find_task
 from lvbert_tf.finetuning.tasks.task import Example
 from lvbert_tf.settings.user_hparams import load_hparams
-from lvbert_tf.training.distribution import prepare_parts
+from lvbert_tf.training.batch_parts import prepare_parts
 
 
 def predict_lines(

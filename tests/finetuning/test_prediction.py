@@ -10,7 +10,7 @@ from lvbert_tf.finetuning.learning import prediction
 from lvbert_tf.finetuning.learning.prediction import Predictor
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.text.vocabulary import SPECIAL_TOKENS
-from lvbert_tf.training import distribution
+from lvbert_tf.training import batch_parts
 
 TASK = """
 kind = "classification"
@@ -68,7 +68,7 @@ def test_one_batch_is_computed_as_it_is_and_several_by_one_graph(objective, call
 @pytest.fixture
 def two_parts(monkeypatch):
     """Two cores, and operations with one thread."""
-    monkeypatch.setattr(distribution, "_parts_on_cores", lambda rows: 1 if rows % 2 else 2)
+    monkeypatch.setattr(batch_parts, "_parts_on_cores", lambda rows: 1 if rows % 2 else 2)
     threading = tf.config.threading
     monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: 1)
 

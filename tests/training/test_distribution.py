@@ -6,13 +6,12 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.training import distribution
+from lvbert_tf.training.batch_parts import parts_of_batch, prepare_parts
 from lvbert_tf.training.distribution import (
     TpuAddress,
     check_batch,
     compilation_of,
     make_strategy,
-    parts_of_batch,
-    prepare_parts,
 )
 from lvbert_tf.training.workers import agreement, worker_of
 

@@ -27,7 +27,8 @@ from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.parts import LearningSettings
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.models import LVBertBackbone
-from lvbert_tf.training.distribution import batches_of_replicas, compilation_of, parts_of_batch
+from lvbert_tf.training.batch_parts import parts_of_batch
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 from lvbert_tf.training.optimizer import ReferenceAdam
 from lvbert_tf.training.precision import LossScale
 from lvbert_tf.training.schedules import WarmupPolynomialDecay

@@ -18,7 +18,8 @@ from lvbert_tf.finetuning.objectives.features import Batch, TaskFeatures, divide
 from lvbert_tf.finetuning.objectives.objective import Objective, Prediction
 from lvbert_tf.finetuning.parts import PredictionSettings
 from lvbert_tf.finetuning.tasks.task import Example, Role
-from lvbert_tf.training.distribution import batches_of_replicas, compilation_of, parts_of_batch
+from lvbert_tf.training.batch_parts import parts_of_batch
+from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 
 # A single batch of more rows is traced too if it can be computed in parts.
 _MOST_ROWS_UNTRACED = 64
