@@ -58,6 +58,14 @@ def timed(command: list[str], cores: int | None = None) -> tuple[float, float]:
     return seconds, usage.ru_utime + usage.ru_stime
 
 
+def spread(values: list[float], digits: int) -> str:
+    """The median over rounds, and the least and the greatest if there are several."""
+    text = f"{statistics.median(values):.{digits}f}"
+    if len(values) == 1:
+        return text
+    return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
 @dataclass
 class Contestant:
     """One implementation at one setting, and what its runs printed.
@@ -106,3 +114,8 @@ class Contestant:
     def seconds(self) -> float:
         """The median over the steps of all rounds."""
         return statistics.median(s for result in self.results for s in result["all"])
+
+    @property
+    def round_seconds(self) -> list[float]:
+        """The median over the steps of each round."""
+        return [statistics.median(result["all"]) for result in self.results]

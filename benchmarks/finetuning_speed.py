@@ -23,7 +23,7 @@ from absl import flags
 from tqdm import tqdm
 
 from benchmarks.baselines import tuning
-from benchmarks.contestant import Contestant, driver
+from benchmarks.contestant import Contestant, driver, spread
 from benchmarks.machine import processor
 from benchmarks.rows import COLUMNS, address_rows, glue_rows
 from lvbert_tf import cli
@@ -137,10 +137,10 @@ def table(runs: list[Contestant], work: str) -> str:
 
 
 def ratio(rates: list[float], others: list[float]) -> str:
-    """The median over rounds, or a dash where there is nothing to compare with."""
+    """The ratios' median and spread over rounds, or a dash where there is nothing to compare with."""
     if not others:
         return "–"
-    return f"{statistics.median(a / b for a, b in zip(rates, others, strict=True)):.2f}"
+    return spread([a / b for a, b in zip(rates, others, strict=True)], 2)
 
 
 def warmups(runs: list[Contestant]) -> str:

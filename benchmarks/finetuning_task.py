@@ -14,7 +14,6 @@ measured.
 import json
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""  # both compute on the processor
 from absl import flags
 from tqdm import tqdm
 
-from benchmarks.contestant import driver, timed
+from benchmarks.contestant import driver, spread, timed
 from benchmarks.exported_classifiers import LAYERS, make_classifier
 from benchmarks.machine import processor
 from lvbert_tf import cli
@@ -138,14 +137,6 @@ def table(rows: list[Row]) -> str:
             f" {ratio} | {by_processor} |"
         )
     return "\n".join(lines)
-
-
-def spread(values: list[float], digits: int) -> str:
-    """The median, and the least and the greatest if there are several."""
-    text = f"{statistics.median(values):.{digits}f}"
-    if len(values) == 1:
-        return text
-    return f"{text} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def main() -> None:

@@ -22,6 +22,11 @@ def median(run: Contestant, request: str) -> float:
     return float(np.median(milliseconds(run, request)))
 
 
+def round_medians(run: Contestant, request: str) -> np.ndarray:
+    """Milliseconds of an answer, in each round."""
+    return 1e3 * np.array([np.median(result["seconds"][request]) for result in run.results])
+
+
 def answered(run: Contestant, request: str) -> bool:
     """Whether it was asked that."""
     return request in run.results[0]["seconds"]
@@ -45,10 +50,7 @@ def fastest(runs: Sequence[Contestant], request: str) -> dict[Key, Contestant]:
 
 def times(run: Contestant, other: Contestant, request: str) -> float:
     """How many times as fast as another: the median over rounds of the ratio of their medians."""
-    own, others = (
-        [np.median(result["seconds"][request]) for result in each.results] for each in (run, other)
-    )
-    return float(np.median(np.divide(others, own)))
+    return float(np.median(round_medians(other, request) / round_medians(run, request)))
 
 
 def comparison(runs: Sequence[Contestant], requests: Sequence[str]) -> str:
@@ -83,12 +85,17 @@ def comparison(runs: Sequence[Contestant], requests: Sequence[str]) -> str:
 
 
 def settings(runs: Sequence[Contestant], requests: Sequence[str]) -> str:
-    """The median milliseconds of every setting."""
+    """The milliseconds of every setting: the median, and the rounds' least and greatest median."""
     lines = _header("", "layers", "setting", *requests)
     for run in runs:
-        cells = (
-            _ms(median(run, request)) if answered(run, request) else "–" for request in requests
-        )
+        cells = []
+        for request in requests:
+            text = "–"
+            if answered(run, request):
+                rounds = round_medians(run, request)
+                least, greatest = _ms(rounds.min()), _ms(rounds.max())
+                text = f"{_ms(median(run, request))} ({least} to {greatest})"
+            cells.append(text)
         lines.append(_row(run.name, run.layers, setting(run), *cells))
     return "\n".join(lines)
 

@@ -48,7 +48,11 @@ def main() -> None:
         for name, text in json.loads((flags.data / "texts.json").read_text()).items():
             ids = np.array([text["token_ids"]], np.int32)
             arrays = ids, np.zeros_like(ids), np.ones_like(ids)
-            np.testing.assert_allclose(from_text(text["text"]), from_ids(*arrays)[0], atol=1e-5)
+            # The text is padded to one of few lengths, after which 16 and 8 bits round otherwise.
+            tolerance = 1e-5 if flags.precision == "float32" else 0.02
+            np.testing.assert_allclose(
+                from_text(text["text"]), from_ids(*arrays)[0], atol=tolerance
+            )
             answers[f"{name} text"] = partial(from_text, text["text"])
             answers[f"{name} ids"] = partial(from_ids, *arrays)
     serving.print_result(

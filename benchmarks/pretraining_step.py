@@ -5,7 +5,8 @@
         --huggingface_python /tmp/hf/bin/python
 
 Each implementation trains in a process of its own, one after the other, for several rounds, so that a
-drift of a shared machine's speed meets all of them; the table has the median of all steps.
+drift of a shared machine's speed meets all of them; the table has the median of all steps, and of the
+rounds' ratios to the reference the median, the least and the greatest.
 benchmarks/baselines/README.md says how to make the two other environments; without them only this
 project is measured. Prints the table of docs/performance.md.
 """
@@ -15,7 +16,7 @@ import statistics
 from absl import flags
 from tqdm import tqdm
 
-from benchmarks.contestant import Contestant, driver
+from benchmarks.contestant import Contestant, driver, spread
 from benchmarks.machine import processor
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import ELECTRA, LV_BERT_SMALL
@@ -60,15 +61,17 @@ def contestants() -> list[Contestant]:
 
 def table(runs: list[Contestant]) -> str:
     """A Markdown table, a row a contestant."""
-    reference = {run.layers: run.seconds for run in runs if run.name == "reference"}
+    reference = {run.layers: run.round_seconds for run in runs if run.name == "reference"}
     rows = [
         "| layers | | precision | sequences/s | times the reference | GFLOP/s | of the peak | memory |"
     ]
     rows.append("|---|---|---|---|---|---|---|---|")
     for run in runs:
         result = run.results[-1]
-        times = f"{reference[run.layers] / run.seconds:.2f}" if run.layers in reference else "–"
-        rate = share = "–"
+        times = rate = share = "–"
+        if others := reference.get(run.layers):
+            ratios = [other / own for other, own in zip(others, run.round_seconds, strict=True)]
+            times = spread(ratios, 2)
         if run.name == "ours":
             flops = result["gflop_per_second"] * statistics.median(result["all"])
             peak = max(r["matmul_peak_gflop_per_second"] for r in run.results)

@@ -23,6 +23,7 @@ from absl import flags
 from tqdm import tqdm
 
 from benchmarks.baselines import stepping
+from benchmarks.contestant import spread
 from lvbert_tf import cli
 from lvbert_tf.architecture.layer_string import LayerString, interleaved
 from lvbert_tf.architecture.layer_types import letters
@@ -101,7 +102,10 @@ def milliseconds(function: Callable[[], object]) -> float:
 
 
 def compare(title: str, pairs: list[tuple[Callable, Callable]]) -> str:
-    """Times (stand-alone, supernet) pairs in turn; a row of the table, of the means over the pairs."""
+    """Times (stand-alone, supernet) pairs in turn; a row of the table, of the means over the pairs.
+
+    The ratio's spread is over the repeats.
+    """
     for pair in pairs:
         for function in pair:
             function()  # traces and compiles, or warms up
@@ -113,7 +117,8 @@ def compare(title: str, pairs: list[tuple[Callable, Callable]]) -> str:
     alone, supernet = (
         statistics.mean(statistics.median(sample[kind]) for sample in times) for kind in (0, 1)
     )
-    return f"| {title} | {alone:.1f} | {supernet:.1f} | {supernet / alone:.3f} |"
+    ratios = np.sum([sample[1] for sample in times], 0) / np.sum([sample[0] for sample in times], 0)
+    return f"| {title} | {alone:.1f} | {supernet:.1f} | {spread(ratios.tolist(), 3)} |"
 
 
 def main() -> None:

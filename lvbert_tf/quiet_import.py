@@ -1,6 +1,7 @@
 """Importing TensorFlow and Keras without what they print, and without a user's settings of Keras."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ def import_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        with _no_keras_json(), _hidden(_UNUSED):
+        with _no_keras_json(), _hidden(_UNUSED), _kept_for_good():
             import keras  # noqa: F401
             import tensorflow_text  # noqa: F401
     finally:
@@ -44,6 +45,22 @@ def _no_keras_json() -> Iterator[None]:
         del os.environ["KERAS_HOME"]
         if kept is not None:
             os.environ["KERAS_HOME"] = kept
+
+
+@contextlib.contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Python's garbage collector does not look at the objects that are made inside the context.
+
+    They are hundreds of thousands, the modules of TensorFlow and Keras, and none of them is garbage.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -65,6 +65,15 @@ def test_programs_have_the_defaults_of_keras(tmp_path, content):
     assert (home / "keras.json").read_text() == content
 
 
+def test_the_garbage_collector_leaves_alone_what_was_imported():
+    code = (
+        "import gc; gc.callbacks.append(lambda phase, info: made.append(phase)); made = [];"
+        "from lvbert_tf.quiet_import import import_tensorflow; made.clear(); import_tensorflow();"
+        "print(len(made), gc.get_freeze_count() > 100_000, gc.isenabled())"
+    )
+    assert python("-c", code, keras_home=Path("/nowhere")).stdout == "0 True True\n"
+
+
 @pytest.mark.slow
 def test_settings_do_not_change_what_is_learned(tmp_path):
     data = make_data(tmp_path / "data")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from benchmarks.contestant import Contestant, driver
+from benchmarks.contestant import Contestant, driver, spread
 from lvbert_tf.errors import InputError
 
 # As much of the reference and of TensorFlow 1 as `reference_step.py` calls.
@@ -87,3 +87,11 @@ def test_a_path_of_python_does_not_depend_on_where_it_is_started(tmp_path, monke
     assert driver("x", python="env/bin/python")[0] == str(tmp_path / "env/bin/python")
     assert driver("x", python="python3.7")[0] == "python3.7"
     assert driver("x", "--a")[:] == [sys.executable, "-m", "benchmarks.x", "--a"]
+
+
+def test_a_spread_is_over_rounds():
+    results = [{"all": [1.0, 1.2, 9.0]}, {"all": [1.0, 1.0, 1.1]}, {"all": [1.4, 1.4, 1.4]}]
+    rounds = Contestant("x", "x", "x", [], results).round_seconds
+    assert rounds == [1.2, 1.0, 1.4]
+    assert spread(rounds, 1) == "1.2 (1.0 to 1.4)"
+    assert spread(rounds[:1], 2) == "1.20"
