@@ -15,13 +15,17 @@ CAPITAL_SIGMA, FINAL_SIGMA = 0x3A3, 0x3C2
 NUM_CODE_POINTS = 0x110000
 
 # The blocks that the reference calls Chinese. Each of their characters is a word.
-_IDEOGRAPHS = (
-    range(0x3400, 0x4DC0),
-    range(0x4E00, 0xA000),
-    range(0xF900, 0xFB00),
-    range(0x20000, 0x2A6E0),
-    range(0x2A700, 0x2CEB0),
-    range(0x2F800, 0x2FA20),
+_IDEOGRAPHS = frozenset(
+    chr(code_point)
+    for block in (
+        range(0x3400, 0x4DC0),
+        range(0x4E00, 0xA000),
+        range(0xF900, 0xFB00),
+        range(0x20000, 0x2A6E0),
+        range(0x2A700, 0x2CEB0),
+        range(0x2F800, 0x2FA20),
+    )
+    for code_point in block
 )
 
 # How a character next to a capital sigma influences its lower case; see `sigma_table`.
@@ -44,7 +48,7 @@ def is_punctuation(char: str) -> bool:
 
 def is_ideograph(char: str) -> bool:
     """Whether a character is in one of the blocks of Chinese characters."""
-    return char >= "\u3400" and any(ord(char) in block for block in _IDEOGRAPHS)
+    return char in _IDEOGRAPHS
 
 
 def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = True) -> str:
@@ -55,6 +59,9 @@ def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = Tru
     """
     if is_dropped(char):
         return ""
+    # Most ideographs have neither case nor accents.
+    if is_ideograph(char) and not unicodedata.decomposition(char):
+        return f" {char} "
     if char.isspace():
         return " "
     text = char.lower() if lowercase else char
@@ -69,7 +76,9 @@ def expand(char: str, lowercase: bool, strip_accents: bool, separate: bool = Tru
 @functools.cache
 def _kept_characters() -> list[str]:
     # They are a quarter of all code points; most of the others are unassigned or for private use.
-    return [char for char in map(chr, range(NUM_CODE_POINTS)) if not is_dropped(char)]
+    # To ask first whether one can be seen is fast, and leaves out hardly any other.
+    seen = (c for c in map(chr, range(NUM_CODE_POINTS)) if c.isprintable() or c.isspace())
+    return [char for char in seen if not is_dropped(char)]
 
 
 @functools.cache
