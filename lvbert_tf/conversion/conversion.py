@@ -6,6 +6,7 @@ import keras
 import keras_hub
 
 from lvbert_tf import cli, hparams
+from lvbert_tf.conversion.formats import COMPACT
 from lvbert_tf.conversion.reading import read_model
 from lvbert_tf.errors import InputError
 from lvbert_tf.interop.foreign_weights import ForeignWeight
@@ -24,6 +25,7 @@ from lvbert_tf.interop.reference_writing import (
 )
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.io.whole import check_replaceable, new_output
+from lvbert_tf.runs.compact_networks import networks_to_store
 from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.runs.model_directory import save_preset, write_config
 from lvbert_tf.runs.named_weights import named_weights
@@ -51,7 +53,7 @@ def convert(
 
     Args:
         source_format: the format of the model, one of `formats.FORMATS`.
-        target_format: the format to write, another one of `formats.FORMATS`.
+        target_format: the format to write, another one of `formats.TARGETS`.
         path: the path of the model.
         output: the directory to make. It appears when it is complete.
         checkpoint_hparams: the hparams of a reference checkpoint, see `load_hparams`.
@@ -95,6 +97,8 @@ def convert(
             written = _write_reference(model, reference_code == "lv_bert", directory)
         elif target_format == "huggingface":
             written = _write_huggingface(model, parts, directory)
+        elif target_format == COMPACT:
+            written = _write_compact(model, path, directory)
         elif model.task is not None:
             written = _write_task(model.task, directory)
         else:
@@ -203,6 +207,17 @@ def _write_huggingface(
             what = f"for AutoModel{suffix}.from_pretrained(..., trust_remote_code=True)"
         written[part.kind] = what
     return written
+
+
+def _write_compact(model: LoadedModel, path: str, directory: Path) -> dict[str, str]:
+    if model.config is None or model.task is not None:
+        raise InputError(
+            f"{path} has no generator; a compact preset is made of a whole pre-training"
+        )
+    assert model.tokenizer is not None
+    networks = networks_to_store(model.pretrainer, model.tokenizer, model.config)
+    save_preset((model.encoder, model.tokenizer), directory / "preset", 0, networks)
+    return {"preset": "for from_preset, fine-tuning, init_checkpoint and conversion"}
 
 
 def _write_task(task: keras_hub.models.Task, directory: Path) -> dict[str, str]:

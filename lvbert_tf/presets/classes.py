@@ -2,15 +2,16 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import keras
 
 from lvbert_tf.architecture.model_config import WEIGHT_FIELDS
 from lvbert_tf.errors import InputError
-from lvbert_tf.presets import weight_files
+from lvbert_tf.presets import compact, weight_files
 from lvbert_tf.presets.quantization import quantization_of, quantize_like
+from lvbert_tf.presets.shipped import located
 
 _PACKAGE = "lvbert_tf"
 _POLICIES = (
@@ -25,7 +26,8 @@ def register_preset_classes(*classes: type) -> None:
 
     From then on a class, also where KerasHub's own `from_preset` makes it, refuses configurations that
     name other classes (`check_config`). A model also seals each file of weights that it saves, and loads
-    only weights of its own architecture (`weight_files`).
+    only weights of its own architecture (`weight_files`, `compact`). The `from_preset` of a class
+    knows the presets that come with this package by name (`shipped`).
 
     Args:
       *classes: backbones, tasks, preprocessors and tokenizers of KerasHub's. A model is one that has a
@@ -38,7 +40,10 @@ def register_preset_classes(*classes: type) -> None:
 
 
 def _guard(cls: Any) -> None:
-    methods: dict[str, Any] = {"from_config": _checking_config(cls)}
+    methods: dict[str, Any] = {
+        "from_config": _checking_config(cls),
+        "from_preset": _knowing_names(cls),
+    }
     if issubclass(cls, keras.Model):
         for kind in ("weights", "task_weights"):
             if hasattr(cls, f"load_{kind}"):
@@ -106,6 +111,16 @@ def _checking_config(cls: Any) -> classmethod:
     return classmethod(from_config)
 
 
+def _knowing_names(cls: Any) -> classmethod:
+    inherited = cls.from_preset.__func__
+
+    @functools.wraps(inherited)
+    def from_preset(cls, preset, *arguments, **options):
+        return inherited(cls, str(located(preset)), *arguments, **options)
+
+    return classmethod(from_preset)
+
+
 def _sealing(save: Callable) -> Callable:
     @functools.wraps(save)
     def sealing(self, filepath, *arguments, **options):
@@ -119,6 +134,9 @@ def _sealing(save: Callable) -> Callable:
 def _checking_weights(kind: str, load: Callable) -> Callable:
     @functools.wraps(load)
     def checking(self, filepath, skip_mismatch=False, **options):
+        compact_file = compact.listed_file(filepath)
+        if compact_file is not None and not hasattr(self, "backbone") and not skip_mismatch:
+            return _load_encoder(self, compact_file)
         if weight_files.is_weight_file(filepath):
             weight_files.check(filepath, None if skip_mismatch else _architecture_of(self))
             saved = weight_files.quantization(filepath)
@@ -132,3 +150,20 @@ def _checking_weights(kind: str, load: Callable) -> Callable:
         return load(self, filepath, **options)
 
     return checking
+
+
+def _load_encoder(encoder: keras.Model, file: Path) -> None:
+    """Loads the encoder's weights from a file of all networks."""
+    stored = compact.read_networks(file)
+    differing = weight_files.differences(stored.seal.architecture, _architecture_of(encoder))
+    if differing:
+        raise InputError(f"{file} has weights of another model: {'; '.join(differing)}")
+    try:
+        quantize_like(encoder, {})
+    except InputError as error:
+        raise InputError(f"{file} has weights of another model: {error}") from error
+    if any(weight.name.startswith("lora_") for weight in encoder.weights):
+        raise InputError(f"{file} is loaded into an encoder before it gets adapters (LoRA)")
+    name = functools.partial(compact.weight_name, compact.ENCODER, encoder)
+    variables = {name(weight): weight for weight in encoder.weights}
+    compact.assign_weights(variables, stored.weights, file)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -12,6 +13,7 @@ from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io.bucket_directories import is_half_written, local_copy
 from lvbert_tf.io.objects import StoreError
 from lvbert_tf.io.sealed import read_sealed_json, write_sealed_json
+from lvbert_tf.presets import compact
 from lvbert_tf.presets.classes import check_config
 from lvbert_tf.presets.weight_files import SUFFIX
 
@@ -36,12 +38,13 @@ class FromPreset(Protocol):
 
 
 Loaded = TypeVar("Loaded", bound=FromPreset)
+Stored = TypeVar("Stored")
 
 
 def write_stamp(directory: Path, step: int) -> None:
     """Writes down the step of a new preset, and what its files hold.
 
-    Weights have a seal of their own (`weight_files`).
+    Weights have a seal of their own (`weight_files`, `compact`).
 
     Args:
       directory: the whole preset.
@@ -65,7 +68,7 @@ def has_stamp(directory: Path, step: int) -> bool:
 def _unsealed(directory: Path) -> list[str]:
     paths = (path for path in directory.rglob("*") if path.is_file())
     names = (path.relative_to(directory).as_posix() for path in paths)
-    left_out = (SUFFIX, _STAMP, _METADATA)
+    left_out = (SUFFIX, compact.WEIGHTS, _STAMP, _METADATA)
     return sorted(name for name in names if not name.endswith(left_out) and name[0] != ".")
 
 
@@ -96,6 +99,32 @@ def is_preset(directory: Path) -> bool:
     except (OSError, InputError):
         return False
     return named and not is_half_written(directory)
+
+
+def is_compact(directory: Path) -> bool:
+    """Whether a preset holds all networks of its pre-training in place of the encoder alone."""
+    others = (directory / f"model{SUFFIX}", directory / "task.json")  # saved there afterwards
+    listed = compact.listed_file(directory / compact.LIST) is not None
+    return listed and not any(path.exists() for path in others)
+
+
+def read_compact(directory: Path, read: Callable[[Path], Stored]) -> Stored:
+    """Reads the file of a compact preset.
+
+    Args:
+      directory: the directory of the preset.
+      read: `compact.read_seal` or `compact.read_networks`.
+
+    Raises:
+      InputError: the preset is damaged, or links to a file outside it.
+    """
+    with local_copy(directory) as local:
+        try:
+            _check(local)
+            return read(local / compact.WEIGHTS)
+        except InputError as error:
+            message = str(error).removeprefix(f"{local}/")
+            raise InputError(f"{directory}: the preset cannot be read: {message}") from error
 
 
 def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
@@ -163,10 +192,14 @@ def _check_sizes(directory: Path, configs: dict[str, dict]) -> None:
         ("config.json", model.num_parameters(), "model"),
         ("task.json", classes * model.hidden_dim, "task"),
     ):
-        stored = sum(path.stat().st_size for path in directory.glob(f"{file}*{SUFFIX}"))
+        files = list(directory.glob(f"{file}*{SUFFIX}"))
+        name = f"{file}{SUFFIX}"
+        if not files and file == "model" and (directory / compact.WEIGHTS).is_file():
+            files, name = [directory / compact.WEIGHTS], compact.WEIGHTS
+        stored = sum(path.stat().st_size for path in files)
         if 2 * stored < weights:  # a weight takes at least half a byte: 4 bits
             raise InputError(
-                f"{config} describes {weights:,} weights, but {file}{SUFFIX} has {stored:,} bytes"
+                f"{config} describes {weights:,} weights, but {name} has {stored:,} bytes"
             )
 
 

@@ -29,7 +29,7 @@ Quantization = Mapping[str, str]  # from the path of a layer to its `Dense.quant
 
 
 def is_weight_file(path: str | Path) -> bool:
-    """Whether a path is an existing file that can have a seal: HDF5, or a list of HDF5 shards."""
+    """Whether a path is an existing file that can have such a seal: HDF5, or a list of HDF5 shards."""
     return str(path).endswith((SUFFIX, SHARDS_SUFFIX)) and parse_path(path).exists()
 
 
@@ -71,13 +71,13 @@ def check(path: str | Path, architecture: Architecture | None) -> None:
                 record = json.loads(opened.attrs.get(_SEAL, "{}"))
                 hashed = _hash(opened)
             sealed, sha256 = record.get("architecture", {}), record.get("sha256", hashed)
-            differences = _differences(sealed, architecture) if architecture else []
+            differing = differences(sealed, architecture) if architecture else []
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
         except _DAMAGED as error:
             raise InputError(f"{file} is damaged: {reason(error)}") from error
-        if differences:
-            raise InputError(f"{file} has weights of another model: {'; '.join(differences)}")
+        if differing:
+            raise InputError(f"{file} has weights of another model: {'; '.join(differing)}")
         if sha256 != hashed:
             raise InputError(f"{file} is damaged: its weights are not those that were saved")
 
@@ -101,7 +101,8 @@ def quantization(path: str | Path) -> Quantization | None:
     return quantized
 
 
-def _differences(sealed: Architecture, wanted: Architecture) -> list[str]:
+def differences(sealed: Architecture, wanted: Architecture) -> list[str]:
+    """What the fields of two encoders differ in, of those that both have; empty if in nothing."""
     pairs = ((name, sealed[name], wanted[name]) for name in wanted if name in sealed)
     return [f"{name} {here}, not {there}" for name, here, there in pairs if here != there]
 

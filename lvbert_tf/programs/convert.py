@@ -21,10 +21,15 @@ The formats, and what PATH (--input) and DIR (--output) are for each:
                 the discriminator without its head. DIR becomes a model directory: preset/ for keras_hub
                 and fine-tuning, checkpoints/ with all networks for init_checkpoint, config.json,
                 vocab.txt; of a fine-tuned model it has preset/ alone.
+  compact       to publish a pre-trained model (--to only): DIR/preset is a preset that has all networks
+                in one safetensors file of 16-bit numbers. It can be used like any preset, and also
+                converted and given as init_checkpoint, like a model directory.
 
-Weights are copied bit for bit. Tensors without a counterpart are listed and end the conversion with
-2, unless --allow_partial is given. DIR appears when it is complete; --overwrite replaces what an earlier
-conversion wrote.
+The name of a preset that comes with the package stands for its path, with --from preset.
+
+Weights are copied bit for bit. Only compact rounds them, to 16 bits. Tensors without a counterpart are
+listed and end the conversion with 2, unless --allow_partial is given. DIR appears when it is complete;
+--overwrite replaces what an earlier conversion wrote.
 
 Exit codes: 0 done, 2 bad input.
 """
@@ -34,7 +39,7 @@ import functools
 from absl import flags, logging
 
 from lvbert_tf import cli
-from lvbert_tf.conversion.formats import FORMATS, HUGGINGFACE_CODES, REFERENCE_CODES
+from lvbert_tf.conversion.formats import FORMATS, HUGGINGFACE_CODES, REFERENCE_CODES, TARGETS
 from lvbert_tf.quiet_import import import_tensorflow
 
 FLAGS = flags.FLAGS
@@ -43,7 +48,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags of the program."""
     flags.DEFINE_enum("from", None, FORMATS, "What PATH holds.", required=True)
-    flags.DEFINE_enum("to", None, FORMATS, "What to write.", required=True)
+    flags.DEFINE_enum("to", None, TARGETS, "What to write.", required=True)
     cli.define_path("input", None, "PATH of the model.", required=True)
     cli.define_path("output", None, "DIR to write.", required=True)
     flags.DEFINE_string(

@@ -7,9 +7,17 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import restore_reference_weights
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import ElectraPretrainer, Supernet
+from lvbert_tf.presets.compact import read_networks
+from lvbert_tf.presets.directory import read_compact
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.runs.named_weights import named_weights
-from lvbert_tf.runs.open_model import BareCheckpoint, ReferenceCheckpoint, Run, StoredModel
+from lvbert_tf.runs.open_model import (
+    BareCheckpoint,
+    CompactPreset,
+    ReferenceCheckpoint,
+    Run,
+    StoredModel,
+)
 from lvbert_tf.training.checkpoints import find_damage, read_weights, step_paths
 
 
@@ -20,7 +28,8 @@ def initialize(
 
     Args:
       pretrainer: a built model, which is changed in place.
-      start: a run of ours, one of its checkpoints, or a reference checkpoint.
+      start: a run of ours, one of its checkpoints, a compact preset, or a reference
+        checkpoint.
       report: called with lines that say what was loaded, and list what was not.
 
     Raises:
@@ -32,7 +41,11 @@ def initialize(
             raise InputError(f"init_checkpoint {path}: the reference has no supernets")
         report(f"reference checkpoint {path}: {restore_reference_weights(pretrainer, str(path))}")
         return
-    saved, weights = read_weights(_readable(path, report)), named_weights(pretrainer)
+    weights = named_weights(pretrainer)
+    if isinstance(start, CompactPreset):
+        saved = read_compact(start.path, read_networks).weights
+    else:
+        saved = read_weights(_readable(path, report))
     fitting = {
         name for name in weights if name in saved and saved[name].shape == weights[name].shape
     }

@@ -19,10 +19,17 @@ from lvbert_tf.models import (
     LVBertTokenTagger,
     Supernet,
 )
-from lvbert_tf.presets.directory import load_preset
+from lvbert_tf.presets import compact
+from lvbert_tf.presets.directory import load_preset, read_compact
+from lvbert_tf.runs.compact_networks import config_of
 from lvbert_tf.runs.initialization import load_pretrainer
-from lvbert_tf.runs.model_directory import check_vocabulary, read_config
-from lvbert_tf.runs.open_model import Preset, Run
+from lvbert_tf.runs.model_directory import (
+    check_vocabulary,
+    read_config,
+    refuse_other_vocabulary,
+)
+from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.runs.open_model import CompactPreset, Preset, Run
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -70,6 +77,8 @@ def load_model(
     """
     if isinstance(stored, Run):
         return load_run(stored, report, dtype)
+    if isinstance(stored, CompactPreset):
+        return load_compact(stored, dtype)
     task = load_task_preset(stored.path, dtype)
     if task is None:
         return load_encoder(stored.path, dtype)
@@ -97,6 +106,26 @@ def load_run(run: Run, report: Callable[[str], None], dtype: str = "float32") ->
         vocabulary = Vocabulary.load(config.vocab_file)
         check_vocabulary(run.directory, vocabulary, config.vocab_file)
         tokenizer = LVBertTokenizer(vocabulary, config.do_lower_case)
+    return LoadedModel(pretrainer, tokenizer, config)
+
+
+def load_compact(preset: CompactPreset, dtype: str = "float32") -> LoadedModel:
+    """Reads the networks of a compact preset and their tokenizer.
+
+    Raises:
+      InputError: the preset is damaged, or its files contradict each other.
+    """
+    stored = read_compact(preset.path, compact.read_networks)
+    tokenizer = load_preset(LVBertTokenizer, preset.path)
+    file = preset.path / compact.WEIGHTS
+    config = config_of(stored.seal, file)
+    parameters = sum(value.size for value in stored.weights.values())
+    if config.networks.num_parameters() != parameters:  # before memory is taken for them
+        raise InputError(f"{file} has {parameters:,} weights, which are not those of its hparams")
+    vocabulary = tokenizer.tokenizer.vocabulary
+    refuse_other_vocabulary(file, stored.seal.vocabulary, vocabulary, f"{preset.path}/assets")
+    pretrainer = ElectraPretrainer.from_networks(config.networks, dtype=dtype)
+    compact.assign_weights(named_weights(pretrainer), stored.weights, file)
     return LoadedModel(pretrainer, tokenizer, config)
 
 

@@ -13,6 +13,7 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.paths import in_bucket, parse_path
 from lvbert_tf.io.whole import new_directory, write_json
+from lvbert_tf.presets.compact import StoredNetworks, write_networks
 from lvbert_tf.presets.directory import has_stamp, write_stamp
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.pretraining import PretrainingConfig
@@ -82,8 +83,13 @@ def check_architecture(model_dir: str | Path, networks: Networks, ema_decay: flo
 def write_config(directory: Path, config: PretrainingConfig, vocabulary: Vocabulary) -> None:
     """Writes config.json, with the hash of the vocabulary for `check_vocabulary`."""
     content = config.to_json_dict()
-    content["vocabulary"] = {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
+    content["vocabulary"] = identity_of(vocabulary)
     write_json(directory / "config.json", content)
+
+
+def identity_of(vocabulary: Vocabulary) -> dict[str, Any]:
+    """What `refuse_other_vocabulary` knows a vocabulary by, as JSON types."""
+    return {"tokens": vocabulary.size, "sha256": vocabulary.sha256}
 
 
 def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -> None:
@@ -101,14 +107,36 @@ def check_vocabulary(model_dir: str | Path, vocabulary: Vocabulary, file: str) -
     """
     path = parse_path(model_dir) / "config.json"
     known = read_json_object(path).get("vocabulary") if path.exists() else None
+    refuse_other_vocabulary(model_dir, known, vocabulary, file)
+
+
+def refuse_other_vocabulary(
+    model: str | Path, known: object, vocabulary: Vocabulary, file: str
+) -> None:
+    """Refuses a vocabulary that is not the one that is known to belong to a model.
+
+    Args:
+      model: the path of the model, for the message.
+      known: the number of `tokens` of its vocabulary and the `sha256`, or anything if they are unknown.
+      vocabulary: the vocabulary to use with it.
+      file: the path of the vocabulary, for the message.
+
+    Raises:
+      InputError: they differ.
+    """
     if isinstance(known, dict) and known.get("sha256") != vocabulary.sha256:
         raise InputError(
             f"{file} has {vocabulary.size} tokens and is not the vocabulary of"
-            f" {known.get('tokens')} that {model_dir} was trained with"
+            f" {known.get('tokens')} that {model} was trained with"
         )
 
 
-def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
+def save_preset(
+    parts: Sequence[Savable],
+    directory: Path,
+    step: int,
+    networks: StoredNetworks | None = None,
+) -> None:
     """Saves a KerasHub preset, unless the preset of the same step is there already, undamaged.
 
     The preset is written as one of float32, so that it loads as float32 unless another policy is given.
@@ -119,9 +147,10 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
       parts: a backbone and a tokenizer, or a task that has both.
       directory: the directory of the preset.
       step: the training step, which is saved beside the weights.
+      networks: all networks of the pre-training, for a compact preset; None for one of `parts` alone.
 
     Raises:
-      InputError: the disk has not enough room.
+      InputError: the disk has not enough room, or a weight does not fit in 16 bits.
     """
     if has_stamp(directory, step):
         return
@@ -138,4 +167,8 @@ def save_preset(parts: Sequence[Savable], directory: Path, step: int) -> None:
         for file in temporary.glob("*.json"):
             text = file.read_text(encoding="utf-8")
             file.write_text(_MIXED_POLICY.sub('"float32"', text), encoding="utf-8")
+        if networks is not None:
+            for file in temporary.glob("model*.weights.*"):
+                file.unlink()
+            write_networks(temporary, networks)
         write_stamp(temporary, step)

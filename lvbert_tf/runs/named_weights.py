@@ -3,6 +3,7 @@
 import keras
 
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.presets.compact import weight_name
 
 _PARTS = (
     "discriminator",
@@ -25,8 +26,7 @@ def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
         for weight in layer.trainable_variables if layer is not None else ():
             if id(weight) in seen:
                 continue
-            path = weight.path.removeprefix(f"{layer.name}/").replace("/", ".")
-            name = f"{part}.{path}"
+            name = weight_name(part, layer, weight)
             if name in named:
                 raise ValueError(f"two weights are named {name}")
             seen.add(id(weight))

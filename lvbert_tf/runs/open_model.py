@@ -14,7 +14,8 @@ from lvbert_tf.interop.huggingface_formats import CLASSES
 from lvbert_tf.interop.reference_checkpoint import is_reference_checkpoint
 from lvbert_tf.io.files import read_json_object
 from lvbert_tf.io.paths import parse_path
-from lvbert_tf.presets.directory import is_preset
+from lvbert_tf.presets.directory import is_compact, is_preset
+from lvbert_tf.presets.shipped import located
 from lvbert_tf.runs.model_directory import model_dir_of, read_config
 from lvbert_tf.training.checkpoints import is_checkpoint, step_paths
 
@@ -76,6 +77,14 @@ class Preset(StoredModel):
 
 
 @dataclass(frozen=True)
+class CompactPreset(Preset):
+    """A preset that holds the generator and the heads as well."""
+
+    kind = "a compact preset"
+    example = "a compact preset"
+
+
+@dataclass(frozen=True)
 class Trial(StoredModel):
     """A trial of fine-tuning, which has a preset for each of its tasks."""
 
@@ -131,7 +140,8 @@ def open_model(path: str | Path, *kinds: type[Kind]) -> Kind:
     """Finds out which kind of model a path holds.
 
     Args:
-      path: a file, a directory, or the prefix of a checkpoint.
+      path: a file, a directory, the prefix of a checkpoint, or the name of a preset that comes with
+        this package.
       *kinds: the kinds that the caller can use.
 
     Raises:
@@ -175,7 +185,8 @@ def recognise(path: str | Path) -> StoredModel | None:
       InputError: the path holds what is made from models, or several of them; the message says what to
         give instead.
     """
-    given, path = path, parse_path(path)
+    given = located(path)
+    path = parse_path(given)
     if (path / "presets").is_dir() or (path / "result.json").exists():
         return Trial(path)
     if (path / "study.journal").exists() or (path / "held_out.npz").exists():
@@ -188,12 +199,12 @@ def recognise(path: str | Path) -> StoredModel | None:
                 f"{path} is a SavedModel, which is for serving; give the model that it was made from"
             )
     if is_preset(path):
-        return Preset(path)
+        return CompactPreset(path) if is_compact(path) else Preset(path)
     if (path / "config.json").exists():
         # Beside a reference checkpoint it may be a file of any other program.
         return _recognise_config(path) or _recognise_reference(given)
-    if is_preset(path / "preset"):  # of a fine-tuned model that was converted
-        return Preset(path / "preset")
+    if is_preset(path / "preset"):  # of a fine-tuned model that was converted, or a compact one
+        return recognise(path / "preset")
     if any((path / part / "config.json").exists() for part in CLASSES):
         return TransformersDirectory(path)
     trials = sorted(child for child in path.glob("*/presets") if child.is_dir())

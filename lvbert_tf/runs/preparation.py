@@ -6,6 +6,7 @@ from lvbert_tf.io.paths import parse_path
 from lvbert_tf.runs.model_directory import check_architecture, read_config
 from lvbert_tf.runs.open_model import (
     BareCheckpoint,
+    CompactPreset,
     ReferenceCheckpoint,
     Run,
     StoredModel,
@@ -32,7 +33,7 @@ def prepare(
 
     Raises:
       InputError: see `fit_to_vocabulary` and `check_architecture`; or `init_checkpoint` is neither a run
-        nor a checkpoint of one nor one of the reference.
+        nor a checkpoint of one nor one of the reference, nor a compact preset.
     """
     saved = read_config(config.model_dir)
     if saved and not config.do_train:  # whether there are averages to evaluate is known
@@ -42,5 +43,7 @@ def prepare(
     checkpoints = step_paths(parse_path(config.model_dir) / "checkpoints")
     initial_model = None
     if config.init_checkpoint and config.do_train and not checkpoints:
-        initial_model = open_model(config.init_checkpoint, Run, BareCheckpoint, ReferenceCheckpoint)
+        initial_model = open_model(
+            config.init_checkpoint, Run, BareCheckpoint, CompactPreset, ReferenceCheckpoint
+        )
     return config, vocabulary, initial_model

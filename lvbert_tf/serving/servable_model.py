@@ -18,7 +18,7 @@ from lvbert_tf.models import (
     LVBertTokenTagger,
 )
 from lvbert_tf.runs.loaded_model import LoadedModel, load_model
-from lvbert_tf.runs.open_model import Preset, Run, open_own_model
+from lvbert_tf.runs.open_model import CompactPreset, Preset, Run, open_own_model
 from lvbert_tf.serving.encoder import encoder_signatures
 from lvbert_tf.serving.inputs import Signature, takes_ids
 from lvbert_tf.serving.pretrained import pretrainer_signatures
@@ -141,7 +141,7 @@ def load_servable_model(
     """
     stored = open_own_model(path, task)
     model = load_model(stored, report, dtype)
-    if isinstance(stored, Run):
+    if isinstance(stored, (Run, CompactPreset)):
         return _servable_run(model, _read_json(path / "eval.json"))
     return _servable_preset(model, path, stored)
 

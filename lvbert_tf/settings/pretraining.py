@@ -37,7 +37,8 @@ from lvbert_tf.settings.parts import (
 from lvbert_tf.settings.schedule import LongRunHparams, Schedule
 from lvbert_tf.settings.user_hparams import check_directory_name, expand_path
 
-_PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
+PATHS = ("init_checkpoint", "pretrain_tfrecords", "eval_tfrecords", "vocab_file", "model_dir")
+"""The hparams that are paths."""
 
 # A debug run is short and narrow. A user's layer string is kept whole; without one, the run has the
 # first 6 layers of its model size. (In the reference a debug run always has 6 layers.)
@@ -139,7 +140,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     max_seq_length: int = hparam(128, Range(5), "tokens in a record")
     seed: int = hparam(42, AT_LEAST_0, "for weights, data order, masking, sampling, dropout")
     init_checkpoint: str | None = hparam(
-        None, doc="checkpoint to start from: ours or the reference's"
+        None, doc="what to start from: a checkpoint of ours or the reference's, a compact preset"
     )
 
     # Speed
@@ -192,7 +193,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
 
     def __post_init__(self) -> None:
         hparams.check(self)
-        for name in _PATHS:  # replaces {data_dir}, so that one configs/*.toml fits every directory
+        for name in PATHS:  # replaces {data_dir}, so that one configs/*.toml fits every directory
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, expand_path(path, self.data_dir))
         self._default("custom_layer_list", self._default_layers())
