@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -102,15 +102,16 @@ class JobRunner:
         self._futures[job.name].add_done_callback(lambda _: self._bar.update())
 
     def finish(self, jobs: Iterable[Job] | None = None) -> None:
-        """Waits for jobs, or for all that were submitted.
+        """Waits for jobs, or for all that were submitted, also if some of them fail.
 
         Raises:
           InputError: one of them failed or was stopped; the message names its log.
         """
-        names = list(self._futures) if jobs is None else [job.name for job in jobs]
-        for name in names:
-            if name in self._futures:
-                self._futures[name].result()
+        names = self._futures if jobs is None else {job.name for job in jobs} & self._futures.keys()
+        waited = [self._futures[name] for name in names]
+        wait(waited)
+        for future in waited:
+            future.result()
 
     def _stop(self, number: int | None = None, frame: FrameType | None = None) -> None:
         self._is_stopped = True

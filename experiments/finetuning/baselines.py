@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
-from experiments.finetuning.experiment import TASKS
+from experiments.finetuning.experiment import TaskPlan
 from lvbert_tf.finetuning.metrics.answer_rules import normalized_answer
 from lvbert_tf.finetuning.metrics.classification import score_classes
 from lvbert_tf.finetuning.metrics.question_answering import score_answers
@@ -36,11 +36,11 @@ Baselines = dict[str, dict[str, float]]
 """Metrics by baseline and by name."""
 
 
-def all_baselines(output_dir: Path) -> dict[str, Baselines]:
-    """The baselines of every task, by its name. They are computed once and kept in a file."""
+def all_baselines(output_dir: Path, plans: Iterable[TaskPlan]) -> dict[str, Baselines]:
+    """The baselines of the tasks, by name. They are computed once and kept in a file."""
     path = output_dir / "baselines.json"
     if not path.exists():
-        tasks = [find_task(plan.name, output_dir) for plan in TASKS]
+        tasks = [find_task(plan.name, output_dir) for plan in plans]
         write_json(path, {task.name: _baselines(task) for task in tasks})
     return json.loads(path.read_text(encoding="utf-8"))
 

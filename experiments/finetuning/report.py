@@ -22,7 +22,7 @@ def report(output_dir: Path, plots_dir: Path) -> str:
     Returns:
       Markdown.
     """
-    results, baselines = FinetuningResults(output_dir), all_baselines(output_dir)
+    results, baselines = FinetuningResults(output_dir), all_baselines(output_dir, experiment.TASKS)
     metrics = {plan: main_metric(output_dir, plan) for plan in experiment.TASKS}
     plots.by_task(results, baselines, metrics, plots_dir / "finetuning_evidence.svg")
     hours = results.processor_hours

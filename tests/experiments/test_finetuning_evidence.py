@@ -1,6 +1,5 @@
 """The parts of `experiments/finetuning_quality.py`, on rows written here."""
 
-import gzip
 import json
 
 import pytest
@@ -61,18 +60,7 @@ def test_parts_are_drawn_alike_and_apart():
     assert sources.some(items, 1000) == items
 
 
-def squad(num_paragraphs, num_questions):
-    def question(i, j):
-        return {"id": f"{i}-{j}", "question": "Who?", "answers": [{"text": "a", "answer_start": 0}]}
-
-    paragraphs = [
-        {"context": f"a {i}", "qas": [question(i, j) for j in range(num_questions)]}
-        for i in range(num_paragraphs)
-    ]
-    return {"version": "1.1", "data": [{"title": "t", "paragraphs": paragraphs}]}
-
-
-def test_some_questions_keep_their_paragraphs():
+def test_some_questions_keep_their_paragraphs(squad):
     document = squad(num_paragraphs=20, num_questions=3)
     part = sources.some_questions(document, 5)
     (article,) = part["data"]
@@ -83,30 +71,6 @@ def test_some_questions_keep_their_paragraphs():
         number = paragraph["context"].removeprefix("a ")
         assert paragraph["qas"] and all(q["id"].startswith(f"{number}-") for q in paragraph["qas"])
     assert len(document["data"][0]["paragraphs"]) == 20
-
-
-@pytest.fixture
-def published(tmp_path):
-    """Files as they are published, a few rows each."""
-    root = tmp_path / "sources"
-    for name in ("glue/CoLA", "glue/MRPC", "glue/SST-2", "sentiment", "squad"):
-        (root / name).mkdir(parents=True)
-    for split in ("train", "dev"):
-        rows = [f"src\t{i % 2}\t\tsentence {i}" for i in range(20)]
-        (root / f"glue/CoLA/{split}.tsv").write_text("\n".join(rows))
-        rows = ["\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String"]
-        rows += [f'{i % 2}\t1\t2\tsays "{i}\tsays it' for i in range(20)]
-        (root / f"glue/MRPC/{split}.tsv").write_text("\n".join(rows), encoding="utf-8")
-        rows = ["sentence\tlabel", *(f"phrase {i} \t{i % 2}" for i in range(20))]
-        (root / f"glue/SST-2/{split}.tsv").write_text("\n".join(rows))
-        with gzip.open(root / f"squad/{split}.json.gz", "wt") as file:
-            json.dump(squad(10, 2), file)
-    rows = ["id\tscore\ttext", *(f"{i}\t{i / 10 - 2}\tfilm {i}" for i in range(40))]
-    (root / "sentiment/movieReviewSnippets.tsv").write_text("\n".join(rows))
-    with gzip.open(root / "brown_tagged.txt.gz", "wt") as file:
-        for i in range(20):
-            file.write(f"# file c{i} genre news\nThe at\ndog nn-tl\n\nruns vbz\n\n")
-    return root
 
 
 @pytest.mark.parametrize("plan", experiment.TASKS, ids=lambda plan: plan.name)

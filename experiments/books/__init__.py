@@ -1,0 +1,1 @@
+"""What pre-training on books is worth: the parts of `experiments/books_quality.py`."""
