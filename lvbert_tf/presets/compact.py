@@ -82,8 +82,8 @@ def write_networks(directory: Path, networks: StoredNetworks) -> None:
             rounded[name] = np.asarray(value, np.float16, order="C")
         if not np.isfinite(rounded[name]).all():
             raise InputError(f"{name} has values that 16-bit floating-point numbers cannot hold")
-    seal = {name: dict(value) for name, value in vars(networks.seal).items()}
-    seal["sha256"] = _hash(networks.seal, rounded)
+    parts = {name: dict(value) for name, value in vars(networks.seal).items()}
+    seal = {**parts, "sha256": _hash(networks.seal, rounded)}
     content = safetensors.numpy.save(rounded, metadata={_SEAL: json.dumps(seal)})
     replace_file(directory / WEIGHTS, content)
     size = sum(value.nbytes for value in rounded.values())
