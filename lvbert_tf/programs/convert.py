@@ -25,7 +25,7 @@ The formats, and what PATH (--input) and DIR (--output) are for each:
                 in one safetensors file of 16-bit numbers. It can be used like any preset, and also
                 converted and given as init_checkpoint, like a model directory.
 
-The name of a preset that comes with the package stands for its path, with --from preset.
+The name of a preset in lvbert_tf/presets/ of the package stands for its path, with --from preset.
 
 Weights are copied bit for bit. Only compact rounds them, to 16 bits. Tensors without a counterpart are
 listed and end the conversion with 2, unless --allow_partial is given. DIR appears when it is complete;
