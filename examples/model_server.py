@@ -3,7 +3,7 @@
   pip install kserve openvino tokenizers
   python -m examples.model_server --models SERVING --http_port 8080 --grpc_port 8081
 
-or copy this file and lvbert_tf/serving/predictor.py into a folder and run `python model_server.py`: it
+or copy this file and lvbert_tf/serving/predictor/ into a folder and run `python model_server.py`: it
 needs nothing else of its project, and no TensorFlow. Each SERVING/NAME with versions in it is served as
 NAME, by the newest version. A version that appears takes over while requests run, those that were asked
 before are answered by the one before; a version that cannot be loaded is passed over.
@@ -35,7 +35,7 @@ from kserve.utils.numpy_codec import from_np_dtype
 
 try:
     from lvbert_tf.serving import load
-except ImportError:  # beside a copy of the file
+except ImportError:  # beside a copy of the folder
     from predictor import load
 
 _LOG = logging.getLogger("kserve")

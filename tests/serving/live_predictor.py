@@ -5,6 +5,7 @@ Run by `make test-engines`, as live_engines.py.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,8 @@ def isolated(directory, engine):
         for name in ("numpy", "numpy.libs", "tokenizers", "tokenizers.libs", *PACKAGES[engine]):
             if (folder / name).exists():
                 (directory / name).symlink_to(folder / name)
-    source = Path(lvbert_tf.serving.predictor.__file__)
-    (directory / "predictor.py").write_bytes(source.read_bytes())
+    source = Path(lvbert_tf.serving.predictor.__file__).parent
+    shutil.copytree(source, directory / "predictor", ignore=shutil.ignore_patterns("*.pyc"))
     return directory
 
 

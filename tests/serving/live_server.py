@@ -56,7 +56,7 @@ def server(serving, tmp_path_factory):
     """The addresses (REST, gRPC) of a server that runs from copies of its files."""
     folder = tmp_path_factory.mktemp("copies")
     shutil.copy(ROOT / "examples" / "model_server.py", folder)
-    shutil.copy(lvbert_tf.serving.predictor.__file__, folder)
+    shutil.copytree(Path(lvbert_tf.serving.predictor.__file__).parent, folder / "predictor")
     rest, grpc = free_address(), free_address()
     command = [str(PYTHON), str(folder / "model_server.py"), "--models", str(serving)]
     command += ["--http_port", rest.split(":")[1], "--grpc_port", grpc.split(":")[1]]

@@ -8,7 +8,8 @@ import pytest
 from texts_requests import ALL, ASKED, LONG, SHORT, TEXTS, answers_of, assert_same_answers
 
 from lvbert_tf.serving import load
-from lvbert_tf.serving.predictor import _gains_by_bfloat16, padded_length
+from lvbert_tf.serving.predictor import padded_length
+from lvbert_tf.serving.predictor.runtimes import _gains_by_bfloat16
 from lvbert_tf.serving.versions import export
 from lvbert_tf.training.precision import cpu_gains_by_bfloat16
 
