@@ -5,8 +5,8 @@
     load("SERVING/sst/1")(["a fine film"])  # [{"label": "1", "probabilities": [0.1, 0.9]}]
 
 This folder needs numpy, tokenizers, and openvino or onnxruntime; TensorFlow only for a SavedModel. It
-needs nothing else of its project, so it may be copied. docs/serving.md lists the answers, which `answers`
-makes of what `runtimes` computes.
+needs nothing else of its project, so it may be copied. docs/serving.md lists the answers, which
+`answers` makes of what `runtimes` computes.
 """
 
 import functools
