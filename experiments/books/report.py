@@ -6,7 +6,13 @@ import numpy as np
 
 from benchmarks.machine import processor
 from experiments.books import experiment, plots
-from experiments.books.experiment import SHARES, STARTS, growth_trials, main_trials
+from experiments.books.experiment import (
+    SHARES,
+    STARTS,
+    Pretraining,
+    growth_trials,
+    main_trials,
+)
 from experiments.books.results import BookResults
 from experiments.evidence.estimates import bootstrap, mean_estimate
 from experiments.evidence.tables import markdown
@@ -26,41 +32,46 @@ def report(output_dir: Path, plots_dir: Path) -> str:
       Markdown.
     """
     results = BookResults(output_dir)
-    baselines = all_baselines(output_dir, experiment.TASKS)
+    parts: list[str] = []
+    if results.are_pretrained(experiment.rate_trials()):
+        parts += ["## Learning rates", rate_table(results)]
+    if results.are_pretrained(Pretraining(model, 0.0) for model in experiment.MODELS):
+        plots.curves(results, MODEL_NAMES, plots_dir / "books_pretraining.svg")
+        parts += ["## Pre-training", pretraining_table(results)]
+    if results.are_decays_known:
+        parts += _finetuning(results, plots_dir)
+    hours = results.processor_hours
+    parts.append(
+        f"{sum(hours.values()):.2f} processor hours"
+        f" ({', '.join(f'{kind} {part:.2f}' for kind, part in hours.items())}); {processor()}"
+    )
+    return "\n\n".join(parts)
+
+
+def _finetuning(results: BookResults, plots_dir: Path) -> list[str]:
+    baselines = all_baselines(results.output_dir, experiment.TASKS)
     decays = results.best_decays()
-    plots.curves(results, MODEL_NAMES, plots_dir / "books_pretraining.svg")
     plots.by_task(results, baselines, decays, MODEL_NAMES, plots_dir / "books_tasks.svg")
     plots.growth(results, decays, MODEL_NAMES, plots_dir / "books_growth.svg")
-    hours = results.processor_hours
-    return "\n\n".join(
-        [
-            "## Learning rates",
-            rate_table(results),
-            "## Pre-training",
-            pretraining_table(results),
-            "## Fine-tuning",
-            finetuning_table(results, baselines, decays),
-            "## LV-BERT beside AF x 12",
-            comparison_table(results, decays),
-            "## After a part of pre-training",
-            growth_table(results, decays),
-            f"{sum(hours.values()):.2f} processor hours"
-            f" ({', '.join(f'{kind} {part:.2f}' for kind, part in hours.items())}); {processor()}",
-        ]
-    )
+    return [
+        "## Fine-tuning",
+        finetuning_table(results, baselines, decays),
+        "## LV-BERT beside AF x 12",
+        comparison_table(results, decays),
+        "## After a part of pre-training",
+        growth_table(results, decays),
+    ]
 
 
 def rate_table(results: BookResults) -> str:
-    """The held-out loss after the short runs, by model and rate."""
+    """What the short runs gave on held-out text; the rate with the lowest `loss` is chosen."""
     rows = []
-    for model, name in MODEL_NAMES.items():
-        losses = [
-            results.held_out(run.model_name)["loss"]
-            for run in experiment.rate_trials()
-            if run.model == model
-        ]
-        rows.append((name, *(f"{loss:.3f}" for loss in losses), f"{results.best_rate(model):g}"))
-    return markdown(("", *(f"{rate:g}" for rate in experiment.RATES), "chosen"), rows)
+    for run in experiment.rate_trials():
+        held_out = results.held_out(run.model_name)
+        chosen = "yes" if run.rate == results.best_rate(run.model) else ""
+        metrics = (f"{held_out[name]:.3f}" for name in ("loss", "mlm_loss", "disc_auc"))
+        rows.append((MODEL_NAMES[run.model], f"{run.rate:g}", *metrics, chosen))
+    return markdown(("", "rate", "held-out loss", "mlm_loss", "disc_auc", "chosen"), rows)
 
 
 def pretraining_table(results: BookResults) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,19 @@ class BookResults(FinetuningResults):
     def choosing(self) -> FinetuningResults:
         """The runs by which the decays are chosen."""
         return FinetuningResults(self.output_dir / "choosing")
+
+    def are_pretrained(self, runs: Iterable[Pretraining]) -> bool:
+        """Whether these runs are complete."""
+        models = self.output_dir / "models"
+        return all((models / run.model_name / "preset").exists() for run in runs)
+
+    @property
+    def are_decays_known(self) -> bool:
+        """Whether all runs by which decays are chosen are complete."""
+        return all(
+            self.choosing.metric_values(trials, self.main_metric(trials.task))
+            for trials in experiment.all_decay_trials()
+        )
 
     def best_rate(self, model: str) -> float:
         """The rate after which a short pre-training has the lowest held-out loss."""

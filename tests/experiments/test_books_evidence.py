@@ -1,6 +1,7 @@
 """The parts of `experiments/books_quality.py`, on results written here."""
 
 import json
+import shutil
 
 import pytest
 
@@ -41,7 +42,7 @@ def results(tmp_path_factory):
     runs = [*experiment.rate_trials(), *(Pretraining(model, 1e-3) for model in experiment.MODELS)]
     for run in runs:
         model_dir = directory / "models" / run.model_name
-        model_dir.mkdir(parents=True)
+        (model_dir / "preset").mkdir(parents=True)
         loss = 20.0 + abs(run.rate - 1e-3)
         (model_dir / "eval.json").write_text(json.dumps({**held_out, "loss": loss}))
         lines = [
@@ -79,7 +80,9 @@ def test_the_best_of_what_was_tried_is_chosen(results):
 
 def test_tables(results, simple):
     decays = results.best_decays()
-    assert report.rate_table(results).splitlines()[2].endswith("| 20.000 | 20.001 | 0.001 |")
+    rates = report.rate_table(results).splitlines()[2:]
+    assert rates[0] == "| LV-BERT | 0.0005 | 20.000 | 4.000 | 0.700 |  |"
+    assert rates[1] == "| LV-BERT | 0.001 | 20.000 | 4.000 | 0.700 | yes |"
     lines = report.pretraining_table(results).splitlines()
     assert lines[2].endswith("| 4.000 | 0.400 | 0.700 | 2.6 |")
     line = report.finetuning_table(results, simple, decays).splitlines()[2]
@@ -90,6 +93,15 @@ def test_tables(results, simple):
     assert all(line.endswith("| 1.0 (1.0 to 1.0) |") for line in lines[2:])
     line = report.growth_table(results, decays).splitlines()[3]
     assert line == "| CoLA | AF x 12 | 65.5 | 63.2 | 64.5 | 67.0 | 75.5 |"
+
+
+def test_what_is_complete_is_reported(results, tmp_path):
+    for run in experiment.rate_trials():
+        source = results.output_dir / "models" / run.model_name
+        shutil.copytree(source, tmp_path / "models" / run.model_name)
+    assert "##" not in report.report(tmp_path / "nothing", tmp_path)
+    found = report.report(tmp_path, tmp_path)
+    assert "## Learning rates" in found and "## Pre-training" not in found
 
 
 def test_plots(results, simple, tmp_path):
