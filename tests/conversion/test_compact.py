@@ -303,6 +303,14 @@ def test_numbers_that_16_bits_cannot_hold_are_refused(tmp_path, value):
         compact_files.write_networks(tmp_path, networks)
 
 
+def test_it_lies_in_a_bucket(presets, bucket, whole):
+    convert("preset", "compact", str(presets / "tiny"), f"{bucket}/tiny")
+    stored = open_own_model(bucket / "tiny" / "preset", None)
+    assert isinstance(stored, CompactPreset)
+    assert_equal(values(load_model(stored, pytest.fail).pretrainer), rounded(whole))
+    assert load_preset(LVBertBackbone, stored.path).layer_string == whole.discriminator.layer_string
+
+
 def test_an_encoder_alone_is_not_compact(presets, tmp_path):
     message = refusal("preset", "compact", str(presets / "tiny" / "preset"), str(tmp_path / "out"))
     assert message.endswith("a compact preset is made of a whole pre-training")
