@@ -107,8 +107,8 @@ class JobRunner:
         Raises:
           InputError: one of them failed or was stopped; the message names its log.
         """
-        names = self._futures if jobs is None else {job.name for job in jobs} & self._futures.keys()
-        waited = [self._futures[name] for name in names]
+        names = list(self._futures) if jobs is None else [job.name for job in jobs]
+        waited = [self._futures[name] for name in names if name in self._futures]
         wait(waited)
         for future in waited:
             future.result()

@@ -3,7 +3,13 @@
 import dataclasses
 
 from lvbert_tf.io.paths import parse_path
-from lvbert_tf.runs.model_directory import check_architecture, read_config
+from lvbert_tf.presets.compact import read_seal
+from lvbert_tf.presets.directory import read_compact
+from lvbert_tf.runs.model_directory import (
+    check_architecture,
+    read_config,
+    refuse_other_vocabulary,
+)
 from lvbert_tf.runs.open_model import (
     BareCheckpoint,
     CompactPreset,
@@ -33,7 +39,8 @@ def prepare(
 
     Raises:
       InputError: see `fit_to_vocabulary` and `check_architecture`; or `init_checkpoint` is neither a run
-        nor a checkpoint of one nor one of the reference, nor a compact preset.
+        nor a checkpoint of one nor one of the reference, nor a compact preset, or it has
+        another vocabulary.
     """
     saved = read_config(config.model_dir)
     if saved and not config.do_train:  # whether there are averages to evaluate is known
@@ -46,4 +53,7 @@ def prepare(
         initial_model = open_model(
             config.init_checkpoint, Run, BareCheckpoint, CompactPreset, ReferenceCheckpoint
         )
+        if isinstance(initial_model, CompactPreset):
+            known = read_compact(initial_model.path, read_seal).vocabulary
+            refuse_other_vocabulary(initial_model.path, known, vocabulary, config.vocab_file)
     return config, vocabulary, initial_model

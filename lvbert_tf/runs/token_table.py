@@ -6,15 +6,9 @@ from lvbert_tf.errors import InputError
 from lvbert_tf.interop.reference_checkpoint import count_token_embeddings
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.presets.compact import read_seal
-from lvbert_tf.presets.directory import is_compact, read_compact
-from lvbert_tf.presets.shipped import located
+from lvbert_tf.presets.directory import read_compact
 from lvbert_tf.runs.compact_networks import config_of
-from lvbert_tf.runs.model_directory import (
-    check_vocabulary,
-    model_dir_of,
-    read_config,
-    refuse_other_vocabulary,
-)
+from lvbert_tf.runs.model_directory import check_vocabulary, model_dir_of, read_config
 from lvbert_tf.runs.open_model import CompactPreset, ReferenceCheckpoint, Run, recognise
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -45,15 +39,9 @@ def fit_to_vocabulary(config: PretrainingConfig) -> tuple[PretrainingConfig, Voc
             f"{config.vocab_file} has {vocabulary.size} tokens, but vocab_size is"
             f" {config.vocab_size}; set vocab_size to {vocabulary.size}"
         )
-    check_vocabulary(config.model_dir, vocabulary, config.vocab_file)
-    if config.init_checkpoint:
-        start = located(config.init_checkpoint)
-        if is_compact(parse_path(start)):
-            known = read_compact(parse_path(start), read_seal).vocabulary
-            refuse_other_vocabulary(start, known, vocabulary, config.vocab_file)
-        else:
-            model_dir = model_dir_of(parse_path(config.init_checkpoint))
-            check_vocabulary(model_dir, vocabulary, config.vocab_file)
+    for model_dir in (config.model_dir, config.init_checkpoint):
+        if model_dir:
+            check_vocabulary(model_dir_of(parse_path(model_dir)), vocabulary, config.vocab_file)
     return config, vocabulary
 
 

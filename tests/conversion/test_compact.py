@@ -185,8 +185,10 @@ def test_pretraining_starts_from_it(compact, presets, tmp_path):
         prepare(PretrainingConfig.create(str(tmp_path), "next", alone))
     words = (tmp_path / "vocab.txt").read_text(encoding="utf-8")
     (tmp_path / "vocab.txt").write_text(words.replace("\ntok0\n", "\nother\n"), encoding="utf-8")
-    with pytest.raises(InputError, match="is not the vocabulary of"):
-        prepare(PretrainingConfig.create(str(tmp_path), "next", hparams))
+    for path in (compact, compact.parent):  # the preset, and the directory that convert makes
+        start = {**hparams, "init_checkpoint": str(path)}
+        with pytest.raises(InputError, match="is not the vocabulary of"):
+            prepare(PretrainingConfig.create(str(tmp_path), "next", start))
 
 
 def changed_heads(data):

@@ -105,6 +105,19 @@ def test_a_job_that_fails_stops_the_others(tmp_path, make_job, program, message)
         assert (tmp_path / "logs" / "bad.txt").read_text() == "why\n"
 
 
+def test_a_job_that_fails_keeps_no_other_from_being_done(tmp_path, make_job):
+    bad = Job("bad", [sys.executable, "-c", "raise SystemExit(3)"], [tmp_path / "nothing"])
+    with (
+        pytest.raises(InputError, match="bad ended with exit code 3"),
+        JobRunner(tmp_path, jobs=1) as runner,
+    ):
+        for job in (bad, make_job("a"), make_job("b")):
+            runner.submit(job)
+        runner.finish()
+    assert [starts(tmp_path, name) for name in "ab"] == [1, 1]
+    assert set(processor_seconds(tmp_path)) == {"a", "b", "bad"}
+
+
 def test_a_job_has_one_core(tmp_path):
     program = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
     path = tmp_path / "environment.json"
