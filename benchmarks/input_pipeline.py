@@ -14,23 +14,20 @@ The same on a file system across a network, and how long it takes to open 600 mi
 Each call then waits for 50 ms, and a block of records for as long as it takes at 100 MB/s.
 """
 
-import contextlib
 import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
 from benchmarks.contestant import Contestant, driver
+from benchmarks.slow_files import slow_files
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.records import input_pipeline
@@ -73,7 +70,7 @@ class Reading:
 
 def main() -> None:
     """Prints the table."""
-    with tempfile.TemporaryDirectory() as folder, _slow_files():
+    with tempfile.TemporaryDirectory() as folder, slow_files(FLAGS.call_ms / 1000, FLAGS.stream_mb):
         records = RecordSet.open(
             FLAGS.records or _build(Path(folder, "records")),
             RecordSettings(FLAGS.max_seq_length, allow_missing_manifest=True),
@@ -98,39 +95,6 @@ def main() -> None:
     batch_size = min(FLAGS.batch_size)
     consumed = _step_examples_per_second(batch_size)
     print(f"training steps at batch {batch_size} consume {consumed:.1f} examples/s")
-
-
-@contextlib.contextmanager
-def _slow_files() -> Iterator[None]:
-    """Makes the calls of `tf.io.gfile` wait, and the reading of blocks."""
-    latency, block_reader = FLAGS.call_ms / 1000, input_pipeline._block_reader
-
-    def slow(call):
-        return lambda *arguments: (time.sleep(latency), call(*arguments))[1]
-
-    def slow_block_reader(records):
-        read = block_reader(records)
-        mean = sum(map(os.path.getsize, records.files)) / len(records.block_examples)
-        seconds = latency + (mean / FLAGS.stream_mb / 1e6 if FLAGS.stream_mb else 0)
-
-        def wait(block):
-            time.sleep(seconds)
-            return block
-
-        def read_slowly(block):
-            return read(tf.ensure_shape(tf.numpy_function(wait, [block], tf.int64), []))
-
-        return read_slowly
-
-    with contextlib.ExitStack() as stack:
-        if latency or FLAGS.stream_mb:
-            for name in ("glob", "stat", "exists", "isdir", "GFile"):
-                call = slow(getattr(tf.io.gfile, name))
-                stack.enter_context(mock.patch.object(tf.io.gfile, name, call))
-            stack.enter_context(
-                mock.patch.object(input_pipeline, "_block_reader", slow_block_reader)
-            )
-        yield
 
 
 def _open_many(directory: Path, shards: int, record_bytes: int) -> None:
