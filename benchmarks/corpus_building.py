@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.contestant import spread
 from benchmarks.dataset_building import BUILDER, run_builder
 from benchmarks.machine import processor
 from lvbert_tf import cli
@@ -40,12 +41,16 @@ def main() -> None:
                     run = run_builder(_command(program, what, Path(folder)))
                 seconds.setdefault((what, name), []).append(run.seconds)
                 print(f"{what:16} {name:7} {run.seconds:7.1f} s {run.cpu_seconds:7.1f} cpu s")
-    medians = {key: statistics.median(values) for key, values in seconds.items()}
     for name in programs:
-        medians["learn", name] = medians["learn and build", name] - medians["build", name]
+        pairs = zip(seconds["learn and build", name], seconds["build", name], strict=True)
+        seconds["learn", name] = [whole - build for whole, build in pairs]
     for what in ("build", "learn"):
-        old, new = (medians[what, name] for name in programs)
-        print(f"{what}: {old:.1f} s before, {new:.1f} s now, {old / new:.2f} times as fast")
+        before_seconds, now_seconds = (seconds[what, name] for name in programs)
+        ratio = statistics.median(before_seconds) / statistics.median(now_seconds)
+        print(
+            f"{what}: {spread(before_seconds, 1)} s before, {spread(now_seconds, 1)} s now,"
+            f" {ratio:.2f} times as fast"
+        )
 
 
 def _command(program: Path, what: str, folder: Path) -> list:
