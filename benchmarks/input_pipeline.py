@@ -105,7 +105,7 @@ def _open_many(directory: Path, shards: int, record_bytes: int) -> None:
     listed = []
     for number in range(shards):
         name = f"{TRAINING_PREFIX}-{number:05d}-of-{shards:05d}"
-        with (directory / name).open("wb") as file:
+        with open(directory / name, "wb") as file:  # not Path.open, which waits
             file.truncate(examples * record_bytes)
         listed.append(Shard(name, examples, examples * record_bytes, "0" * 64, offsets))
     training = Split(Counts(1, 1, 1, shards * examples, 0), tuple(listed))
