@@ -100,7 +100,7 @@ def _pretrain(output: Path, shown: str) -> int:
     _headline("what it has learned")
     model_dir = output / "models" / NAME
     print(held_out_table(json.loads((model_dir / "eval.json").read_text(encoding="utf-8"))))
-    _look_at(output / "vocab.txt", model_dir)
+    _look_at(model_dir)
     return _finetune(output, shown)
 
 
@@ -189,23 +189,21 @@ def held_out_table(metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _look_at(vocabulary_file: Path, model_dir: Path) -> None:
+def _look_at(model_dir: Path) -> None:
     import_tensorflow()
     from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
-    from lvbert_tf.runs.initialization import load_pretrainer
-    from lvbert_tf.text import Tokenizer
+    from lvbert_tf.runs.loaded_model import load_pretrained
 
-    tokenizer = Tokenizer(vocabulary_file)
-    pretrainer = load_pretrainer(model_dir, print)
+    model = load_pretrained(model_dir)
     print("\nThe generator fills gaps:")
     for text in GAPS:
         print(f"\n  {text}")
-        for candidates in fill_masks(pretrainer, tokenizer, text):
+        for candidates in fill_masks(model, text):
             print("    " + "   ".join(f"{c.token} {c.probability:.0%}" for c in candidates))
     print("\nThe discriminator flags words that were replaced (marked with *):")
     for original, changed in REPLACED:
         print(f"\n  {original}")
-        flagged = flag_replacements(pretrainer, tokenizer, changed)
+        flagged = flag_replacements(model, changed)
         largest = max(word.probability for word in flagged)
         for before, word in zip(original.split(), flagged, strict=True):
             mark = "*" if word.word != before else " "

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.text.tokenizer import Tokenizer
 from lvbert_tf.text.vocabulary import MASK
 
@@ -26,16 +27,13 @@ class FlaggedWord:
     probability: float
 
 
-def fill_masks(
-    pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str, num_candidates: int = 5
-) -> list[list[FilledToken]]:
+def fill_masks(model: LoadedModel, text: str, num_candidates: int = 5) -> list[list[FilledToken]]:
     """Predicts the tokens that stood where a text has `[MASK]`.
 
     All gaps are predicted at once, so a prediction does not depend on what fills the other gaps.
 
     Args:
-      pretrainer: the networks.
-      tokenizer: a tokenizer with the vocabulary that they were trained on.
+      model: a pre-trained model; see `load_pretrained`.
       text: contains at least one `[MASK]`. Each stands for one token.
       num_candidates: how many tokens to return for a gap.
 
@@ -44,8 +42,9 @@ def fill_masks(
 
     Raises:
       InputError: the text has no gap or more tokens than the model has positions, or the model has no
-        generator.
+        generator or no vocabulary.
     """
+    pretrainer, tokenizer = model.pretrainer, _tokenizer(model)
     if pretrainer.generator is None:
         raise InputError("the model has no generator to fill masks with (uniform_generator)")
     parts = text.split(MASK)
@@ -73,23 +72,21 @@ def fill_masks(
     ]
 
 
-def flag_replacements(
-    pretrainer: ElectraPretrainer, tokenizer: Tokenizer, text: str
-) -> list[FlaggedWord]:
+def flag_replacements(model: LoadedModel, text: str) -> list[FlaggedWord]:
     """Computes for each word of a text how likely the discriminator takes it for replaced.
 
     Under Electric the numbers order the words, but they are no probabilities, because the likelihood
     of the generator, which the objective adds to the logits, is left out.
 
     Args:
-      pretrainer: the networks.
-      tokenizer: a tokenizer with the vocabulary that they were trained on.
+      model: a pre-trained model; see `load_pretrained`.
       text: words separated by whitespace. Punctuation is part of the word that it is attached to.
 
     Raises:
       InputError: the text has no words or more tokens than the model has positions, or the model has
-        no discriminator.
+        no discriminator or no vocabulary.
     """
+    pretrainer, tokenizer = model.pretrainer, _tokenizer(model)
     if pretrainer.replaced_token_head is None:
         raise InputError("the model has no discriminator (trained with electra_objective false)")
     words = text.split()
@@ -104,6 +101,12 @@ def flag_replacements(
         flagged.append(FlaggedWord(word, max(by_piece[start : start + length], default=0.0)))
         start += length
     return flagged
+
+
+def _tokenizer(model: LoadedModel) -> Tokenizer:
+    if model.tokenizer is None:
+        raise InputError("the model has no vocabulary")
+    return model.tokenizer.tokenizer
 
 
 def _inputs(

@@ -1,5 +1,6 @@
 """A model in memory, and reading the models that this package has written."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from lvbert_tf.runs.model_directory import (
     refuse_other_vocabulary,
 )
 from lvbert_tf.runs.named_weights import named_weights
-from lvbert_tf.runs.open_model import CompactPreset, Preset, Run
+from lvbert_tf.runs.open_model import CompactPreset, Preset, Run, open_own_model
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
 
@@ -60,6 +61,20 @@ class LoadedModel:
     def encoder(self) -> LVBertBackbone:
         """The discriminator's encoder."""
         return self.pretrainer.discriminator
+
+
+def load_pretrained(path: str | Path, dtype: str = "float32") -> LoadedModel:
+    """Reads a model of this package, to look into it in Python.
+
+    Args:
+      path: the directory of a run (`models/NAME`), one of its checkpoints, a preset, a trial of
+        fine-tuning with one task, or the name of a preset that comes with this package.
+      dtype: Keras dtype policy of the layers.
+
+    Raises:
+      InputError: there is none, or it cannot be read.
+    """
+    return load_model(open_own_model(path), warnings.warn, dtype)
 
 
 def load_model(

@@ -159,7 +159,7 @@ def open_model(path: str | Path, *kinds: type[Kind]) -> Kind:
     raise InputError(f"no model at {path}: {wanted}")
 
 
-def open_own_model(path: Path, task: str | None) -> Run | Preset:
+def open_own_model(path: str | Path, task: str | None = None) -> Run | Preset:
     """Finds a model that this package has written: a run, a preset, or the preset of a trial's task.
 
     Args:

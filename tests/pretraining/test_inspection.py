@@ -3,17 +3,16 @@ import pytest
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.models import ElectraPretrainer, LVBertTokenizer
 from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
-from lvbert_tf.text import Tokenizer, Vocabulary
+from lvbert_tf.runs.loaded_model import LoadedModel
 
 WORDS = ["a", "b", "c", "d", "##x", "##y", ".", ","]
 TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS)
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return Tokenizer(Vocabulary(TOKENS))
+def loaded(pretrainer):
+    return LoadedModel(pretrainer, LVBertTokenizer(list(TOKENS)))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,8 @@ def softmax(logits):
     return exponentials / exponentials.sum()
 
 
-def test_gaps_get_the_likeliest_tokens_of_their_positions(pretrainer, tokenizer):
-    gaps = fill_masks(pretrainer, tokenizer, "[MASK] ax[MASK], d", num_candidates=3)
+def test_gaps_get_the_likeliest_tokens_of_their_positions(pretrainer):
+    gaps = fill_masks(loaded(pretrainer), "[MASK] ax[MASK], d", num_candidates=3)
     read = inputs("[CLS]", "[MASK]", "a", "##x", "[MASK]", ",", "d", "[SEP]")
     logits = pretrainer.masked_lm_logits(read, tf.constant([[1, 4]])).numpy()[0]
     assert len(gaps) == 2
@@ -42,17 +41,17 @@ def test_gaps_get_the_likeliest_tokens_of_their_positions(pretrainer, tokenizer)
         np.testing.assert_allclose([c.probability for c in candidates], expected[best], rtol=1e-4)
 
 
-def test_two_towers_fill_gaps_too(tiny_config, randomize, tokenizer):
+def test_two_towers_fill_gaps_too(tiny_config, randomize):
     model = randomize(
         ElectraPretrainer.from_networks(tiny_config(electric_objective=True).networks)
     )
-    ((best,),) = fill_masks(model, tokenizer, "a [MASK] b", num_candidates=1)
+    ((best,),) = fill_masks(loaded(model), "a [MASK] b", num_candidates=1)
     logits = model.cloze_logits(inputs("[CLS]", "a", "[MASK]", "b", "[SEP]")).numpy()[0, 2]
     assert best.token == TOKENS[int(np.argmax(logits[: len(TOKENS)]))]
 
 
-def test_a_word_is_as_suspicious_as_its_worst_piece(pretrainer, tokenizer):
-    flagged = flag_replacements(pretrainer, tokenizer, "a  bxy, d")
+def test_a_word_is_as_suspicious_as_its_worst_piece(pretrainer):
+    flagged = flag_replacements(loaded(pretrainer), "a  bxy, d")
     read = inputs("[CLS]", "a", "b", "##x", "##y", ",", "d", "[SEP]")
     by_token = 1 / (1 + np.exp(-pretrainer.replaced_token_logits(read).numpy()[0]))
     assert [item.word for item in flagged] == ["a", "bxy,", "d"]
@@ -64,22 +63,30 @@ def test_a_word_is_as_suspicious_as_its_worst_piece(pretrainer, tokenizer):
     ("text", "message"),
     [("a b", r"no \[MASK\]"), ("[MASK] " + "a " * 10, "11 tokens; the model has positions for 10")],
 )
-def test_texts_that_cannot_be_filled_are_refused(pretrainer, tokenizer, text, message):
+def test_texts_that_cannot_be_filled_are_refused(pretrainer, text, message):
     with pytest.raises(InputError, match=message):
-        fill_masks(pretrainer, tokenizer, text)
+        fill_masks(loaded(pretrainer), text)
 
 
-def test_empty_and_long_texts_cannot_be_flagged(pretrainer, tokenizer):
+def test_empty_and_long_texts_cannot_be_flagged(pretrainer):
     with pytest.raises(InputError, match="no words"):
-        flag_replacements(pretrainer, tokenizer, " \n")
+        flag_replacements(loaded(pretrainer), " \n")
     with pytest.raises(InputError, match="12 tokens"):
-        flag_replacements(pretrainer, tokenizer, "axy " * 4)
+        flag_replacements(loaded(pretrainer), "axy " * 4)
 
 
-def test_models_without_the_network_are_refused(tiny_config, tokenizer):
+def test_models_without_the_network_are_refused(tiny_config):
     uniform = ElectraPretrainer.from_networks(tiny_config(uniform_generator=True).networks)
     with pytest.raises(InputError, match="no generator"):
-        fill_masks(uniform, tokenizer, "[MASK]")
+        fill_masks(loaded(uniform), "[MASK]")
     masked_lm = ElectraPretrainer.from_networks(tiny_config(electra_objective=False).networks)
     with pytest.raises(InputError, match="no discriminator"):
-        flag_replacements(masked_lm, tokenizer, "a")
+        flag_replacements(loaded(masked_lm), "a")
+
+
+def test_a_model_without_its_vocabulary_is_refused(pretrainer):
+    model = LoadedModel(pretrainer, None)
+    with pytest.raises(InputError, match="no vocabulary"):
+        fill_masks(model, "[MASK]")
+    with pytest.raises(InputError, match="no vocabulary"):
+        flag_replacements(model, "a")

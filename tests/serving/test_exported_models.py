@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from servable_models import LABELS, VOCABULARY
 
+from lvbert_tf.models import LVBertTokenizer
 from lvbert_tf.pretraining.inspection import fill_masks, flag_replacements
+from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.serving.versions import export
-from lvbert_tf.text import Tokenizer
 from lvbert_tf.text.sentence_words import words_of
 
 SHORT, LONG = "A fine film.", "The plot — café, Ünïcödé, 漢字 — was   dull and long: " * 4
@@ -182,12 +183,15 @@ def test_offsets_of_tokens(answers):
     assert "".join(pieces) == SHORT.replace(" ", "")
 
 
+def loaded(pretrainer):
+    return LoadedModel(pretrainer, LVBertTokenizer(str(VOCABULARY)))
+
+
 def test_fill_mask(pretrainer, answers):
-    tokenizer = Tokenizer(VOCABULARY)
     found = answers["pretrained", "fill_mask", "masks"]
     assert found["tokens"].shape == (3, 2, 5)
     for row, text in ((0, "the [MASK] was [MASK]"), (2, "[MASK]")):
-        for gap, candidates in enumerate(fill_masks(pretrainer, tokenizer, text)):
+        for gap, candidates in enumerate(fill_masks(loaded(pretrainer), text)):
             assert found["tokens"][row, gap].tolist() == [c.token for c in candidates]
             expected = [c.probability for c in candidates]
             np.testing.assert_allclose(found["probabilities"][row, gap], expected, atol=1e-5)
@@ -195,9 +199,8 @@ def test_fill_mask(pretrainer, answers):
 
 
 def test_replaced_tokens(pretrainer, answers):
-    tokenizer = Tokenizer(VOCABULARY)
     found = answers["pretrained", "replaced_tokens", "alone 0"]
-    expected = [word.probability for word in flag_replacements(pretrainer, tokenizer, SHORT)]
+    expected = [word.probability for word in flag_replacements(loaded(pretrainer), SHORT)]
     by_word, start = [], 0
     for word in SHORT.split():
         inside = (found["starts"][0] >= start) & (found["ends"][0] <= start + len(word))
