@@ -37,12 +37,14 @@ class Range:
         low = f"{'>' if self.open_low else '>='} {self.low:g}"
         if math.isinf(self.high):
             return low
-        return f"{low} and {'<' if self.open_high else '<='} {self.high:.7g}"
+        return f"{low} and {'<' if self.open_high else '<='} {self.high:.10g}"
 
 
 AT_LEAST_0 = Range(0)
+SEED = Range(0, 2**31 - 1)
 AT_LEAST_1 = Range(1)
 POSITIVE = Range(0, open_low=True)
+COUNT = Range(1, 2**31 - 1)  # of what TensorFlow counts in 32 bits
 BATCH = Range(1, 2**20)  # more are a slip of the hand: no memory holds them
 FRACTION = Range(0, 1, open_low=True)
 OPEN_FRACTION = Range(0, 1, open_low=True, open_high=True)

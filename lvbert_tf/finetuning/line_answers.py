@@ -4,14 +4,14 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.finetuning.line_requests import LineFormat, RequestReader
+from lvbert_tf.finetuning.line_requests import LineFormat, Request, RequestReader
 from lvbert_tf.finetuning.task_examples import RowLocation
 from lvbert_tf.finetuning.tasks.lines import number_lines, read_raw_lines
 from lvbert_tf.finetuning.tasks.task import Example, Kind
@@ -76,16 +76,32 @@ def answer_lines(
         with tqdm(
             total=count, desc=source, unit="line", delay=_SECONDS_WITHOUT_PROGRESS, disable=None
         ) as bar:
-            while portion := list(islice(lines, at_once)):
-                requests = [
-                    reader.read(line, RowLocation(source, number)) for number, line in portion
-                ]
+            error = None
+            while error is None:
+                requests, error = _read_portion(reader, islice(lines, at_once), source)
+                if not requests:
+                    break
                 predictions = model.predict([request.example for request in requests])
                 for request, prediction in zip(requests, predictions, strict=True):
                     answer = json.dumps(request.answer(prediction), ensure_ascii=False)
                     file.write(answer.translate(_LINE_ENDS) + "\n")
                 file.flush()
-                bar.update(len(portion))
+                bar.update(len(requests))
+            if error is not None:
+                raise error
+
+
+def _read_portion(
+    reader: RequestReader, lines: Iterable[tuple[int, str]], source: str
+) -> tuple[list[Request], InputError | None]:
+    """The requests of lines up to the first bad one, and what is wrong with that one."""
+    requests = []
+    try:
+        for number, line in lines:
+            requests.append(reader.read(line, RowLocation(source, number)))
+    except InputError as error:
+        return requests, error
+    return requests, None
 
 
 def _open_source(source: str) -> Iterator[tuple[int, str]]:

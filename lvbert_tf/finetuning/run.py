@@ -16,7 +16,7 @@ from lvbert_tf.finetuning.learning.tuned_model import load_tuned_model
 from lvbert_tf.finetuning.objectives import OBJECTIVES
 from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.results.report import Report
-from lvbert_tf.finetuning.results.trial_directory import TrialDirectory, TrialResult
+from lvbert_tf.finetuning.results.trial_directory import Claim, TrialDirectory, TrialResult
 from lvbert_tf.finetuning.run_context import RunContext
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.finetuning.task_data import read_task_data
@@ -51,7 +51,8 @@ def finetune(
         written.
     """
     # === Settings and tasks ===
-    config = FinetuningConfig.create(data_dir, model_name, load_hparams(hparams))
+    given = load_hparams(hparams)
+    config = FinetuningConfig.create(data_dir, model_name, given)
     if overwrite and not config.do_train:
         raise InputError("--overwrite removes what was trained, but do_train false trains nothing")
     tasks = [find_task(name, data_dir, config.data_source) for name in config.task_names.names]
@@ -98,6 +99,11 @@ def finetune(
             if config.do_train:
                 results = _train(run, config, directories, report, overwrite)
             else:
+                set_by_user = {
+                    name: report.hparams[name] for name in given if name in report.hparams
+                }
+                evaluated = [directory.check_given(set_by_user) for directory in directories]
+                report = replace(report, hparams=evaluated[0])
                 results = _evaluate_again(run, config, directories)
         except loop.NonFiniteLoss as error:
             cli.fail(str(error), cli.EXIT_FAILURE)
@@ -150,18 +156,31 @@ def _train(
         f"{rows}; {learner.total_steps:,} steps a trial, {precision},"
         f" {distribution.describe(run.strategy)}"
     )
+    if learner.total_steps == 1:
+        run.say(
+            "warning: the rows make but one step, whose learning rate is 0, so nothing is learned;"
+            " set a smaller train_batch_size or more num_train_epochs"
+        )
 
     # === What earlier processes have left ===
-    inputs = learner.fingerprint()
+    tasks = {
+        name: {
+            **data.identity(),
+            "num_train_epochs": config.learning.epochs_of(data.task),
+            "max_seq_length": config.head.length_of(data.task),
+        }
+        for name, data in run.data.items()
+    }
+    claim = Claim(report.hparams, learner.fingerprint(), tasks)
     alike = {
         "hparams": repr((config.learning, config.trials)).encode(),
         "precision": precision.encode(),  # `auto` depends on a worker's GPUs
-        "weights or rows": inputs.encode(),
+        "weights or rows": claim.inputs.encode(),
     }
     workers.check_alike(run.strategy, alike)
     if run.chief:
         for directory in directories:
-            directory.remove() if overwrite else directory.check(report.hparams, inputs)
+            directory.remove() if overwrite else directory.check(claim)
     # Called as a barrier, because all workers wait for each other in it: no worker may look for results
     # before the chief has removed the old ones.
     run.agree_to_stop()
@@ -173,7 +192,7 @@ def _train(
         result = directory.result()
         if result is None:
             if run.chief:
-                directory.claim(report.hparams, inputs)
+                directory.claim(claim)
             result = trainer.run_trial(directory)
         if result is None:
             return None

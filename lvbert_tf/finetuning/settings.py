@@ -24,9 +24,11 @@ from lvbert_tf.hparams import (
     AT_LEAST_0,
     AT_LEAST_1,
     BATCH,
+    COUNT,
     DROPOUT,
     FRACTION,
     POSITIVE,
+    SEED,
     Range,
     hparam,
 )
@@ -99,7 +101,7 @@ class FinetuningConfig(DeviceHparams):
     do_train: bool = hparam(True, doc="train; false: evaluate what was trained before")
     do_eval: bool = hparam(True, doc="score the dev sets")
     num_trials: int = hparam(1, AT_LEAST_1, "models to train, each with a seed of its own")
-    seed: int = hparam(42, AT_LEAST_0, "seed of the first trial; the next ones count up")
+    seed: int = hparam(42, SEED, "seed of the first trial; the next ones count up")
     keep_all_models: bool = hparam(True, doc="false: keep only the best trial's model")
     skip_bad_rows: bool = hparam(False, doc="leave out and count bad rows of train and dev sets")
 
@@ -163,11 +165,11 @@ class FinetuningConfig(DeviceHparams):
     )
 
     # Question answering
-    max_query_length: int = hparam(64, AT_LEAST_1, "tokens of a question at most")
-    doc_stride: int = hparam(128, AT_LEAST_1, "tokens between windows of a long context")
-    n_best_size: int = hparam(20, AT_LEAST_1, "answers of a question that are considered")
-    max_answer_length: int = hparam(30, AT_LEAST_1, "tokens of an answer at most")
-    beam_size: int = hparam(20, AT_LEAST_1, "starts, and ends of each, that are considered")
+    max_query_length: int = hparam(64, COUNT, "tokens of a question at most")
+    doc_stride: int = hparam(128, COUNT, "tokens between windows of a long context")
+    n_best_size: int = hparam(20, COUNT, "answers of a question that are considered")
+    max_answer_length: int = hparam(30, COUNT, "tokens of an answer at most")
+    beam_size: int = hparam(20, COUNT, "starts, and ends of each, that are considered")
     joint_prediction: bool = hparam(True, doc="an answer's end depends on its start")
     answerable_classifier: bool = hparam(
         True, doc="learn whether there is an answer, if some questions have none"
@@ -221,6 +223,8 @@ class FinetuningConfig(DeviceHparams):
                 object.__setattr__(self, name, expand_path(path, self.data_dir))
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", _LEARNING_RATES.get(self.model_size, 1e-4))
+        if self.seed + self.num_trials - 1 not in SEED:
+            raise InputError(f"the seed of the last trial, seed + num_trials - 1, must be {SEED}")
         if not (self.do_train or self.do_eval or self.write_test_outputs):
             raise InputError("nothing to do: do_train, do_eval and write_test_outputs are false")
 

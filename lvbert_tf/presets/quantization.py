@@ -20,6 +20,24 @@ def quantization_of(model: keras.Model) -> dict[str, str]:
     return {path: form for path, form in forms.items() if form is not None}
 
 
+def refuse_quantized(model: keras.Model, path: object) -> None:
+    """Refuses a model whose weights are stored in 8 or 4 bits where their values are wanted.
+
+    Args:
+      model: what was read.
+      path: where it was read from, for the message.
+
+    Raises:
+      InputError: it has such weights.
+    """
+    forms = {form for form in quantization_of(model).values() if form.startswith("int")}
+    if forms:
+        raise InputError(
+            f"{path} is quantised ({', '.join(sorted(forms))}), which keeps no weights to go on with;"
+            " give the model that it was made from"
+        )
+
+
 def quantize_like(model: keras.Model, saved: Quantization) -> None:
     """Quantises those layers of a model that are quantised in the weights it is about to load.
 

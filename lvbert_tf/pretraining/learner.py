@@ -1,7 +1,6 @@
 """The networks of a pre-training run, with their objective, optimiser and training step."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from lvbert_tf.pretraining.objective import PretrainingObjective
 from lvbert_tf.pretraining.path_sampling import PathSampler
 from lvbert_tf.records.input_pipeline import training_dataset
 from lvbert_tf.records.record_set import RecordSet
-from lvbert_tf.runs.named_weights import named_weights
+from lvbert_tf.runs.named_weights import fingerprint, named_weights
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.parts import ObjectiveSettings, OptimisationSettings, StepSettings
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -108,10 +107,9 @@ class Learner:
 
     def weights_digest(self) -> bytes:
         """A hash of all weights: equal on workers that have restored the same checkpoint."""
-        digest = hashlib.sha256()
-        for weight in self.pretrainer.trainable_variables:
-            digest.update(weight.numpy().tobytes())
-        return digest.digest()
+        return fingerprint(
+            weight.numpy() for weight in self.pretrainer.trainable_variables
+        ).encode()
 
     def saved_state(self) -> dict[str, Any]:
         """What checkpoints save, for the keywords of `Checkpoints`."""

@@ -1,6 +1,10 @@
-"""The names under which checkpoints store the weights of a pre-trainer."""
+"""The names under which checkpoints store the weights of a pre-trainer, and a fingerprint of values."""
+
+import hashlib
+from collections.abc import Iterable
 
 import keras
+import numpy as np
 
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.presets.compact import weight_name
@@ -32,3 +36,11 @@ def named_weights(pretrainer: ElectraPretrainer) -> dict[str, keras.Variable]:
             seen.add(id(weight))
             named[name] = weight
     return named
+
+
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of arrays, by which a later run or another worker recognises the same weights and data."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -87,6 +87,16 @@ def test_a_pipe(data, capsys):
     assert labels(capsys.readouterr().out) == ["1", "0"]
 
 
+def test_a_bad_line_of_a_pipe_comes_after_the_answers_before_it(data, capsys):
+    reading, writing = os.pipe()
+    os.write(writing, b"the film was great\na dull plot\nfi\xffne\na fine film\n")
+    os.close(writing)
+    source = f"/dev/fd/{reading}"
+    assert f"{source}, line 3: text is not valid UTF-8" in refusal(predict, data, source)
+    os.close(reading)
+    assert labels(capsys.readouterr().out) == ["1", "0"]
+
+
 def test_output_is_utf_8_a_line_for_each_whatever_the_terminal_shows(data, tmp_path, monkeypatch):
     names = ["ключ", "a\u2028b\u0085c\u2029d\ne"]
     (tmp_path / "in.jsonl").write_text(json_lines(*({"text": "a", "id": name} for name in names)))

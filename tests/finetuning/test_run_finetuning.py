@@ -99,18 +99,26 @@ def test_rows_of_several_lengths_are_learned_in_each_precision(data, tmp_path, p
     assert result(copy / "models" / NAME, "sst", 1)["steps"] == 32
 
 
-def test_other_settings_are_refused_unless_overwritten(data, trained, tmp_path):
+def test_other_settings_are_refused_unless_overwritten(data, trained, tmp_path, capsys):
     copy = tmp_path / "data"
     shutil.copytree(data, copy)
     with pytest.raises(InputError, match=r"learning_rate: 0.005 there, 0.02 here.*--overwrite"):
         finetune(str(copy), NAME, settings("sst", learning_rate=2e-2))
+    whole = (copy / "finetuning_data" / "sst" / "train.tsv").read_text()
     with (copy / "finetuning_data" / "sst" / "train.tsv").open("a") as file:
         file.write("a great film\t1\n")
     with pytest.raises(InputError, match="the training data have changed"):
         finetune(str(copy), NAME, settings("sst"))
+    (copy / "finetuning_data" / "sst" / "train.tsv").write_text(whole)
+    dev = copy / "finetuning_data" / "sst" / "dev.tsv"
+    dev.write_text(dev.read_text().replace("\t1\n", "\t0\n"))
+    with pytest.raises(InputError, match=r"rows of dev have changed \(sst\)"):
+        finetune(str(copy), NAME, settings("sst"))
+    assert "nothing is learned" not in capsys.readouterr().err
     short = settings("sst", num_train_epochs=0.03)
     assert finetune(str(copy), NAME, short, overwrite=True) == 0
     assert result(copy / "models" / NAME, "sst", 1)["steps"] == 1
+    assert "warning: the rows make but one step" in capsys.readouterr().err
 
 
 def test_trained_models_are_evaluated_again(data, trained):
@@ -118,6 +126,12 @@ def test_trained_models_are_evaluated_again(data, trained):
     assert finetune(str(data), NAME, settings("sst", num_trials=2, do_train=False)) == 0
     after = json.loads((trained / "results" / "sst_results.json").read_text())
     assert (after["trials"], after["summary"]) == (before["trials"], before["summary"])
+    only = {"task_names": ["sst"], "num_trials": 2, "do_train": False}
+    assert finetune(str(data), NAME, json.dumps(only)) == 0
+    after = json.loads((trained / "results" / "sst_results.json").read_text())
+    assert after["settings"]["learning_rate"] == 5e-3  # that of the training
+    with pytest.raises(InputError, match=r"sst_1 was trained with other .*learning_rate: 0.005"):
+        finetune(str(data), NAME, settings("sst", do_train=False, learning_rate=1e-3))
     with pytest.raises(InputError, match=r"no trained model in .*sst_3; do_train trains one"):
         finetune(str(data), NAME, settings("sst", num_trials=3, do_train=False))
 
@@ -239,6 +253,18 @@ def test_test_sets_may_come_later(data, trained, tmp_path, capsys):
     assert (after["trials"], after["summary"]) == (before["trials"], before["summary"])
 
 
+def test_answers_may_be_scored_later(data, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("finetuning_models", "results"))
+    changes = {"max_query_length": 4, "doc_stride": 4, "num_train_epochs": 1}
+    folder = copy / "models" / NAME / "results" / "squad_qa"
+    for later in ({"do_eval": False}, {}):
+        assert finetune(str(copy), NAME, settings("squad", **changes, **later)) == 0
+        assert not folder.exists()
+    assert finetune(str(copy), NAME, settings("squad", **changes, do_train=False)) == 0
+    assert (folder / "squad_eval.json").exists()
+
+
 def test_questions_are_answered_in_the_form_of_squad(data):
     changes = {"max_query_length": 4, "doc_stride": 4, "num_train_epochs": 30}
     assert finetune(str(data), NAME, settings("squad", **changes)) == 0
@@ -295,6 +321,9 @@ def test_devices_share_a_batch(tmp_path):
         ({"train_batch_size": 0}, "train_batch_size: 0 is not allowed; use >= 1"),
         ({"task_names": ["pos"], "write_test_outputs": True}, "pos.test.txt does not exist"),
         ({"do_train": False, "do_eval": False}, "nothing to do"),
+        ({"seed": 2**31}, "seed: 2147483648 is not allowed; use >= 0 and <= 2147483647"),
+        ({"seed": 2**31 - 1, "num_trials": 2}, "the seed of the last trial"),
+        ({"doc_stride": 2**31}, "doc_stride: 2147483648 is not allowed"),
     ],
 )
 def test_bad_settings_are_one_line(data, changes, message):

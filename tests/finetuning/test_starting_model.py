@@ -10,11 +10,12 @@ import tiny_tuning
 from task_files import refusal
 
 from lvbert_tf.finetuning.learning.starting_model import load_starting_model
-from lvbert_tf.finetuning.learning.weights import fingerprint, fresh_values
+from lvbert_tf.finetuning.learning.weights import fresh_values
 from lvbert_tf.finetuning.settings import FinetuningConfig
 from lvbert_tf.interop import load_reference_checkpoint
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
+from lvbert_tf.runs.named_weights import fingerprint
 
 
 def load(data_dir, name, said=None, **hparams):

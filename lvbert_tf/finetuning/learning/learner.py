@@ -17,7 +17,6 @@ from lvbert_tf.finetuning.learning.layer_rates import rate_multiplier
 from lvbert_tf.finetuning.learning.steps import FinetuningGradients, InterleavedSteps, interleave
 from lvbert_tf.finetuning.learning.weights import (
     assign,
-    fingerprint,
     fresh_values,
     head_layers,
     weights_by_name,
@@ -27,6 +26,7 @@ from lvbert_tf.finetuning.objectives.objective import Objective
 from lvbert_tf.finetuning.parts import LearningSettings
 from lvbert_tf.finetuning.tasks.task import Task
 from lvbert_tf.models import LVBertBackbone
+from lvbert_tf.runs.named_weights import fingerprint
 from lvbert_tf.training.batch_parts import parts_of_batch
 from lvbert_tf.training.distribution import batches_of_replicas, compilation_of
 from lvbert_tf.training.optimizer import ReferenceAdam

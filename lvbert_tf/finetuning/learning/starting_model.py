@@ -8,6 +8,7 @@ from lvbert_tf.finetuning.parts import StartingModelSettings
 from lvbert_tf.interop.reference_checkpoint import load_reference_checkpoint
 from lvbert_tf.io.paths import parse_path
 from lvbert_tf.models import LVBertBackbone, LVBertTokenizer
+from lvbert_tf.presets.quantization import refuse_quantized
 from lvbert_tf.runs.loaded_model import LoadedModel, load_encoder, load_run
 from lvbert_tf.runs.open_model import Preset, ReferenceCheckpoint, Run, open_model
 from lvbert_tf.settings.model_overrides import ModelOverrides
@@ -52,6 +53,7 @@ def load_starting_model(
         backbone, tokenizer = _parts(load_encoder(stored.path, dtype))
     if not isinstance(stored, ReferenceCheckpoint):
         _report_unused(settings, source, report)
+    refuse_quantized(backbone, source)
     _check(settings, backbone, tokenizer, source)
     report(
         f"starting from {source}: {backbone.layer_string}, {backbone.count_params():,} parameters"

@@ -1,7 +1,6 @@
-"""The weights of tasks' models: their names, fresh values, and a fingerprint of values."""
+"""The weights of tasks' models: their names and fresh values."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -42,11 +41,3 @@ def assign(weights: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> N
     """Sets weights to values, one for each."""
     for weight, value in zip(weights, values, strict=True):
         weight.assign(value)
-
-
-def fingerprint(arrays: Iterable[np.ndarray]) -> str:
-    """SHA-256 of arrays, by which a later run recognises the same weights and data."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(memoryview(array).cast("B") if array.size else b"")  # type: ignore[arg-type]
-    return digest.hexdigest()

@@ -62,14 +62,14 @@ class Report:
         stem = results_dir / ",".join(names)
         written = [f"{stem}_results.json", f"{stem}_results.txt"]
         for name, data in self.run.data.items():
-            scored = self.settings.do_eval and data.task.kind == "span"
-            answers = best.read_predictions(name, "dev") if scored else None
-            if answers:
+            metrics_of_answers = result.metrics.get(name, {}).get("dev")
+            if not self.settings.do_eval or data.task.kind != "span" or metrics_of_answers is None:
+                continue
+            if answers := best.read_predictions(name, "dev"):
                 texts = {answer["id"]: answer["answer"] for answer in answers}
                 scores = None
                 if data.task.unanswerable:
                     scores = {answer["id"]: answer["no_answer_score"] for answer in answers}
-                metrics_of_answers = result.metrics[name]["dev"]
                 write_answers(results_dir, names, name, texts, scores, metrics_of_answers)
                 written.append(f"{stem}_qa/")
         if self.settings.write_test_outputs:

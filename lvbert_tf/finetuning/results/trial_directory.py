@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.task_data import ROWS
 from lvbert_tf.finetuning.tasks.bad_rows import shown
 from lvbert_tf.hparams import hparam_fields
 from lvbert_tf.io.files import read_json_object
@@ -24,7 +25,7 @@ _FREE = frozenset(
     {
         *("num_trials", "keep_all_models", "do_train", "do_eval", "eval_batch_size"),
         *("iterations_per_loop", "save_checkpoints_steps", "log_steps"),
-        *("write_test_outputs", "n_writes_test", "init_checkpoint", "vocab_file", "jit_compile"),
+        *("write_test_outputs", "n_writes_test", "init_checkpoint", "vocab_file"),
         *hparam_fields(DeviceHparams),
     }
 )
@@ -86,6 +87,28 @@ class TrialResult:
             metrics=_tree("figures", saved["figures"], 3, _metric),
             skipped_rows=_tree("skipped_rows", saved["skipped_rows"], 2, _count),
         )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the trials of a run depend on, but for their seeds, in JSON's types.
+
+    Args:
+      hparams: the hparams of the run.
+      inputs: the fingerprint of the starting weights and the training rows.
+      tasks: task -> what its model and scores depend on besides; see `TaskData.identity`.
+    """
+
+    hparams: Mapping[str, Any]
+    inputs: str
+    tasks: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class SavedClaim(Claim):
+    """The content of a trial's `config.json`; those of earlier releases have no `tasks`."""
+
+    seed: Any
 
 
 class TrialDirectory:
@@ -169,51 +192,81 @@ class TrialDirectory:
         """Removes the models, and keeps the result and the predictions."""
         remove(self.path / "presets")
 
-    def check(self, hparams: Mapping[str, Any], inputs: str) -> None:
-        """Refuses to continue the trial with other settings.
-
-        Args:
-          hparams: the hparams of the run, in JSON's types.
-          inputs: the fingerprint of the starting weights and the training rows.
+    def check(self, claim: "Claim") -> None:
+        """Refuses to continue the trial with other settings, weights or data.
 
         Raises:
           InputError: something differs; the message says what.
         """
-        differences = self._differences(self._claim(hparams, inputs))
+        saved = self._saved_claim()
+        if saved is None:
+            return
+        differences = _differences(saved.hparams, claim.hparams)
+        if saved.seed != self.seed:
+            differences.append(f"seed: {saved.seed} there, {self.seed} here")
+        for name in saved.tasks.keys() & claim.tasks.keys():
+            differences += [
+                f"{line} ({name})" for line in _differences(saved.tasks[name], claim.tasks[name])
+            ]
+        if saved.inputs != claim.inputs and not differences:
+            differences.append("the pre-trained weights or the training data have changed")
         if differences:
             raise InputError(
                 f"{self.path} is of a run with other settings ({'; '.join(differences)});"
                 " --overwrite starts again, or use those settings"
             )
 
-    def claim(self, hparams: Mapping[str, Any], inputs: str) -> None:
+    def check_given(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Refuses hparams that would have no effect, as the trial was trained with others.
+
+        Args:
+          given: the hparams that the user has set, in JSON's types.
+
+        Returns:
+          the hparams that the trial was trained with, with those of `given` that may change.
+
+        Raises:
+          InputError: one of them differs from what the trial was trained with.
+        """
+        saved = self._saved_claim()
+        trained = {} if saved is None else saved.hparams
+        differences = _differences(trained, {n: v for n, v in given.items() if n in trained})
+        if differences:
+            raise InputError(
+                f"{self.path} was trained with other settings ({'; '.join(differences)}), and"
+                " do_train false evaluates it as it is"
+            )
+        return {**trained, **given}
+
+    def claim(self, claim: "Claim") -> None:
         """Writes down the settings of the trial, for `check`."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / "config.json", self._claim(hparams, inputs))
+        content = {**vars(claim), "seed": self.seed}
+        write_json(self.path / "config.json", content)
 
-    def _claim(self, hparams: Mapping[str, Any], inputs: str) -> dict[str, Any]:
-        return {"hparams": dict(hparams), "seed": self.seed, "inputs": inputs}
-
-    def _differences(self, mine: Mapping[str, Any]) -> list[str]:
+    def _saved_claim(self) -> "SavedClaim | None":
         path = self.path / "config.json"
         if not path.exists():
-            return []
+            return None
         saved = read_json_object(path)
         try:
-            theirs, ours = dict(saved["hparams"]), mine["hparams"]
-            seed, inputs = saved["seed"], saved["inputs"]
+            tasks = {name: dict(value) for name, value in dict(saved.get("tasks", {})).items()}
+            return SavedClaim(dict(saved["hparams"]), saved["inputs"], tasks, saved["seed"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error!r}") from error
-        lines = [
-            f"{name}: {theirs.get(name)!r} there, {value!r} here"
-            for name, value in ours.items()
-            if name not in _FREE and name != "seed" and theirs.get(name) != value
-        ]
-        if seed != mine["seed"]:
-            lines.append(f"seed: {seed} there, {mine['seed']} here")
-        if inputs != mine["inputs"] and not lines:
-            lines.append("the pre-trained weights or the training data have changed")
-        return lines
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Lines on the settings that a trial depends on and that are not alike."""
+    return [
+        f"{name} have changed"
+        if name.startswith(ROWS)
+        else f"{name}: {theirs.get(name)!r} there, {value!r} here"
+        for name, value in ours.items()
+        if name not in _FREE and name != "seed" and theirs.get(name) != value
+        # Which splits were read is up to the run.
+        if name in theirs or not name.startswith(ROWS)
+    ]
 
 
 def _hash_file(path: Path) -> Path:
