@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from lvbert_tf.errors import InputError
 from lvbert_tf.io.paths import divide_patterns, matching
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.parts import RecordSettings
@@ -14,6 +15,9 @@ from lvbert_tf.text.vocabulary import Vocabulary
 _READING_ERRORS = (
     *(tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.OutOfRangeError),
     tf.errors.UnknownError,  # of what is read from buckets
+)
+_PARSING = (
+    "ParseExample"  # the operation that meets a record that is not like the first one of its file
 )
 
 
@@ -64,3 +68,10 @@ def explained_errors(records: RecordSet) -> Iterator[None]:
         yield
     except _READING_ERRORS as error:
         raise explain_data_error(error, records) from error
+    except tf.errors.InvalidArgumentError as error:
+        if _PARSING not in str(error):
+            raise
+        raise InputError(
+            f"a record of {records.files[0]} or the other record files is no example of length"
+            f" {records.max_seq_length}, as the first one is; build them again"
+        ) from error

@@ -1,6 +1,7 @@
 """The search program: from records to a supernet, scored strings, a report and `best.toml`."""
 
 import dataclasses
+import time
 
 import tensorflow as tf
 
@@ -40,6 +41,7 @@ def run_search(
     Raises:
       InputError: bad arguments or bad data; before anything is written, where that can be known.
     """
+    since = time.monotonic()
     if stage not in STAGES:
         raise InputError(f"--stage {stage!r}: expected one of {', '.join(STAGES)}")
     experiment = Experiment.create(data_dir, search_name, load_hparams(hparams), storage_url)
@@ -61,7 +63,7 @@ def run_search(
         elif stage != "search" and (status := pretraining.run(config, vocabulary, start, strategy)):
             return status
         if stage != "supernet" and (
-            status := score_strings(experiment, vocabulary, strategy, held_out)
+            status := score_strings(experiment, vocabulary, strategy, held_out, since)
         ):
             return status
     if stage in ("all", "report"):

@@ -40,10 +40,18 @@ def score_strings(
     vocabulary: Vocabulary,
     strategy: tf.distribute.Strategy,
     held_out: RecordSet,
+    since: float,
 ) -> int:
     """Corrupts the held-out set, searches, searches at random to compare, and scores the baselines.
 
     Each of them only as far as it is not done yet. Several processes may do this at the same time.
+
+    Args:
+      experiment: the search.
+      vocabulary: of the records.
+      strategy: where strings are scored.
+      held_out: what they are scored on.
+      since: the `time.monotonic()` from which `max_hours` counts.
 
     Returns:
       0 done; 143 or 130 stopped by SIGTERM, `max_hours` or SIGINT, with all scores kept.
@@ -53,7 +61,7 @@ def score_strings(
         with something else.
     """
     check_batch(strategy, strategy.num_replicas_in_sync, 1, experiment.config.eval_batch_size)
-    with StopRequest(experiment.config.max_hours) as stop:
+    with StopRequest(experiment.config.max_hours, since) as stop:
         pretrainer, step = _load_supernet(experiment, strategy)
         objective = PretrainingObjective.from_settings(
             experiment.config.objective,
@@ -75,17 +83,20 @@ def score_strings(
         for title, study, settings in studies:
             outcome = _search(title, study, experiment, settings, evaluate, stop)
             if outcome is Outcome.STOPPED:
-                cli.say(
-                    "stopped; the same command continues, and --stage report shows what there is"
-                )
-                return stop.exit_code
+                return _stopped(stop)
         if not experiment.references_path.exists():
-            scores = {
-                str(string): dict(evaluate(string))
-                for string in reference_strings(experiment.space)
-            }
+            scores = {}
+            for string in reference_strings(experiment.space):
+                if stop:
+                    return _stopped(stop)
+                scores[str(string)] = dict(evaluate(string))
             write_sealed_json(experiment.references_path, scores)
     return 0
+
+
+def _stopped(stop: StopRequest) -> int:
+    cli.say("stopped; the same command continues, and --stage report shows what there is")
+    return stop.exit_code
 
 
 def _load_supernet(

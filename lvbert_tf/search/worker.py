@@ -119,8 +119,10 @@ class Worker:
 
     def fail_duplicates(self) -> None:
         """Marks a waiting trial as failed if there is an earlier trial for the same place."""
+        # In this order: another process may add a place between the two.
+        waiting = self._places.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         counting = self._places.trials()
-        for trial in self._places.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        for trial in waiting:
             if counting[TrialRecord.of(trial).number].number < trial.number:
                 self._set_state(trial, TrialState.FAIL)
 

@@ -18,6 +18,7 @@ from lvbert_tf.hparams import (
     FRACTION,
     OPEN_FRACTION,
     POSITIVE,
+    SEED,
     Range,
     hparam,
 )
@@ -138,7 +139,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
     train_batch_size: int = hparam(128, BATCH, "sequences in a step, over all replicas")
     gradient_accumulation_steps: int = hparam(1, AT_LEAST_1, "parts of a batch, to save memory")
     max_seq_length: int = hparam(128, Range(5), "tokens in a record")
-    seed: int = hparam(42, AT_LEAST_0, "for weights, data order, masking, sampling, dropout")
+    seed: int = hparam(42, SEED, "for weights, data order, masking, sampling, dropout")
     init_checkpoint: str | None = hparam(
         None, doc="what to start from: a checkpoint of ours or the reference's, a compact preset"
     )

@@ -118,4 +118,7 @@ class Schedule:
         return self._due(step, self.save_checkpoints_steps)
 
     def _due(self, step: int, period: int) -> bool:
-        return step > 0 and (step == self.num_train_steps or (period > 0 and step % period == 0))
+        ended = (
+            step >= self.num_train_steps
+        )  # beyond it, if there were to be more steps when it was saved
+        return step > 0 and (ended or (period > 0 and step % period == 0))

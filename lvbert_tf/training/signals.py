@@ -11,17 +11,17 @@ class StopRequest:
     """Records the first SIGTERM or SIGINT while its context is open; a second SIGINT ends the process.
 
     Args:
-      max_hours: the time after the context is entered when the request is made without a signal; None
-        waits for a signal.
+      max_hours: the time after which the request is made without a signal; None waits for a signal.
+      since: the `time.monotonic()` from which that time counts; None: when the context is entered.
 
     Attributes:
       signal: the number of the signal, or None.
     """
 
-    def __init__(self, max_hours: float | None = None) -> None:
+    def __init__(self, max_hours: float | None = None, since: float | None = None) -> None:
         self.signal: int | None = None
         self._seconds = math.inf if max_hours is None else max_hours * 3600
-        self._start = math.inf
+        self._start, self._since = math.inf, since
         self._previous: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
@@ -29,7 +29,7 @@ class StopRequest:
 
     @property
     def time_is_over(self) -> bool:
-        """Whether `max_hours` have passed since the context was entered."""
+        """Whether `max_hours` have passed."""
         return time.monotonic() - self._start >= self._seconds
 
     @property
@@ -38,7 +38,7 @@ class StopRequest:
         return 128 + (self.signal or signal.SIGTERM)
 
     def __enter__(self) -> "StopRequest":
-        self._start = time.monotonic()
+        self._start = time.monotonic() if self._since is None else self._since
         for number in (signal.SIGTERM, signal.SIGINT):
             self._previous[number] = signal.signal(number, self._note)
         return self

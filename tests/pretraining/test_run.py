@@ -219,6 +219,7 @@ def test_divergence_stops_and_saves_nothing(data, capsys):
         ({"max_seq_length": 8}, r"length 16, max_seq_length is 8"),
         ({"allow_missing_manifest": False}, r"no manifest.json"),
         ({"init_checkpoint": "nowhere"}, r"no model at nowhere: expected"),
+        ({"seed": 2**31}, r"seed: 2147483648 is not allowed; use >= 0 and <= 2147483647"),
         ({"do_train": False, "do_eval": True}, r"there is no checkpoint in"),
     ],
 )
@@ -246,6 +247,25 @@ def test_a_corrupt_record_is_named_and_can_be_skipped(data, tmp_path, capsys):
         pretrain(str(damaged), "a", settings(num_train_steps=20))
     assert pretrain(str(damaged), "b", settings(num_train_steps=2, skip_corrupt_records=True)) == 0
     assert "1 corrupt records are left out" in capsys.readouterr().err
+
+
+def test_a_record_of_another_length_is_one_line(data, tmp_path):
+    """Its file begins with a record as they should be, and no manifest says what is in it."""
+    file, short = tmp_path / "records.tfrecord", tmp_path / "short"
+    write_records(file, 20, seed=0)
+    features = {
+        name: tf.train.Feature(int64_list=tf.train.Int64List(value=[1] * 8))
+        for name in ("input_ids", "input_mask", "segment_ids")
+    }
+    with tf.io.TFRecordWriter(str(short)) as writer:
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        writer.write(example.SerializeToString())
+    file.write_bytes(file.read_bytes() + short.read_bytes())
+    changes = {"pretrain_tfrecords": str(file), "num_train_steps": 30}
+    with pytest.raises(
+        InputError, match=rf"a record of {file} .* is no example of length {LENGTH}"
+    ):
+        pretrain(str(data), "mixed", settings(**changes))
 
 
 def test_runs_without_held_out_records(data, tmp_path, capsys):

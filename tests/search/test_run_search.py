@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 import tomllib
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from lvbert_tf.models.supernet import Supernet
 from lvbert_tf.pretraining.run import pretrain
 from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.search import scoring_stage
+from lvbert_tf.search.report.references import reference_strings
 from lvbert_tf.search.run import run_search
 
 REPORT = ("report.html", "report.json", "candidates.csv", "best.toml")
@@ -106,6 +109,24 @@ def test_more_generations_continue_a_search(data, searched):
     assert len(rows(copy)) == CANDIDATES + 4
     by_number = {row["number"]: row for row in rows(copy)}
     assert all(by_number[row["number"]]["string"] == row["string"] for row in first)
+
+
+def test_a_stop_between_the_baselines_is_heeded(data, searched, tmp_path, monkeypatch):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    references = copy / "searches" / "whole" / "references.json"
+    references.unlink()
+
+    def stopped_meanwhile(space):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return reference_strings(space)
+
+    monkeypatch.setattr(scoring_stage, "reference_strings", stopped_meanwhile)
+    assert run_search(str(copy), "whole", hparams_json()) == 143
+    assert not references.exists()
+    monkeypatch.undo()
+    assert run_search(str(copy), "whole", hparams_json()) == 0
+    assert read_sealed_json(references) == read_sealed_json(searched / "references.json")
 
 
 def test_masked_lm_objective_with_pareto_front_of_latency(data):

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 from optuna.trial import TrialState
-from synthetic import make_settings, open_synthetic
+from synthetic import make_settings, make_space, open_synthetic
 
 from lvbert_tf.architecture.layer_string import LayerString
 from lvbert_tf.search import worker as worker_module
@@ -212,6 +212,20 @@ def test_a_place_that_two_planned_counts_once(study, tmp_path):
     worker.fail_duplicates()
     assert [trial.state.name for trial in study.trials] == ["WAITING"] * 3 + ["FAIL"]
     assert [number(worker.take(PLACES)) for _ in range(4)] == [0, 1, 2, None]
+
+
+def test_a_place_that_is_added_meanwhile_is_no_duplicate(study, monkeypatch):
+    places = Places(study)
+    read = places.trials
+
+    def read_before_another_process_adds_a_place():
+        found = dict(read())
+        enqueue(Places(study), make_space(2, "CAF"), 3, [Proposal(LayerString("CA"), "random", 0)])
+        return found
+
+    monkeypatch.setattr(places, "trials", read_before_another_process_adds_a_place)
+    Worker(places).fail_duplicates()
+    assert all(trial.state == TrialState.WAITING for trial in study.trials)
 
 
 def test_the_earliest_trial_of_a_place_counts_whichever_is_finished_first(study):

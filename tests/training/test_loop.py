@@ -203,6 +203,14 @@ def test_an_interrupted_evaluation_is_made_up_for():
     assert ("evaluate", 20) in events
 
 
+@pytest.mark.parametrize("evaluated", [-1, 18, 20])
+def test_a_run_that_was_saved_beyond_its_last_step_is_complete(evaluated):
+    """It was to have more steps when it was stopped."""
+    complete, events, _, state = train(Steps(23), state=loop.HostState(evaluated_step=evaluated))
+    assert complete and state.evaluated_step == 23
+    assert events == [("evaluate", 23)]
+
+
 def test_a_failure_names_the_step_and_saves_nothing():
     with pytest.raises(loop.NonFiniteLoss, match=r"at step 14; .*step-10 \(step 10\)"):
         train(Steps(bad_steps=[14]), replace(SCHEDULE, save_checkpoints_steps=5))
@@ -313,6 +321,11 @@ def test_the_end_of_the_time_is_a_request_with_the_code_of_sigterm(monkeypatch):
         now[0] += 1
         assert stop and stop.time_is_over
     assert stop.exit_code == 143
+    with StopRequest(max_hours=0.5, since=now[0] - 1700) as stop:
+        now[0] += 99
+        assert not stop
+        now[0] += 1
+        assert stop
     with StopRequest() as stop:
         now[0] += 1e9
         assert not stop
