@@ -1,8 +1,9 @@
 """Reads a preset that may be damaged, or made to do harm."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -41,39 +42,42 @@ Loaded = TypeVar("Loaded", bound=FromPreset)
 Stored = TypeVar("Stored")
 
 
-def write_stamp(directory: Path, step: int) -> None:
-    """Writes down the step of a new preset, and what its files hold.
-
-    Weights have a seal of their own (`weight_files`, `compact`).
+def write_stamp(directory: Path, step: int, weights: str) -> None:
+    """Writes down the step and the weights of a new preset, and what its files hold.
 
     Args:
       directory: the whole preset.
       step: the training step.
+      weights: the fingerprint of the weights that were saved.
     """
-    hashes = {name: _sha256(directory / name) for name in _unsealed(directory)}
-    write_sealed_json(directory / _STAMP, {"step": step, "sha256": hashes})
+    hashes = {name: _sha256(directory / name) for name in _files(directory)}
+    write_sealed_json(directory / _STAMP, {"step": step, "weights": weights, "sha256": hashes})
 
 
-def has_stamp(directory: Path, step: int) -> bool:
-    """Whether a directory holds the preset of a step, undamaged but for its weights."""
+def has_stamp(directory: Path, step: int, weights: str) -> bool:
+    """Whether a directory holds the undamaged preset of a step and of weights."""
     try:
-        if read_sealed_json(directory / _STAMP)["step"] != step:
+        stamp = read_sealed_json(directory / _STAMP)
+        if (stamp["step"], stamp["weights"]) != (step, weights):
             return False
         with local_copy(directory) as local:
-            return not _changed(local)
+            return stamp["sha256"] == {name: _sha256(local / name) for name in _files(local)}
     except (InputError, KeyError):
         return False
 
 
-def _unsealed(directory: Path) -> list[str]:
+def _files(directory: Path) -> list[str]:
+    """The files of a preset whose content is the preset's."""
     paths = (path for path in directory.rglob("*") if path.is_file())
     names = (path.relative_to(directory).as_posix() for path in paths)
-    left_out = (SUFFIX, compact.WEIGHTS, _STAMP, _METADATA)
-    return sorted(name for name in names if not name.endswith(left_out) and name[0] != ".")
+    return sorted(name for name in names if name not in (_STAMP, _METADATA) and name[0] != ".")
 
 
 def _changed(directory: Path) -> list[str]:
-    """The files that are not what `write_stamp` saw; none where there is no stamp with hashes."""
+    """The files that are not what `write_stamp` saw; none where there is no stamp with hashes.
+
+    Weights have a seal of their own (`weight_files`, `compact`), which is checked as they are read.
+    """
     if not (directory / _STAMP).exists():
         return []
     hashes = read_sealed_json(directory / _STAMP).get("sha256", {})
@@ -81,8 +85,10 @@ def _changed(directory: Path) -> list[str]:
         raise InputError(f"{directory / _STAMP} is damaged: there are no hashes in it")
     return [
         name
-        for name in _unsealed(directory)
-        if name in hashes and hashes[name] != _sha256(directory / name)
+        for name in _files(directory)
+        if name in hashes
+        and not name.endswith((SUFFIX, compact.WEIGHTS))
+        and hashes[name] != _sha256(directory / name)
     ]
 
 
@@ -118,13 +124,9 @@ def read_compact(directory: Path, read: Callable[[Path], Stored]) -> Stored:
     Raises:
       InputError: the preset is damaged, or links to a file outside it.
     """
-    with local_copy(directory) as local:
-        try:
-            _check(local)
-            return read(local / compact.WEIGHTS)
-        except InputError as error:
-            message = str(error).removeprefix(f"{local}/")
-            raise InputError(f"{directory}: the preset cannot be read: {message}") from error
+    with local_copy(directory) as local, _explained(directory, local):
+        _check(local)
+        return read(local / compact.WEIGHTS)
 
 
 def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
@@ -139,14 +141,20 @@ def load_preset(kind: type[Loaded], directory: Path, **options: Any) -> Loaded:
       InputError: the preset is damaged, holds another kind of model, or links to or names a file outside
         it.
     """
-    with local_copy(directory) as local:
-        try:
-            _check(local)
-            return kind.from_preset(str(local), **options)
-        except _UNREADABLE as error:
-            message = str(error) if isinstance(error, InputError) else reason(error)
-            message = message.removeprefix(f"{local}/") or type(error).__name__
-            raise InputError(f"{directory}: the preset cannot be read: {message}") from error
+    with local_copy(directory) as local, _explained(directory, local):
+        _check(local)
+        return kind.from_preset(str(local), **options)
+
+
+@contextlib.contextmanager
+def _explained(directory: Path, local: Path) -> Iterator[None]:
+    """Turns what damaged files raise into one line; `local` is the copy that is read."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        message = str(error) if isinstance(error, InputError) else reason(error)
+        message = message.removeprefix(f"{local}/") or type(error).__name__
+        raise InputError(f"{directory}: the preset cannot be read: {message}") from error
 
 
 def _check(directory: Path) -> None:

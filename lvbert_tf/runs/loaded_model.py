@@ -166,7 +166,7 @@ def load_task_preset(preset: Path, dtype: str) -> keras_hub.models.Task | None:
     if name is None:
         return None  # reading the encoder says what is wrong with the preset
     classes = {kind.__name__: kind for kind in _TASKS}
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         raise InputError(f"{preset} holds a {name}, not {' | '.join(classes)}")
     return load_preset(classes[name], preset, dtype=dtype)
 

@@ -15,6 +15,7 @@ from lvbert_tf.io.paths import in_bucket, parse_path
 from lvbert_tf.io.whole import new_directory, write_json
 from lvbert_tf.presets.compact import StoredNetworks, write_networks
 from lvbert_tf.presets.directory import has_stamp, write_stamp
+from lvbert_tf.runs.named_weights import fingerprint
 from lvbert_tf.settings.networks import Networks
 from lvbert_tf.settings.pretraining import PretrainingConfig
 from lvbert_tf.text.vocabulary import Vocabulary
@@ -137,7 +138,7 @@ def save_preset(
     step: int,
     networks: StoredNetworks | None = None,
 ) -> None:
-    """Saves a KerasHub preset, unless the preset of the same step is there already, undamaged.
+    """Saves a KerasHub preset, unless that of the same step and weights is there already, undamaged.
 
     The preset is written as one of float32, so that it loads as float32 unless another policy is given.
     The precision of the training is not a property of the weights, and KerasHub cannot load a task whose
@@ -152,7 +153,9 @@ def save_preset(
     Raises:
       InputError: the disk has not enough room, or a weight does not fit in 16 bits.
     """
-    if has_stamp(directory, step):
+    values = [weight.numpy() for part in parts for weight in part.weights]
+    weights = fingerprint([*values, *(networks.weights.values() if networks else ())])
+    if has_stamp(directory, step, weights):
         return
     # The room is checked first, because HDF5 crashes when it cannot write.
     elements = sum(math.prod(weight.shape) for part in parts for weight in part.weights)
@@ -171,4 +174,4 @@ def save_preset(
             for file in temporary.glob("model*.weights.*"):
                 file.unlink()
             write_networks(temporary, networks)
-        write_stamp(temporary, step)
+        write_stamp(temporary, step, weights)

@@ -217,13 +217,14 @@ def test_a_changed_file_of_a_stamped_preset_is_refused(saved, tmp_path):
     """A damaged digit of a configuration is a digit still, and the weights load all the same."""
     preset = tmp_path / "preset"
     shutil.copytree(saved("classifier")[1], preset)
-    write_stamp(preset, 7)
-    assert has_stamp(preset, 7) and not has_stamp(preset, 8)
+    write_stamp(preset, 7, "weights")
+    assert has_stamp(preset, 7, "weights")
+    assert not has_stamp(preset, 8, "weights") and not has_stamp(preset, 7, "others")
     load_preset(LVBertTextClassifier, preset)
     config = json.loads((preset / "config.json").read_text())
     config["config"]["dropout"] += 0.5
     (preset / "config.json").write_text(json.dumps(config))
-    assert not has_stamp(preset, 7)
+    assert not has_stamp(preset, 7, "weights")
     with pytest.raises(InputError, match=r"config.json is not the file .* remove step.json"):
         load_preset(LVBertTextClassifier, preset)
     (preset / "step.json").unlink()  # the user has changed it on purpose
@@ -234,7 +235,7 @@ def test_a_stamp_of_an_earlier_release_has_no_hashes(saved, tmp_path):
     preset = tmp_path / "preset"
     shutil.copytree(saved("classifier")[1], preset)
     (preset / "step.json").write_text('{"step": 7}')
-    assert has_stamp(preset, 7)
+    assert not has_stamp(preset, 7, "weights")
     load_preset(LVBertTextClassifier, preset)
 
 

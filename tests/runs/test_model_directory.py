@@ -6,6 +6,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.models import LVBertTokenizer
@@ -24,10 +25,12 @@ def test_a_damaged_config_is_one_line(tmp_path, text):
 class Part:
     """Saves its text as a part of a preset; None is a kill in the middle."""
 
-    weights = ()
-
     def __init__(self, name, text):
         self.name, self.text = name, text
+
+    @property
+    def weights(self):
+        return [tf.constant([*(self.text or "").encode()], tf.uint8)]
 
     def save_to_preset(self, directory):
         (Path(directory) / self.name).write_text(self.text or "half")
@@ -42,8 +45,9 @@ def save_parts(preset, weights, vocabulary, step):
 def test_a_preset_is_the_old_or_the_new_one(tmp_path):
     preset = tmp_path / "preset"
     save_parts(preset, "first", "tokens", step=4)
-    save_parts(preset, "another", "tokens", step=4)
-    assert (preset / "weights").read_text() == "first"
+    written = (preset / "weights").stat().st_mtime_ns
+    save_parts(preset, "first", "tokens", step=4)
+    assert (preset / "weights").stat().st_mtime_ns == written
     for killed in ({"weights": None, "vocabulary": ""}, {"weights": "x", "vocabulary": None}):
         with pytest.raises(KeyboardInterrupt):
             save_parts(preset, **killed, step=5)
@@ -69,7 +73,25 @@ def test_no_room_for_a_preset_keeps_the_old_one(tmp_path, tiny_pretrainer, monke
     save_preset((backbone, tokenizer), directory, step=1)  # there is nothing to write
 
 
-@pytest.mark.parametrize("file", ["step.json", "vocabulary"])
+def test_other_weights_of_the_same_step_are_another_preset(tmp_path):
+    """The run was removed and started again, with another seed."""
+    preset = tmp_path / "preset"
+    save_parts(preset, "first", "tokens", step=4)
+    save_parts(preset, "another", "tokens", step=4)
+    assert (preset / "weights").read_text() == "another"
+
+
+@pytest.mark.parametrize("file", ["weights", "vocabulary"])
+def test_a_preset_with_a_missing_file_is_written_again(tmp_path, file):
+    preset = tmp_path / "preset"
+    save_parts(preset, "first", "tokens", step=4)
+    (preset / file).unlink()
+    save_parts(preset, "first", "tokens", step=4)
+    assert (preset / "weights").read_text() == "first"
+    assert (preset / "vocabulary").read_text() == "tokens"
+
+
+@pytest.mark.parametrize("file", ["step.json", "vocabulary", "weights"])
 @pytest.mark.parametrize("content", ["", "{", "\xff", '{"step": 5}', '{"step": 4, "checksum": 1}'])
 def test_a_damaged_preset_is_written_again(tmp_path, file, content):
     preset = tmp_path / "preset"
@@ -77,5 +99,7 @@ def test_a_damaged_preset_is_written_again(tmp_path, file, content):
     (preset / file).write_bytes(content.encode("latin-1"))
     save_parts(preset, "second", "tokens", step=4)
     assert (preset / "weights").read_text() == "second"
-    save_parts(preset, "third", "tokens", step=4)
+    written = (preset / "weights").stat().st_mtime_ns
+    save_parts(preset, "second", "tokens", step=4)
+    assert (preset / "weights").stat().st_mtime_ns == written
     assert (preset / "weights").read_text() == "second"
