@@ -17,6 +17,7 @@ Texts that wait while others are computed are computed together, --batch_size at
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -42,24 +43,40 @@ _LOG = logging.getLogger("kserve")
 _PATIENCE = 1.0  # seconds between looks at the folder
 
 
+_Made = tuple[
+    int, int, int
+]  # a version's number, and what tells it from an earlier one of that number
+
+
+def _made(version: Path) -> _Made:
+    info = version.stat()
+    return int(version.name), info.st_mtime_ns, info.st_ino
+
+
 class ServedModel(kserve.Model):
     """The newest version of a model, and the requests that wait for it."""
 
     def __init__(self, folder: Path, flags: argparse.Namespace):
         super().__init__(folder.name)
         self._folder, self._flags = folder, flags
-        self._failed: set[int] = set()
+        self._failed: set[_Made] = set()
         self._waiting: list[tuple[list, str, asyncio.Future]] = []
         self._working = False
         self._thread = ThreadPoolExecutor(1)
         self._version = 0
+        self._made: _Made | None = None
         self.look()
 
     def look(self) -> None:
         """Loads the newest version that can be loaded, unless it is the one that answers."""
-        there = {int(child.name) for child in self._folder.iterdir() if child.name.isdecimal()}
-        for version in sorted(there - self._failed, reverse=True):
-            if version == self._version:
+        there: set[_Made] = set()
+        for child in self._folder.iterdir():
+            with contextlib.suppress(OSError):  # it has just been moved away
+                if child.name.isdecimal():
+                    there.add(_made(child))
+        for made in sorted(there - self._failed, reverse=True):
+            version = made[0]
+            if made == self._made:
                 return
             try:
                 model = load(self._folder / str(version), self._flags.format, self._flags.threads)
@@ -67,9 +84,9 @@ class ServedModel(kserve.Model):
                 model(["a text" if len(parts) == 1 else ("a text", "a text")])  # compiles it
             except Exception as error:  # whatever is wrong with it, the one before goes on
                 _LOG.error("%s: version %d cannot be loaded: %s", self.name, version, error)
-                self._failed.add(version)
+                self._failed.add(made)
                 continue
-            self._model, self._version, self.ready = model, version, True
+            self._model, self._version, self._made, self.ready = model, version, made, True
             _LOG.info("%s: version %d answers", self.name, version)
             return
 

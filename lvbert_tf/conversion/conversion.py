@@ -23,8 +23,9 @@ from lvbert_tf.interop.reference_writing import (
     reference_weights,
     write_reference_checkpoint,
 )
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.paths import resolved
 from lvbert_tf.io.whole import check_replaceable, new_output
+from lvbert_tf.presets.quantization import refuse_quantized
 from lvbert_tf.runs.compact_networks import networks_to_store
 from lvbert_tf.runs.loaded_model import LoadedModel
 from lvbert_tf.runs.model_directory import save_preset, write_config
@@ -74,11 +75,15 @@ def convert(
     """
     if source_format == target_format:
         raise InputError(f"from and to are both {source_format}; there is nothing to convert")
-    target = parse_path(output).resolve()
+    target = resolved(output)
     check_replaceable(target, overwrite, _is_ours)
+    source = resolved(path)
+    if overwrite and (target == source or target in source.parents):
+        raise InputError(f"{output} holds {path} itself, which --overwrite would remove")
     model = read_model(
         source_format, path, checkpoint_hparams, vocab_file, allow_partial, task, cli.say
     )
+    refuse_quantized(model.task or model.encoder, path)
     cli.say(f"{path}: {_class_and_layers(model)}")
     if target_format != "reference" and model.tokenizer is None:
         raise InputError(f"{path} has no vocabulary; name it with vocab_file")

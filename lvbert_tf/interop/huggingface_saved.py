@@ -118,7 +118,8 @@ def same_bits(one: np.ndarray, other: np.ndarray | None) -> bool:
 def _kind(values: Mapping[str, Any], tensors: Iterable[str], code: Code) -> str:
     named = values.get("architectures")
     classes = {code.architecture(kind): kind for kind in reversed(CLASSES)}
-    kind = classes.get(named[0]) if isinstance(named, list) and named else None
+    name = named[0] if isinstance(named, list) and named else None
+    kind = classes.get(name) if isinstance(name, str) else None
     if kind is None:
         kind = next((kind for head, kind in _HEADS.items() if head in tensors), DISCRIMINATOR)
     if kind == CLASSIFIER and values.get("problem_type") == "regression":

@@ -65,6 +65,19 @@ def parse_path(text: "str | os.PathLike[str]") -> Path:
     return BucketPath(text)
 
 
+def resolved(text: "str | os.PathLike[str]") -> Path:
+    """The path of a text with what its links lead to in their place.
+
+    Raises:
+      InputError: the links lead in a circle; or see `parse_path`.
+    """
+    path = parse_path(text)
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError) as error:  # a RuntimeError in Python 3.11
+        raise InputError(f"{path}: the links of this path lead in a circle") from error
+
+
 def in_bucket(text: "str | os.PathLike[str]") -> bool:
     """Whether a text or a path names something in a bucket; see `parse_path`."""
     return isinstance(text, BucketPath) or (isinstance(text, str) and bool(_URL.match(text)))
@@ -78,24 +91,34 @@ def under(directory: Path, text: str) -> Path:
 def matching(pattern: str) -> list[Path]:
     """The paths that match a pattern with wildcards (`*`, `?`, `[...]`), sorted; `**` is as `*`.
 
-    A wildcard does not match the dot of a hidden file.
+    A wildcard does not match the dot of a hidden file. A name that is there as it is written is no
+    pattern, whatever characters it has.
     """
-    if not in_bucket(pattern):
-        return [Path(found) for found in sorted(glob.glob(pattern))]
-    path = parse_path(pattern)
-    assert isinstance(path, BucketPath)
-    root = BucketPath(*path.parts[:2])
-    names = path.parts[2:]
-    if not names:
-        return [root]
+    start, rest = _divided(parse_path(pattern))
+    if not rest:
+        return [start] if pattern and (start.exists() or start.is_symlink()) else []
+    if not isinstance(start, BucketPath):
+        return [start / found for found in sorted(glob.glob(rest, root_dir=start))]
+    names = rest.split("/")
     return sorted(
         path
-        for path in root.glob("/".join(names))
+        for path in start.glob(rest)
         if all(
             name.startswith(".") or not part.startswith(".")
-            for name, part in zip(names, path.parts[2:], strict=True)
+            for name, part in zip(names, path.parts[-len(names) :], strict=True)
         )
     )
+
+
+def _divided(path: Path) -> tuple[Path, str]:
+    """The beginning of a path before its first wildcard, and the pattern that follows."""
+    fixed = 2 if isinstance(path, BucketPath) else len(path.anchor)
+    start, names = type(path)(*path.parts[:fixed]), path.parts[fixed:]
+    for index, name in enumerate(names):
+        if _MAGIC.search(name) and not (start / name).exists():
+            return start, "/".join(names[index:])
+        start /= name
+    return start, ""
 
 
 def divide_patterns(text: str) -> list[str]:

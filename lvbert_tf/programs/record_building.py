@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lvbert_tf import cli
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.locks import changing
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.paths import parse_path, resolved
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records.build_dataset import BuildSettings, build_dataset, check_output
 from lvbert_tf.records.corpus import Corpus
@@ -216,7 +216,7 @@ def _learn_vocabulary(
 
         check_size(size)
         cli.say(f"vocabulary: {beam.runner} counts words")
-        counts = count_words(corpus, *casing, beam, parse_path(settings.output_dir).resolve())
+        counts = count_words(corpus, *casing, beam, resolved(settings.output_dir))
         tokens = learn_from_counts(counts, size)
     else:
         with _progress(corpus, "vocabulary") as bar:

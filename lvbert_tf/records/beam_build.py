@@ -7,7 +7,7 @@ that a user starts; the corpus and the records do not pass through it.
 from collections.abc import Callable
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.paths import resolved
 from lvbert_tf.io.shared_directories import shared_output
 from lvbert_tf.quiet_import import import_tensorflow
 from lvbert_tf.records import beam_pipeline, manifest
@@ -41,7 +41,7 @@ def build_with_beam(
     """
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
-    output = parse_path(settings.output_dir).resolve()
+    output = resolved(settings.output_dir)
     _judge_beginning(corpus, settings, fit)  # before anything is replaced
     with shared_output(output, settings.overwrite, is_ours) as directory:
         engine.run(

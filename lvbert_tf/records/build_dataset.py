@@ -6,7 +6,7 @@ from typing import Any
 
 import lvbert_tf
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.paths import resolved
 from lvbert_tf.io.unfinished import unfinished_output
 from lvbert_tf.io.whole import check_replaceable
 from lvbert_tf.records import example_encoder, example_spans, manifest
@@ -157,7 +157,7 @@ def check_output(settings: BuildSettings) -> None:
     Raises:
         InputError: there is something at `output_dir` that may not be replaced.
     """
-    check_replaceable(parse_path(settings.output_dir).resolve(), settings.overwrite, is_ours)
+    check_replaceable(resolved(settings.output_dir), settings.overwrite, is_ours)
 
 
 def build_dataset(
@@ -190,7 +190,7 @@ def build_dataset(
     """
     vocabulary = settings.load_vocabulary()
     fit = VocabularyFit(settings.encoding, settings.allow_unknown_words)
-    output = parse_path(settings.output_dir).resolve()
+    output = resolved(settings.output_dir)
     key = _key(settings, vocabulary, corpus)
     with unfinished_output(output, key, settings.overwrite, is_ours, on_note) as unfinished:
         writing = RecordWriting(unfinished, settings.shards)

@@ -248,6 +248,23 @@ def test_what_is_no_file_of_the_preset_is_refused(copied, compact, kind):
         load_model(CompactPreset(copied), pytest.fail)
 
 
+def test_what_no_preset_should_hold_is_one_line(copied):
+    """A link to itself, and a class whose name is none."""
+    (copied / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"the preset cannot be read: .*loop"):
+        load_model(CompactPreset(copied), pytest.fail)
+    (copied / "loop").unlink()
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "registered_name": []}))
+    (copied / "step.json").unlink()
+    with pytest.raises(InputError, match=r"the preset cannot be read: "):
+        load_model(CompactPreset(copied), pytest.fail)
+    (copied / "config.json").write_text(json.dumps(config))
+    (copied / "task.json").write_text('{"class_name": []}')
+    with pytest.raises(InputError, match=r"holds a \[\], not LVBertTextClassifier"):
+        load_model(Preset(copied), pytest.fail)
+
+
 def test_weights_of_another_architecture_are_refused(copied):
     config = json.loads((copied / "config.json").read_text())
     config["config"]["num_heads"] //= 2

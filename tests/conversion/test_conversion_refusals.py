@@ -9,7 +9,10 @@ import safetensors.numpy
 from conversions import fixture_hparams, refusal, tensors_of
 
 from lvbert_tf.conversion.conversion import convert
-from lvbert_tf.models import ElectraPretrainer
+from lvbert_tf.errors import InputError
+from lvbert_tf.finetuning.learning.starting_model import load_starting_model
+from lvbert_tf.finetuning.settings import FinetuningConfig
+from lvbert_tf.models import ElectraPretrainer, LVBertTextClassifier
 from lvbert_tf.runs.initialization import load_pretrainer
 from lvbert_tf.runs.named_weights import named_weights
 from lvbert_tf.training.checkpoints import Checkpoints
@@ -139,6 +142,48 @@ def test_bad_requests_are_refused(fixtures, presets, tmp_path):
     alone = str(tmp_path / "model.ckpt")
     message = refusal("reference", "preset", alone, output, fixture_hparams(fixtures / "tiny"))
     assert "has no vocabulary; name it with vocab_file" in message
+
+
+@pytest.mark.parametrize("target", ["reference", "huggingface", "compact"])
+def test_a_quantised_model_is_refused(presets, tmp_path, target):
+    """The file has 8-bit numbers for its weights, and their scales."""
+    classifier = LVBertTextClassifier.from_preset(
+        str(presets / "official_electra" / "preset"), num_classes=2
+    )
+    classifier.quantize("int8")
+    smaller = tmp_path / "smaller"
+    classifier.save_to_preset(str(smaller))
+    message = refusal("preset", target, str(smaller), str(tmp_path / "out"))
+    assert message.startswith(f"{smaller} is quantised (int8)")
+    settings = FinetuningConfig.create(
+        str(tmp_path), "m", {"init_checkpoint": str(smaller)}
+    ).starting_model
+    with pytest.raises(InputError, match=r"smaller is quantised \(int8\)"):
+        load_starting_model(settings, "float32", print)
+
+
+def test_no_conversion_replaces_what_it_reads(fixtures, presets, tmp_path):
+    source = tmp_path / "model"
+    shutil.copytree(presets / "tiny", source)
+    not_ours = shutil.ignore_patterns("pretraining.npz", "variables.txt")
+    shutil.copytree(fixtures / "tiny", tmp_path / "reference", ignore=not_ours)
+    hparams = fixture_hparams(fixtures / "tiny")
+    for arguments in (
+        ("preset", "compact", source, source),
+        ("preset", "reference", source / "preset", source),
+        ("preset", "huggingface", source, tmp_path / "x" / ".." / "model"),
+        (
+            "reference",
+            "preset",
+            tmp_path / "reference" / "model.ckpt",
+            tmp_path / "reference",
+            hparams,
+        ),
+    ):
+        message = refusal(*map(str, arguments), overwrite=True)
+        assert message.endswith("itself, which --overwrite would remove")
+    assert (source / "checkpoints").exists()
+    assert (tmp_path / "reference" / "model.ckpt.index").exists()
 
 
 def test_a_path_of_another_format_is_named(fixtures, presets, tmp_path):

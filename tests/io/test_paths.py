@@ -97,6 +97,24 @@ def test_a_wildcard_finds_no_hidden_files(bucket):
     assert [path.name for path in (bucket / "set").iterdir()] == [".hidden", "a", "set"]
 
 
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_a_name_that_is_there_is_no_pattern(bucket, tmp_path, where):
+    """The folder `exp1` is another experiment's."""
+    folder = tmp_path if where == "disk" else bucket
+    for name in ("exp[1]/x-0", "exp[1]/x-1", "exp1/x-0", "what?/a", "what1/a"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+
+    def found(pattern):
+        return [str(path.relative_to(folder)) for path in matching(f"{folder}/{pattern}")]
+
+    assert found("exp[1]/x-*") == ["exp[1]/x-0", "exp[1]/x-1"]
+    assert found("exp[1]/x-0") == ["exp[1]/x-0"] and found("exp[1]/y") == []
+    assert found("exp[12]/*") == ["exp1/x-0"]
+    assert found("*/a") == ["what1/a", "what?/a"] and found("what?/*") == ["what?/a"]
+    assert matching(str(folder / "none" / "*")) == [] == matching("")
+
+
 def test_commas_are_between_patterns_or_in_them(tmp_path):
     for name in ("a,b", "p1", "p2"):
         (tmp_path / name).mkdir()

@@ -170,16 +170,19 @@ class Clients:
             thread.join()
 
 
-def test_versions_change_while_requests_run_and_none_is_lost(server, serving, served, randomize):
-    model = make_models(randomize)["classifier"]
-    randomize(model, 99, 0.2)
-    new = servable_task(model)
+def test_versions_change_while_requests_run_and_none_is_lost(
+    server, serving, served, randomize, tmp_path
+):
+    def made(seed):
+        return servable_task(randomize(make_models(randomize)["classifier"], seed, 0.2))
+
+    new, newest = made(99), made(7)
     likely = [
         {
             text: answer["probabilities"]
             for text, answer in zip(TEXTS, answers_of(each, "serving_default", TEXTS), strict=True)
         }
-        for each in (served["classifier"], new)
+        for each in (served["classifier"], new, newest)
     ]
 
     def version_of(text, answer):
@@ -206,7 +209,10 @@ def test_versions_change_while_requests_run_and_none_is_lost(server, serving, se
         shutil.copytree(serving / "classifier" / "2", broken)
         (broken / "openvino_model.bin").write_bytes(b"")
         time.sleep(5)  # several looks of the server
+        broken.rename(tmp_path / "3")  # repaired, it has its number again
+        assert export({"openvino": newest}, serving / "classifier", "MIT").name == "3"
+        wait_for(lambda: versions() == [3] * 8)
     assert clients.errors == []
     for answers in clients.answers:
         order = [version_of(text, answer) for text, answer in answers]
-        assert order == sorted(order) and {1, 2} == set(order)
+        assert order == sorted(order) and {1, 2, 3} == set(order)

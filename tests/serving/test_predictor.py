@@ -106,6 +106,12 @@ def test_what_is_no_text_is_refused(predictor, texts, signature, message):
         predictor(texts, signature)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_has_a_row(predictor, size):
+    with pytest.raises(ValueError, match=f"batch_size: expected 1 or more, got {size}"):
+        predictor([SHORT], batch_size=size)
+
+
 def test_a_model_of_pairs_refuses_single_texts(version):
     with pytest.raises(ValueError, match=r"expected pairs \(text, text_pair\), got 'A fine film.'"):
         load(version("regressor"))([SHORT])

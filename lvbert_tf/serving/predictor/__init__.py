@@ -113,8 +113,11 @@ class Predictor:
           for each text the outputs of the signature, by name, without padding.
 
         Raises:
-          ValueError: there is no such signature, or a text is not what the model takes.
+          ValueError: there is no such signature, a text is not what the model takes, or a batch would
+            have no row.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
         if isinstance(texts, (str, bytes)):
             raise ValueError("expected a list of texts, got a single one")
         if signature not in self.signatures:
