@@ -1,5 +1,8 @@
 """Writes versions of an exported model, for which a server may be watching."""
 
+import contextlib
+import errno
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -7,7 +10,9 @@ import tensorflow as tf
 
 from lvbert_tf.errors import InputError, reason
 from lvbert_tf.interop.tokenizer_json import tokenizer_json
-from lvbert_tf.io import whole
+from lvbert_tf.io import locks, whole
+from lvbert_tf.io.bucket_directories import is_half_written
+from lvbert_tf.io.paths import BucketPath
 from lvbert_tf.serving.calibration import Inputs
 from lvbert_tf.serving.engines import write_onnx, write_openvino
 from lvbert_tf.serving.inputs import INPUTS, takes_ids
@@ -24,6 +29,8 @@ TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "assets.extra/vocab.txt"
 # The name of a file by the signature that it holds.
 _NAMES = {"predict_ids": "model", "fill_mask_ids": "fill_mask", "replaced_tokens_ids": "replaced"}
+# What `publish` raises where there is a directory.
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 
 Files = dict[str, dict[str, str]]
 
@@ -153,15 +160,29 @@ def _by_ids(model: ServableModel) -> list[str]:
 
 def _publish(directory: Path, output_dir: Path) -> Path:
     """Gives a whole directory the number of the next version."""
+    if not isinstance(output_dir, BucketPath):
+        return _publish_next(directory, output_dir)
+    # One export after the other: what one is copying looks like what a killed one has left.
+    with locks.holding(output_dir / ".version.lease", math.inf):
+        for child in output_dir.iterdir():
+            if child.name.isdecimal() and is_half_written(child):
+                whole.remove(child)
+        return _publish_next(directory, output_dir)
+
+
+def _publish_next(directory: Path, output_dir: Path) -> Path:
     while True:
         target = output_dir / str(max(versions(output_dir), default=0) + 1)
         try:
             whole.publish(directory, target)
             return target
-        except OSError:
-            # If the target exists, another export took the number: try the next one.
-            if not target.exists():
-                raise
+        except OSError as error:
+            if error.errno in _TAKEN:  # another export has this number: try the next one
+                continue
+            with contextlib.suppress(OSError):
+                if is_half_written(target):
+                    whole.remove(target)
+            raise
 
 
 def versions(output_dir: Path) -> list[int]:
