@@ -4,16 +4,19 @@ import contextlib
 import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow.python.training.checkpoint_state_pb2 import CheckpointState
 
-from lvbert_tf.errors import InputError
+from lvbert_tf.errors import InputError, reason
 from lvbert_tf.interop.foreign_weights import RestoreReport, restore
 from lvbert_tf.interop.reference_names import layers_in_checkpoint, pretrainer_weights
-from lvbert_tf.io.bucket_directories import local_copy
-from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.bucket_directories import check_whole, local_copy
+from lvbert_tf.io.files import unusable
+from lvbert_tf.io.paths import parse_path, under
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
@@ -31,27 +34,50 @@ def _refusing(path: str) -> Iterator[None]:
         yield
     except (tf.errors.OpError, IndexError) as error:  # IndexError: the data file is too short
         found = any(parse_path(path).parent.glob(f"{glob.escape(PurePath(path).name)}*"))
-        reason = "unreadable" if found else "no such checkpoint"
+        if found and glob.escape(path) != path:
+            raise InputError(
+                f"{path}: TensorFlow takes *, ? and [ for wildcards; rename what has them in its name"
+            ) from error
+        problem = "unreadable" if found else "no such checkpoint"
         raise InputError(
-            f"{path}: {reason}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
+            f"{path}: {problem}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
         ) from error
+
+
+def _newest_in(directory: Path) -> Path:
+    """The prefix of the checkpoint that the file `checkpoint` of a directory names.
+
+    TensorFlow's `latest_checkpoint` is not for buckets, nor for files that may be damaged.
+    """
+    listed = directory / "checkpoint"
+    try:
+        content = listed.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{directory}: no checkpoint in this directory") from None
+    except OSError as error:
+        raise InputError(f"{listed} cannot be read: {reason(error)}") from error
+    state = CheckpointState()
+    with contextlib.suppress(text_format.ParseError, UnicodeDecodeError):
+        text_format.Parse(content, state)
+    name = state.model_checkpoint_path
+    if not name or unusable(name) or under(directory, name).is_dir():
+        raise InputError(f"{listed}: damaged; remove it, and give the prefix of the checkpoint")
+    prefix = under(directory, name)
+    if prefix.parent.resolve() != directory.resolve():
+        raise InputError(f"{listed} names {prefix}, which is elsewhere; give that path")
+    check_whole(directory)
+    return prefix
 
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Any]:
     """Yields TensorFlow's reader of a checkpoint, which reads from a copy of one in a bucket."""
-    with local_copy(parse_path(path)) as local:
-        prefix = str(local)
-        if local.is_dir():
-            prefix = tf.train.latest_checkpoint(local)
-            if prefix is None:
-                raise InputError(f"{path}: no checkpoint in this directory")
-            if parse_path(prefix).parent.resolve() != local.resolve():
-                raise InputError(
-                    f"{path}/checkpoint names {prefix}, which is elsewhere; give that path"
-                )
-        with _refusing(path):
-            reader = tf.train.load_checkpoint(prefix)
+    prefix = parse_path(path)
+    if prefix.is_dir():
+        prefix = _newest_in(prefix)
+    with local_copy(prefix) as local:
+        with _refusing(str(prefix)):
+            reader = tf.train.load_checkpoint(str(local))
         yield reader
 
 

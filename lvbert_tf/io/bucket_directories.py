@@ -37,6 +37,19 @@ def is_whole(path: Path) -> bool:
     )
 
 
+def check_whole(path: Path) -> None:
+    """Refuses a directory of which a part is missing.
+
+    Raises:
+      InputError: the directory is not whole.
+    """
+    if not is_whole(path):
+        raise InputError(
+            f"{path} is not whole: a process that wrote it was killed, or still writes it;"
+            " run that command again"
+        )
+
+
 def is_half_written(path: Path) -> bool:
     """Whether a process was killed while it wrote this directory of a bucket, or still writes it."""
     if not isinstance(path, BucketPath):
@@ -115,7 +128,7 @@ def local_copy(path: Path, wholly: bool = True) -> Iterator[Path]:
     the block ends.
 
     Args:
-      path: a file or a directory, or the beginning of the names of files, such as that of a checkpoint.
+      path: a file or a directory, or the prefix of a checkpoint, whose files are `PREFIX.*`.
       wholly: whether to refuse a directory of which a part is missing.
 
     Raises:
@@ -128,14 +141,12 @@ def local_copy(path: Path, wholly: bool = True) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lvbert_tf-copy-") as name:
         copy = Path(name) / path.name
         if path.is_dir():
-            if wholly and not is_whole(path):
-                raise InputError(
-                    f"{path} is not whole: a process that wrote it was killed, or still writes it;"
-                    " run that command again"
-                )
+            if wholly:
+                check_whole(path)
             _download(path, path.objects(), copy)
         else:
-            found = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+            start = f"{path.name}."
+            found = [file for file in path.parent.iterdir() if f"{file.name}.".startswith(start)]
             sizes = {file.name: file.stat().st_size for file in found if file.is_file()}
             _download(path.parent, sizes, copy.parent)
         try:
