@@ -68,17 +68,32 @@ def take_if_possible(descriptor: int, path: Path, seconds: float = 0.0) -> None:
 
 @contextlib.contextmanager
 def holding(path: Path, seconds: float = 0.0) -> Iterator[None]:
-    """Holds the lock of a lock file, which is created where there is none; see `take_if_possible`."""
+    """Holds the lock of a lock file, which is created where there is none; see `take_if_possible`.
+
+    Raises:
+      FileNotFoundError: there is no directory for it, or another process has removed it meanwhile.
+    """
     if isinstance(path, BucketPath):
         with leased(path, seconds):
             yield
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            take_if_possible(descriptor, path, seconds)
+            if is_at(path, descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file still has this name: another process may have renamed or removed it."""
     try:
-        take_if_possible(descriptor, path, seconds)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

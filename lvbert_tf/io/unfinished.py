@@ -12,7 +12,6 @@ copies the files; such a writer continues on the same machine only.
 
 import contextlib
 import errno
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -155,9 +154,6 @@ def _locked(root: Path) -> Iterator[None]:
             root.mkdir(parents=True, exist_ok=True)
             # Another process may publish and remove the directory at any of these moments.
             with contextlib.suppress(FileNotFoundError):
-                descriptor = os.open(root / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
-                stack.callback(os.close, descriptor)
-                locks.take_if_possible(descriptor, root / _LOCK_NAME)
-                if os.path.samestat(os.fstat(descriptor), os.stat(root / _LOCK_NAME)):
-                    break
+                stack.enter_context(locks.holding(root / _LOCK_NAME))
+                break
         yield

@@ -12,7 +12,6 @@ this machine first, and is there when its marker is (`bucket_directories`).
 
 import contextlib
 import errno
-import glob
 import json
 import math
 import os
@@ -33,9 +32,9 @@ from lvbert_tf.io.bucket_directories import (
 )
 from lvbert_tf.io.notices import warn_once
 from lvbert_tf.io.paths import BucketPath, parse_path
+from lvbert_tf.io.temporary import LOCK_NAME, locked_directory, remove_left
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_LOCK_NAME = ".lock"
 # What some file systems answer where a directory is to be flushed.
 _NO_FLUSHING = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF}
 
@@ -123,18 +122,10 @@ def _opened_alone(path: Path, mode: str, wait: float) -> Iterator[IO]:
             continue
         with opened as file:
             locks.take_if_possible(file.fileno(), path, wait)
-            if _is_at(path, file):
+            if locks.is_at(path, file.fileno()):
                 file.truncate(0)
                 yield file
                 return
-
-
-def _is_at(path: Path, file: IO) -> bool:
-    """Whether an open file still has this name: its last writer may have renamed or removed it."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 @contextlib.contextmanager
@@ -191,7 +182,7 @@ def check_replaceable(path: Path, overwrite: bool, is_ours: Callable[[str], bool
     names = sorted(entry.name for entry in path.iterdir() if entry.name != MARKER)
     if names and not overwrite and not is_half_written(path):
         raise InputError(f"{path} is not empty; name another directory or give --overwrite")
-    if others := [name for name in names if name != _LOCK_NAME and not is_ours(name)]:
+    if others := [name for name in names if name != LOCK_NAME and not is_ours(name)]:
         raise InputError(f"{path} holds {others[0]!r}, which --overwrite would lose; move it away")
 
 
@@ -218,22 +209,11 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     restore_replaced(path)
-    # The eight characters are those of mkdtemp: a draft of NAME-MORE is none of NAME.
-    for leftover in path.parent.glob(f".tmp-{glob.escape(path.name)}-????????"):
-        try:
-            with locks.holding(leftover / _LOCK_NAME):
-                shutil.rmtree(leftover)
-        except FileNotFoundError:  # another process has just published or removed it
-            pass
-        except locks.Held:
-            if alone:
-                raise InputError(f"{path} is being written by another process") from None
-    directory = parse_path(tempfile.mkdtemp(prefix=f".tmp-{path.name}-", dir=path.parent))
-    try:
-        with locks.holding(directory / _LOCK_NAME):
-            yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    beginning = f".tmp-{path.name}-"
+    if remove_left(path.parent, beginning) and alone:
+        raise InputError(f"{path} is being written by another process")
+    with locked_directory(path.parent, beginning) as directory:
+        yield directory
 
 
 def local_place(path: Path) -> Path:
@@ -271,7 +251,7 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
       OSError: the draft cannot be flushed to the disk, or there is a directory at `path`.
     """
     if isinstance(path, BucketPath):
-        upload_directory(directory, path, replace, leave=_LOCK_NAME)
+        upload_directory(directory, path, replace, leave=LOCK_NAME)
         return
     directory.chmod(0o777 & ~_umask())  # mkdtemp lets only its owner in
     # Flush the files first: after a crash the final name must not stand for files that were lost.
@@ -284,7 +264,7 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
     directory.rename(path)
     flush(path.parent)
     # Only now: `draft` removes directories with a temporary name and a free lock.
-    (path / _LOCK_NAME).unlink(missing_ok=True)
+    (path / LOCK_NAME).unlink(missing_ok=True)
     shutil.rmtree(replaced, ignore_errors=True)
 
 

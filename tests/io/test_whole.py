@@ -236,9 +236,11 @@ def test_a_kill_before_the_lock_file_was_removed_does_not_matter(tmp_path):
 
 
 def test_drafts_of_a_longer_name_are_left_alone(tmp_path):
-    (retired := tmp_path / ".tmp-cola-large-retired").mkdir()
+    retired = [tmp_path / f".tmp-{name}-retired" for name in ("cola-large", "cola-")]
+    for directory in retired:
+        directory.mkdir()
     with draft(tmp_path / "cola-large-uncased"), draft(tmp_path / "cola"):
-        assert retired.exists()
+        assert all(directory.exists() for directory in retired)
 
 
 def test_a_file_system_that_cannot_flush_directories_is_one_warning(tmp_path, monkeypatch, capfd):

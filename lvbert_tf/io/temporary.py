@@ -1,0 +1,54 @@
+"""Directories that are removed in the end: by the next process, if theirs is killed.
+
+Each holds a lock file, whose lock the system frees when the process ends.
+"""
+
+import contextlib
+import glob
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lvbert_tf.io import locks
+from lvbert_tf.io.paths import parse_path
+
+LOCK_NAME = ".lock"
+_MKDTEMP_CHARACTERS = 8 * "[a-z0-9_]"
+
+
+@contextlib.contextmanager
+def locked_directory(parent: Path, beginning: str) -> Iterator[Path]:
+    """Yields a new directory with a lock file, and removes it in the end, if it was not renamed.
+
+    Args:
+      parent: where it is made.
+      beginning: of its name, which eight characters follow.
+    """
+    with contextlib.ExitStack() as stack:
+        while True:
+            directory = parse_path(tempfile.mkdtemp(prefix=beginning, dir=parent))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            # Until it is locked, `remove_left` of another process takes it for one that was left.
+            with contextlib.suppress(FileNotFoundError, locks.Held):
+                stack.enter_context(locks.holding(directory / LOCK_NAME))
+                break
+        yield directory
+
+
+def remove_left(parent: Path, beginning: str) -> bool:
+    """Removes what processes that were killed left of `locked_directory`, as far as that is possible.
+
+    Returns:
+      whether another process has such a directory.
+    """
+    in_use = False
+    for directory in parent.glob(glob.escape(beginning) + _MKDTEMP_CHARACTERS):
+        try:
+            with locks.holding(directory / LOCK_NAME):
+                shutil.rmtree(directory, ignore_errors=True)
+        except locks.Held:
+            in_use = True
+        except OSError:  # it was just renamed or removed, or it is another user's
+            continue
+    return in_use
