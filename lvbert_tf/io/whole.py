@@ -245,7 +245,8 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
       directory: what `draft` yielded.
       path: the final path, in the same parent directory.
       replace: whether to replace a directory at `path` that is not empty. An empty one is always
-        replaced.
+        replaced. If `path` is a link, this goes for what it leads to, but the link itself is replaced:
+        what it leads to may be of use elsewhere, and stays as it is.
 
     Raises:
       OSError: the draft cannot be flushed to the disk, or there is a directory at `path`.
@@ -259,21 +260,33 @@ def publish(directory: Path, path: Path, replace: bool = False) -> None:
         flush(file)
     flush(directory)
     replaced = _replaced(path)
-    if replace and path.exists() and any(path.iterdir()):
+    occupied = path.exists() and any(path.iterdir())
+    if (replace and occupied) or (path.is_symlink() and not occupied):
         path.rename(replaced)
     directory.rename(path)
     flush(path.parent)
     # Only now: `draft` removes directories with a temporary name and a free lock.
     (path / LOCK_NAME).unlink(missing_ok=True)
-    shutil.rmtree(replaced, ignore_errors=True)
+    _discard(replaced, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
-    """Removes a directory and all that is in it, as far as that is possible; there need be none."""
+    """Removes a directory and all that is in it, as far as that is possible; there need be none.
+
+    Of a link, only the link is removed.
+    """
     if isinstance(path, BucketPath):
         remove_directory(path)
     else:
-        shutil.rmtree(path, ignore_errors=True)
+        _discard(path, ignore_errors=True)
+
+
+def _discard(path: Path, ignore_errors: bool = False) -> None:
+    """Removes a directory, or a link and not what it leads to."""
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors)
 
 
 def move_away(path: Path, aside: Path) -> None:
@@ -288,10 +301,12 @@ def move_away(path: Path, aside: Path) -> None:
 def restore_replaced(path: Path) -> None:
     """Undoes the first of the two renames of `publish`, if a process was killed between them."""
     replaced = _replaced(path)
-    if replaced.exists() and not path.exists():
+    if not os.path.lexists(replaced):
+        return
+    if path.exists():
+        _discard(replaced)
+    else:
         replaced.rename(path)
-    elif replaced.exists():
-        shutil.rmtree(replaced)
 
 
 def _replaced(path: Path) -> Path:
