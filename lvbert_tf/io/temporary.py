@@ -5,11 +5,14 @@ Each holds a lock file, whose lock the system frees when the process ends.
 
 import contextlib
 import glob
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lvbert_tf.errors import InputError, reason
 from lvbert_tf.io import locks
 from lvbert_tf.io.paths import parse_path
 
@@ -52,3 +55,23 @@ def remove_left(parent: Path, beginning: str) -> bool:
         except OSError:  # it was just renamed or removed, or it is another user's
             continue
     return in_use
+
+
+def private_folder() -> Path:
+    """The folder of this user in the directory for temporary files, where nobody else can write.
+
+    Raises:
+      InputError: it cannot be created, or what is there is somebody else's.
+    """
+    folder = Path(tempfile.gettempdir()) / f"lvbert_tf-{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+        status = folder.lstat()
+    except OSError as error:
+        raise InputError(f"cannot create {folder}: {reason(error)}") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise InputError(
+            f"{folder} is not a directory of this user; remove it, or set TMPDIR to another directory"
+        )
+    return folder

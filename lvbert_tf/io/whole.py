@@ -12,11 +12,11 @@ this machine first, and is there when its marker is (`bucket_directories`).
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
 import shutil
-import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ from lvbert_tf.io.bucket_directories import (
 )
 from lvbert_tf.io.notices import warn_once
 from lvbert_tf.io.paths import BucketPath, parse_path
-from lvbert_tf.io.temporary import LOCK_NAME, locked_directory, remove_left
+from lvbert_tf.io.temporary import LOCK_NAME, locked_directory, private_folder, remove_left
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What some file systems answer where a directory is to be flushed.
@@ -220,11 +220,14 @@ def local_place(path: Path) -> Path:
     """Where a directory is written first: at its own place, or for a bucket at one on this machine.
 
     There is one place for each path, so that what a killed process left there is found again.
+
+    Raises:
+      InputError: see `private_folder`.
     """
     if not isinstance(path, BucketPath):
         return path
-    name = urllib.parse.quote(str(path), safe="")[-200:]
-    return Path(tempfile.gettempdir()) / f"lvbert_tf-drafts-{os.getuid()}" / name
+    readable = urllib.parse.quote(str(path), safe="")[-200:]  # names have at most 255 characters
+    return private_folder() / f"{readable}-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
 
 
 @contextlib.contextmanager
