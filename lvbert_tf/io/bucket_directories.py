@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io.paths import BucketPath
+from lvbert_tf.io.temporary import scratch_directory
 
 MARKER = ".contents.json"
 _WRITING, _COMPLETE = "writing", "complete"
@@ -138,8 +138,8 @@ def local_copy(path: Path, wholly: bool = True) -> Iterator[Path]:
     if not isinstance(path, BucketPath):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="lvbert_tf-copy-") as name:
-        copy = Path(name) / path.name
+    with scratch_directory() as directory:
+        copy = directory / path.name
         if path.is_dir():
             if wholly:
                 check_whole(path)

@@ -46,16 +46,20 @@ def take(descriptor: int, seconds: float = 0.0) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def take_if_possible(descriptor: int, path: Path, seconds: float = 0.0) -> None:
+def take_if_possible(descriptor: int, path: Path, seconds: float = 0.0) -> bool:
     """As `take`; on a file system without locks nothing is locked, and the user is told once.
 
     Args:
       descriptor: the file descriptor.
       path: the file, for the message.
       seconds: see `take`.
+
+    Returns:
+      whether it is locked.
     """
     try:
         take(descriptor, seconds)
+        return True
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -64,25 +68,29 @@ def take_if_possible(descriptor: int, path: Path, seconds: float = 0.0) -> None:
             f"the file system of {path.parent} has no locks ({error.strerror}); see to it that no two"
             " processes write there at the same time",
         )
+        return False
 
 
 @contextlib.contextmanager
-def holding(path: Path, seconds: float = 0.0) -> Iterator[None]:
+def holding(path: Path, seconds: float = 0.0) -> Iterator[bool]:
     """Holds the lock of a lock file, which is created where there is none; see `take_if_possible`.
+
+    Yields:
+      whether it is locked.
 
     Raises:
       FileNotFoundError: there is no directory for it, or another process has removed it meanwhile.
     """
     if isinstance(path, BucketPath):
         with leased(path, seconds):
-            yield
+            yield True
         return
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            take_if_possible(descriptor, path, seconds)
+            locked = take_if_possible(descriptor, path, seconds)
             if is_at(path, descriptor):
-                yield
+                yield locked
                 return
         finally:
             os.close(descriptor)

@@ -1,9 +1,10 @@
 """Files that grow, such as logs, also in buckets, where nothing can be appended."""
 
-import tempfile
+import contextlib
 from pathlib import Path
 
 from lvbert_tf.io.paths import BucketPath
+from lvbert_tf.io.temporary import scratch_directory
 
 
 class Mirror:
@@ -18,10 +19,10 @@ class Mirror:
 
     def __init__(self, directory: Path):
         self._bucket = directory if isinstance(directory, BucketPath) else None
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="lvbert_tf-mirror-") if self._bucket else None
-        )
-        self.local = Path(self._temporary.name) if self._temporary else directory
+        self._scratch = contextlib.ExitStack()
+        self.local = directory
+        if self._bucket:
+            self.local = self._scratch.enter_context(scratch_directory())
         self._pushed: dict[
             Path, tuple[int, int]
         ] = {}  # file -> its size and time when it was copied
@@ -52,6 +53,6 @@ class Mirror:
         Raises:
           OSError: the store cannot be used.
         """
-        if self._temporary and self.local.exists():
+        if self._bucket and self.local.exists():
             self.push()
-            self._temporary.cleanup()
+            self._scratch.close()

@@ -39,8 +39,14 @@ def locked_directory(parent: Path, beginning: str) -> Iterator[Path]:
         yield directory
 
 
-def remove_left(parent: Path, beginning: str) -> bool:
+def remove_left(parent: Path, beginning: str, without_locks: bool) -> bool:
     """Removes what processes that were killed left of `locked_directory`, as far as that is possible.
+
+    Args:
+      parent: where it was made.
+      beginning: of its name.
+      without_locks: whether to remove it also where the file system has no locks. There, a directory
+        that is in use looks the same.
 
     Returns:
       whether another process has such a directory.
@@ -48,13 +54,29 @@ def remove_left(parent: Path, beginning: str) -> bool:
     in_use = False
     for directory in parent.glob(glob.escape(beginning) + _MKDTEMP_CHARACTERS):
         try:
-            with locks.holding(directory / LOCK_NAME):
-                shutil.rmtree(directory, ignore_errors=True)
+            with locks.holding(directory / LOCK_NAME) as locked:
+                if locked or without_locks:
+                    shutil.rmtree(directory, ignore_errors=True)
         except locks.Held:
             in_use = True
         except OSError:  # it was just renamed or removed, or it is another user's
             continue
     return in_use
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Yields an empty directory on this machine, for copies of what is in a bucket.
+
+    Raises:
+      InputError: see `private_folder`.
+    """
+    folder, beginning = private_folder(), "copy-"
+    remove_left(folder, beginning, without_locks=False)
+    with locked_directory(folder, beginning) as directory:
+        files = directory / "files"  # beside the lock file
+        files.mkdir()
+        yield files
 
 
 def private_folder() -> Path:

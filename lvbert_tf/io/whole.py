@@ -210,7 +210,8 @@ def draft(path: Path, alone: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     restore_replaced(path)
     beginning = f".tmp-{path.name}-"
-    if remove_left(path.parent, beginning) and alone:
+    # Without locks, no two processes may write here; the user was told.
+    if remove_left(path.parent, beginning, without_locks=True) and alone:
         raise InputError(f"{path} is being written by another process")
     with locked_directory(path.parent, beginning) as directory:
         yield directory

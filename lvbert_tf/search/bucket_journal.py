@@ -7,12 +7,12 @@ bucket after every record, and a lease keeps other processes out until this one 
 import atexit
 import contextlib
 import functools
-import tempfile
 from pathlib import Path
 
 from lvbert_tf.errors import InputError
 from lvbert_tf.io import locks
-from lvbert_tf.io.paths import BucketPath, parse_path
+from lvbert_tf.io.paths import BucketPath
+from lvbert_tf.io.temporary import scratch_directory
 
 
 @functools.cache
@@ -35,8 +35,7 @@ def hold_journal(path: BucketPath) -> Path:
             " (--storage)"
         ) from None
     atexit.register(stack.close)
-    directory = stack.enter_context(tempfile.TemporaryDirectory())
-    local = parse_path(directory) / path.name
+    local = stack.enter_context(scratch_directory()) / path.name
     if path.exists():
         path.parent.download({path.name: local})
     return local

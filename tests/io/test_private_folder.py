@@ -1,14 +1,33 @@
 """The folder on this machine for what goes to a bucket or comes from one."""
 
+import errno
+import fcntl
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
 from lvbert_tf.errors import InputError
+from lvbert_tf.io.bucket_directories import local_copy
+from lvbert_tf.io.mirrors import Mirror
 from lvbert_tf.io.unfinished import unfinished_output
 from lvbert_tf.io.whole import draft, local_place
+
+HOLD = """
+import sys, time
+from lvbert_tf.io.bucket_directories import local_copy
+from lvbert_tf.io.mirrors import Mirror
+from lvbert_tf.io.paths import parse_path
+path = parse_path(sys.argv[1])
+with local_copy(path) as copy:
+    mirror = Mirror(path)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -64,3 +83,33 @@ def test_each_path_has_a_place_of_its_own(bucket, folder):
     assert places[0] != places[1] and local_place(bucket / "one" / long) == places[0]
     assert {place.parent for place in places} == {folder}
     assert all(len(f".tmp-{place.name}-unfinished") < 256 for place in places)
+
+
+def test_copies_in_use_stay_and_what_a_killed_process_left_is_removed(bucket, folder):
+    (bucket / "set" / "data").write_text("x")
+    command = [sys.executable, "-c", HOLD, str(bucket / "set")]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "ready\n"
+    theirs = sorted(folder.iterdir())
+    assert len(theirs) == 2
+    with local_copy(bucket / "set") as one, local_copy(bucket / "set") as other:
+        assert (one / "data").exists() and (other / "data").exists()
+        assert set(theirs) < set(folder.iterdir())
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    assert sorted(folder.iterdir()) == theirs
+    mirror = Mirror(bucket / "set")
+    assert mirror.local.is_dir() and not set(theirs) & set(folder.iterdir())
+    mirror.close()
+    assert [*folder.iterdir()] == [] and [*(bucket / "set").objects()] == ["data"]
+
+
+def test_where_there_are_no_locks_no_copy_is_taken_for_a_left_one(bucket, folder, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (bucket / "set" / "data").write_text("x")
+    with local_copy(bucket / "set") as one, local_copy(bucket / "set"):
+        assert (one / "data").exists()
