@@ -35,6 +35,10 @@ from lvbert_tf.io.paths import BucketPath, parse_path
 from lvbert_tf.io.temporary import LOCK_NAME, locked_directory, private_folder, remove_left
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# A link is not followed: in a shared directory, another user may have made it.
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+# The answers where there is one, or a file that a killed process of another user left.
+_OTHERS_FILE = {errno.ELOOP, errno.EACCES, errno.EPERM}
 # What some file systems answer where a directory is to be flushed.
 _NO_FLUSHING = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF}
 
@@ -114,13 +118,13 @@ def _opened_alone(path: Path, mode: str, wait: float) -> Iterator[IO]:
     """Opens a file, locks it and empties it; see `locks.take` for `wait`."""
     while True:
         try:
-            opened = path.open(mode, encoding=None if "b" in mode else "utf-8")
-        except PermissionError:
-            if not os.path.lexists(path):
+            descriptor = os.open(path, _APPENDING, 0o666)
+        except OSError as error:
+            if error.errno not in _OTHERS_FILE or not os.path.lexists(path):
                 raise
-            path.unlink()  # another user's, which a killed process left in a shared directory
+            path.unlink()
             continue
-        with opened as file:
+        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
             locks.take_if_possible(file.fileno(), path, wait)
             if locks.is_at(path, file.fileno()):
                 file.truncate(0)

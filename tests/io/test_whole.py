@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -198,16 +197,28 @@ def test_what_a_killed_writer_left_of_a_file_is_gone_after_the_next_write(tmp_pa
 def test_what_another_user_left_of_a_file_is_replaced(tmp_path, monkeypatch):
     left = tmp_path / ".file.writing"
     left.write_text("half")
-    theirs, open_path = left.stat().st_ino, Path.open
+    theirs, open_file = left.stat().st_ino, os.open
 
     def refused_if_theirs(path, *arguments, **options):
-        if path.exists() and path.stat().st_ino == theirs:
+        if os.path.exists(path) and os.stat(path).st_ino == theirs:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return open_path(path, *arguments, **options)
+        return open_file(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refused_if_theirs)
+    monkeypatch.setattr(os, "open", refused_if_theirs)
     replace_file(tmp_path / "file", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path, there):
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / "folder" / "file"
+    path.parent.mkdir()
+    if there:
+        elsewhere.write_text("work")
+    (path.parent / ".file.writing").symlink_to(elsewhere)
+    replace_file(path, "new")
+    assert path.read_text() == "new" and not path.is_symlink() and names(path.parent) == ["file"]
+    assert elsewhere.exists() == there and (not there or elsewhere.read_text() == "work")
 
 
 def test_of_many_writers_one_comes_last(tmp_path):
