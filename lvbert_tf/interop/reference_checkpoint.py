@@ -17,6 +17,7 @@ from lvbert_tf.interop.reference_names import layers_in_checkpoint, pretrainer_w
 from lvbert_tf.io.bucket_directories import check_whole, local_copy
 from lvbert_tf.io.files import unusable
 from lvbert_tf.io.paths import parse_path, under
+from lvbert_tf.io.temporary import plain_prefix
 from lvbert_tf.models import ElectraPretrainer
 from lvbert_tf.settings.pretraining import PretrainingConfig
 
@@ -34,10 +35,6 @@ def _refusing(path: str) -> Iterator[None]:
         yield
     except (tf.errors.OpError, IndexError) as error:  # IndexError: the data file is too short
         found = any(parse_path(path).parent.glob(f"{glob.escape(PurePath(path).name)}*"))
-        if found and glob.escape(path) != path:
-            raise InputError(
-                f"{path}: TensorFlow takes *, ? and [ for wildcards; rename what has them in its name"
-            ) from error
         problem = "unreadable" if found else "no such checkpoint"
         raise InputError(
             f"{path}: {problem}; expected the prefix of a TensorFlow checkpoint, as model.ckpt"
@@ -75,9 +72,9 @@ def _opened(path: str) -> Iterator[Any]:
     prefix = parse_path(path)
     if prefix.is_dir():
         prefix = _newest_in(prefix)
-    with local_copy(prefix) as local:
+    with local_copy(prefix) as local, plain_prefix(local) as plain:
         with _refusing(str(prefix)):
-            reader = tf.train.load_checkpoint(str(local))
+            reader = tf.train.load_checkpoint(str(plain))
         yield reader
 
 

@@ -79,6 +79,23 @@ def scratch_directory() -> Iterator[Path]:
         yield files
 
 
+@contextlib.contextmanager
+def plain_prefix(prefix: Path) -> Iterator[Path]:
+    """Yields a checkpoint's prefix without the characters that TensorFlow takes for wildcards.
+
+    TensorFlow writes a checkpoint whose path has `*`, `?` or `[`, but does not find it again. So it
+    reads such a one through links.
+    """
+    if glob.escape(str(prefix)) == str(prefix):
+        yield prefix
+        return
+    with scratch_directory() as directory:
+        for file in prefix.parent.glob(f"{glob.escape(prefix.name)}.*"):
+            link = directory / f"checkpoint{file.name.removeprefix(prefix.name)}"
+            link.symlink_to(file.absolute())
+        yield directory / "checkpoint"
+
+
 def private_folder() -> Path:
     """The folder of this user in the directory for temporary files, where nobody else can write.
 

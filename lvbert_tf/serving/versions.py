@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,8 +61,11 @@ def export(
       The directory of the version.
 
     Raises:
-      InputError: the directory cannot be written, or see `tokenizer_json`.
+      InputError: the directory cannot be written, or TensorFlow would find no SavedModel in it; or see
+        `tokenizer_json`.
     """
+    if "savedmodel" in models and glob.escape(str(output_dir)) != str(output_dir):
+        raise InputError(f"{output_dir}: TensorFlow loads no SavedModel from a path with *, ? or [")
     try:
         # Several processes may export into the same folder at the same time.
         with whole.draft(output_dir / "version", alone=False) as directory:

@@ -17,6 +17,7 @@ from lvbert_tf.io import whole
 from lvbert_tf.io.bucket_directories import is_half_written, is_whole, local_copy
 from lvbert_tf.io.objects import StoreError
 from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.temporary import plain_prefix
 
 _NAME = re.compile(r"step-\d+")
 _PREFIX = "state"
@@ -126,7 +127,8 @@ class Checkpoints:
         return None
 
     def _read(self, local: Path, step: int) -> None:
-        status = self._checkpoint.read(str(local / _PREFIX), self._options)
+        with plain_prefix(local / _PREFIX) as prefix:
+            status = self._checkpoint.read(str(prefix), self._options)
         try:
             status.assert_existing_objects_matched()
         except AssertionError as error:
@@ -152,8 +154,8 @@ def is_checkpoint(path: Path) -> bool:
 def read_weights(path: Path) -> dict[str, np.ndarray]:
     """The weights in a checkpoint as arrays, by name: their averages where the run has kept them."""
     found = {}
-    with local_copy(path) as local:
-        reader = tf.train.load_checkpoint(str(local / _PREFIX))
+    with local_copy(path) as local, plain_prefix(local / _PREFIX) as prefix:
+        reader = tf.train.load_checkpoint(str(prefix))
         keys = reader.get_variable_to_shape_map()
         kept = "averages/" if any(key.startswith("averages/") for key in keys) else "weights/"
         for key in keys:
@@ -170,8 +172,8 @@ def find_damage(path: Path) -> str | None:
       what is damaged, or None if the checkpoint is whole.
     """
     try:
-        with local_copy(path, wholly=False) as local:
-            reader = tf.train.load_checkpoint(str(local / _PREFIX))
+        with local_copy(path, wholly=False) as local, plain_prefix(local / _PREFIX) as prefix:
+            reader = tf.train.load_checkpoint(str(prefix))
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)
     except StoreError:  # which says nothing of the checkpoint

@@ -1,4 +1,4 @@
-"""Versions in a bucket, where nothing can be renamed."""
+"""Versions in a bucket, where nothing can be renamed, and in folders that TensorFlow cannot read."""
 
 import threading
 
@@ -54,6 +54,17 @@ def test_an_upload_that_fails_is_one_line_and_leaves_nothing(folder, on_upload):
         export({}, folder, "MIT")
     assert names(folder) == ["1"]
     assert export({}, folder, "MIT").name == "2"
+
+
+def test_no_saved_model_is_written_where_tensorflow_would_not_find_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        versions, "_write", lambda models, directory, *_: (directory / "model").write_text("new")
+    )
+    folder = tmp_path / "films[1]"
+    with pytest.raises(InputError, match=r"films\[1\]: TensorFlow loads no SavedModel from a path"):
+        export({"savedmodel": None}, folder, "MIT")
+    assert not folder.exists()
+    assert export({"onnx": None}, folder, "MIT").name == "1"
 
 
 def test_what_a_killed_export_left_is_removed_by_the_next_one(folder):

@@ -59,6 +59,16 @@ def test_restores_model_optimizer_and_notes(tmp_path):
     assert run.messages == []
 
 
+def test_a_path_may_have_what_tensorflow_takes_for_wildcards(tmp_path):
+    directory = tmp_path / "data[1]" / "what?"
+    path = Run(directory).save(7)
+    run = Run(directory)
+    assert run.restore() == 7 and run.holds(7) and run.messages == []
+    assert find_damage(path) is None and read_weights(path)
+    data_file(path).write_bytes(b"")
+    assert find_damage(path)
+
+
 def test_weights_have_readable_names(tmp_path):
     weights = read_weights(Run(tmp_path).save(7))
     assert {name: value.shape for name, value in weights.items()} == {
