@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 
 from lvbert_tf import cli
-from lvbert_tf.io.paths import matching
+from lvbert_tf.io.patterns import matching
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES
 from lvbert_tf.records.record_scan import messages
 from lvbert_tf.records.tfrecord import FRAME_BYTES

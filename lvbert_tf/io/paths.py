@@ -7,7 +7,6 @@ InputError: a path in a bucket is never taken for a local one by mistake.
 """
 
 import fnmatch
-import glob
 import io
 import os
 import re
@@ -23,7 +22,8 @@ from lvbert_tf.io.objects import ObjectReader, explained, nanoseconds, store_of
 _STORES = {"gs": ("gcs", "gcsfs"), "s3": ("s3", "s3fs")}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _MISSPELT_URL = re.compile(rf"({'|'.join(_STORES)}):/")
-_MAGIC = re.compile(r"[*?[]")
+MAGIC = re.compile(r"[*?[]")
+"""What makes a name a pattern."""
 
 
 def parse_path(text: "str | os.PathLike[str]") -> Path:
@@ -86,57 +86,6 @@ def in_bucket(text: "str | os.PathLike[str]") -> bool:
 def under(directory: Path, text: str) -> Path:
     """A path that a user gave in a file: an absolute one, one in a bucket, or one under a directory."""
     return parse_path(text) if in_bucket(text) or text.startswith("/") else directory / text
-
-
-def matching(pattern: str) -> list[Path]:
-    """The paths that match a pattern with wildcards (`*`, `?`, `[...]`), sorted; `**` is as `*`.
-
-    A wildcard does not match the dot of a hidden file. A name that is there as it is written is no
-    pattern, whatever characters it has.
-    """
-    start, rest = _divided(parse_path(pattern))
-    if not rest:
-        return [start] if pattern and (start.exists() or start.is_symlink()) else []
-    if not isinstance(start, BucketPath):
-        return [start / found for found in sorted(glob.glob(rest, root_dir=start))]
-    names = rest.split("/")
-    return sorted(
-        path
-        for path in start.glob(rest)
-        if all(
-            name.startswith(".") or not part.startswith(".")
-            for name, part in zip(names, path.parts[-len(names) :], strict=True)
-        )
-    )
-
-
-def _divided(path: Path) -> tuple[Path, str]:
-    """The beginning of a path before its first wildcard, and the pattern that follows."""
-    fixed = 2 if isinstance(path, BucketPath) else len(path.anchor)
-    start, names = type(path)(*path.parts[:fixed]), path.parts[fixed:]
-    for index, name in enumerate(names):
-        if _MAGIC.search(name) and not (start / name).exists():
-            return start, "/".join(names[index:])
-        start /= name
-    return start, ""
-
-
-def divide_patterns(text: str) -> list[str]:
-    """Divides patterns at the commas between them; a path may have commas itself.
-
-    The text is one pattern if files match it as a whole. If nothing matches the parts either, they are
-    patterns if each looks like one of record files.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    whole = text.strip()
-    if len(parts) < 2 and whole in ("", *parts):
-        return parts
-    if matching(whole):
-        return [whole]
-    if any(map(matching, parts)):
-        return parts
-    names = [PurePath(part).name for part in parts]
-    return parts if all("tfrecord" in name or _MAGIC.search(name) for name in names) else [whole]
 
 
 class BucketPath(PosixPath):
@@ -228,14 +177,14 @@ class BucketPath(PosixPath):
     def glob(self, pattern: str) -> Generator["BucketPath", None, None]:
         """What matches a pattern of names with wildcards; `**` is not among them."""
         first, _, rest = pattern.partition("/")
-        if not _MAGIC.search(first):
+        if not MAGIC.search(first):
             found: Iterator[BucketPath] = iter([self / first])
         else:
             found = (child for child in self.iterdir() if fnmatch.fnmatchcase(child.name, first))
         for child in found:
             if rest:
                 yield from child.glob(rest)
-            elif _MAGIC.search(first) or child.exists():
+            elif MAGIC.search(first) or child.exists():
                 yield child
 
     def objects(self) -> dict[str, int]:

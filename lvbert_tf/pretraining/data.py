@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import divide_patterns, matching
+from lvbert_tf.io.patterns import divide_patterns, matching
 from lvbert_tf.records.record_set import RecordSet, explain_data_error
 from lvbert_tf.settings.parts import RecordSettings
 from lvbert_tf.text.vocabulary import Vocabulary

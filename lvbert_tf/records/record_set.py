@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import divide_patterns, matching, parse_path
+from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.patterns import divide_patterns, matching
 from lvbert_tf.records import record_scan
 from lvbert_tf.records.manifest import BLOCK_EXAMPLES, MANIFEST_NAME, Manifest, Shard
 from lvbert_tf.settings.parts import RecordSettings

@@ -22,7 +22,8 @@ from lvbert_tf.hparams import (
     Range,
     hparam,
 )
-from lvbert_tf.io.paths import divide_patterns, parse_path
+from lvbert_tf.io.paths import parse_path
+from lvbert_tf.io.patterns import divide_patterns
 from lvbert_tf.settings.combinations import check_combinations
 from lvbert_tf.settings.devices import JIT_COMPILE, PRECISIONS, DeviceHparams, DeviceSettings
 from lvbert_tf.settings.model_overrides import ModelOverrides
@@ -183,8 +184,7 @@ class PretrainingConfig(DeviceHparams, LongRunHparams, OptimizerHparams):
           user_hparams: the user's values by name; see `user_hparams.load_hparams`.
 
         Raises:
-          InputError: a value is not allowed, or values exclude each other. One line names the hparam,
-            its value and what is allowed.
+          InputError: one line: a value is not allowed, and what is; or values exclude each other.
         """
         check_directory_name("model name", model_name)
         values = hparams.convert(cls, user_hparams)

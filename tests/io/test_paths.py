@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lvbert_tf.errors import InputError
-from lvbert_tf.io.paths import BucketPath, divide_patterns, matching, parse_path, under
+from lvbert_tf.io.paths import BucketPath, parse_path, under
+from lvbert_tf.io.patterns import divide_patterns, matching
 
 PACKAGE = Path(__file__).parents[2] / "lvbert_tf"
 # Functions of the system that take a path in a bucket for one on this machine, or for none.

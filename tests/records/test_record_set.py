@@ -98,7 +98,8 @@ def test_each_file_is_asked_for_once(built, monkeypatch):
     monkeypatch.setattr(Path, "stat", lambda path: (asked.append(str(path)), stat(path))[1])
     records = RecordSet.open(f"{built}/pretrain_data*-0-of-4", SETTINGS)
     shards = [shard.name for shard in records.manifest.training.shards]
-    asked = [path for path in asked if not path.endswith("manifest.json")]
+    assert asked.count(f"{built}/pretrain_data*-0-of-4") <= 2  # it could be a name as well
+    asked = [path for path in asked if not path.endswith(("manifest.json", "*-0-of-4"))]
     assert sorted(asked) == sorted(f"{built}/{name}" for name in shards)
 
 
